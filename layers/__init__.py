@@ -1,0 +1,48 @@
+"""Keras layers of attention, pure `keras.ops`: they run on every Keras backend.
+
+The axes, named once for the whole code base. Intermediates of rank three and
+more carry them as a suffix (`scores_BHTS`), einsum strings use the same letters:
+
+    B  batch                    H  heads
+    T  query (target) length    K  width of one head
+    S  key (source) length      F  width of the feed-forward layer
+    D  width of the model       V  vocabulary
+    N  hypotheses a sentence (beam size; 1 in greedy search)
+    L  slots of a fixed-shape cache
+
+Masks are boolean and say where attention may go: True = may attend.
+"""
+
+from attention_zoo.layers.add_norm import AddNorm
+from attention_zoo.layers.decoder_block import DecoderBlock
+from attention_zoo.layers.dot_attention import ScaledDotProductAttention
+from attention_zoo.layers.encoder_block import EncoderBlock
+from attention_zoo.layers.feed_forward import FeedForward
+from attention_zoo.layers.functional import (
+    causal_mask,
+    padding_mask,
+    scaled_dot_product_attention,
+    sinusoid,
+)
+from attention_zoo.layers.multi_head_attention import MultiHeadAttention
+from attention_zoo.layers.positional_encoding import (
+    LearnedPositionalEncoding,
+    SinusoidalPositionalEncoding,
+)
+from attention_zoo.layers.token_embedding import TokenEmbedding
+
+__all__ = [
+    "AddNorm",
+    "DecoderBlock",
+    "EncoderBlock",
+    "FeedForward",
+    "LearnedPositionalEncoding",
+    "MultiHeadAttention",
+    "ScaledDotProductAttention",
+    "SinusoidalPositionalEncoding",
+    "TokenEmbedding",
+    "causal_mask",
+    "padding_mask",
+    "scaled_dot_product_attention",
+    "sinusoid",
+]

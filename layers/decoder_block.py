@@ -1,0 +1,93 @@
+"""One block of the Transformer's decoder, whole sentences at once or step by step."""
+
+from attention_zoo.layers.encoder_block import EncoderBlock
+from attention_zoo.layers.multi_head_attention import broadcast_over_heads
+
+
+class DecoderBlock(EncoderBlock):
+    r"""Causal self-attention, attention to the memory, and feed-forward network.
+
+    "Attention Is All You Need" (Vaswani et al. 2017), section 3.1 and figure 1
+    (right): the encoder's block with cross-attention between its two halves.
+
+    Args:
+        num_heads: attention heads H; must divide the width of the input.
+        feed_forward_width: inner width F of the feed-forward network.
+        **kwargs: the options of `EncoderBlock`.
+
+    Call arguments:
+        inputs: float tensor `(B, T, D)`.
+        memory: float tensor `(B, S, D')`, the encoder's output.
+        attention_mask: boolean tensor `(B, T)` or `(B, T, T)` over the inputs, True = may attend.
+            Causality is added to it. Padding at the end needs no mask: causality hides it.
+        memory_mask: boolean tensor `(B, S)` or `(B, T, S)`, True = may attend.
+        return_weights: also return the cross-attention weights `(B, H, T, S)`.
+
+    Returns:
+        `(B, T, D)`, or a pair with the weights.
+
+    Example:
+        >>> block = DecoderBlock(num_heads=2, feed_forward_width=16)
+        >>> inputs, memory = np.ones((1, 3, 8), "float32"), np.ones((1, 5, 8), "float32")
+        >>> block(inputs, memory).shape
+        TensorShape([1, 3, 8])
+    """
+
+    def __init__(self, num_heads, feed_forward_width, **kwargs):
+        super().__init__(num_heads, feed_forward_width, **kwargs)
+        self.cross_attention = self._attention("cross_attention")
+        self.cross_attention_add_norm = self._add_norm("cross_attention_add_norm")
+
+    def build(self, inputs_shape, memory_shape):
+        """Builds the sub-layers."""
+        super().build(inputs_shape)
+        self.cross_attention.build(inputs_shape, memory_shape)
+        self.cross_attention_add_norm.build(inputs_shape)
+
+    def call(self, inputs, memory, attention_mask=None, memory_mask=None, return_weights=False):
+        """Decodes all positions at once, each seeing only those before it."""
+        attended = self.self_attention(
+            self.self_attention_add_norm.before(inputs),
+            attention_mask=attention_mask,
+            causal=True,
+        )
+        hidden = self.self_attention_add_norm(inputs, attended)
+        hidden, weights = self._attend_to_memory(
+            hidden, self.cross_attention.project_memory(memory), memory_mask
+        )
+        hidden = self.apply_feed_forward(hidden)
+        return (hidden, weights) if return_weights else hidden
+
+    def step(self, inputs, cache, slot, mask, projected_memory, memory_mask=None):
+        """Decodes one position of N hypotheses a sentence.
+
+        Args:
+            inputs: float tensor `(B, N, D)`.
+            cache: keys and values of `self_attention.start_cache`.
+            slot: int32 scalar, see `MultiHeadAttention.step`.
+            mask: boolean tensor `(B, N, L)`, the slots of each hypothesis's past.
+            projected_memory: what `cross_attention.project_memory` gave.
+            memory_mask: boolean tensor `(B, S)`, True = may attend.
+
+        Returns:
+            The output `(B, N, D)`, the new cache, the cross-attention weights `(B, H, N, S)`.
+        """
+        attended, cache = self.self_attention.step(
+            self.self_attention_add_norm.before(inputs), cache, slot, mask
+        )
+        hidden = self.self_attention_add_norm(inputs, attended)
+        hidden, weights = self._attend_to_memory(hidden, projected_memory, memory_mask)
+        return self.apply_feed_forward(hidden), cache, weights
+
+    def _attend_to_memory(self, hidden, projected_memory, memory_mask):
+        query_BHTK = self.cross_attention.project_query(
+            self.cross_attention_add_norm.before(hidden)
+        )
+        attended, weights = self.cross_attention.attend(
+            query_BHTK, *projected_memory, broadcast_over_heads(memory_mask)
+        )
+        return self.cross_attention_add_norm(hidden, attended), weights
+
+    def compute_output_shape(self, inputs_shape, memory_shape, *args, **kwargs):
+        """The shape of the input."""
+        return inputs_shape

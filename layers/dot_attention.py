@@ -1,0 +1,50 @@
+"""Dot-product attention with a single head and no weights of its own."""
+
+import keras
+from keras import ops
+
+from attention_zoo.layers.functional import scaled_dot_product_attention
+
+
+class ScaledDotProductAttention(keras.layers.Layer):
+    r"""Scaled dot-product attention, softmax(query key^T / sqrt(width)) value.
+
+    "Attention Is All You Need" (Vaswani et al. 2017), section 3.2.1. One head
+    and no projections: `MultiHeadAttention` adds those.
+
+    Args:
+        dropout: share of the weights set to zero in training, 0 to 1.
+
+    Call arguments:
+        query: float tensor `(B, T, K)`.
+        key: float tensor `(B, S, K)`.
+        value: float tensor `(B, S, W)`; the keys themselves when omitted.
+        attention_mask: boolean tensor `(B, S)` or `(B, T, S)`, True = may attend.
+        return_weights: also return the attention weights.
+
+    Returns:
+        `(B, T, W)`, or a pair with the weights `(B, T, S)`.
+
+    Example:
+        >>> query, key = np.ones((2, 3, 4), "float32"), np.ones((2, 5, 4), "float32")
+        >>> ScaledDotProductAttention()(query, key).shape
+        TensorShape([2, 3, 4])
+    """
+
+    def __init__(self, dropout=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.dropout = dropout
+        self.attention_dropout = keras.layers.Dropout(dropout)
+
+    def call(self, query, key, value=None, attention_mask=None, return_weights=False):
+        """Attends; see the class docstring."""
+        if attention_mask is not None and len(attention_mask.shape) == 2:
+            attention_mask = ops.expand_dims(attention_mask, 1)
+        output, weights = scaled_dot_product_attention(
+            query, key, key if value is None else value, attention_mask, self.attention_dropout
+        )
+        return (output, weights) if return_weights else output
+
+    def get_config(self):
+        """All constructor arguments."""
+        return {**super().get_config(), "dropout": self.dropout}

@@ -1,0 +1,71 @@
+"""The position-wise feed-forward network."""
+
+import keras
+
+
+class FeedForward(keras.layers.Layer):
+    r"""Two linear maps with a non-linearity between, the same at every position.
+
+        FFN(x) = activation(x W_1 + b_1) W_2 + b_2
+
+    "Attention Is All You Need" (Vaswani et al. 2017), section 3.3, with relu;
+    BERT uses gelu in the exact form (with the error function).
+
+    Args:
+        inner_width: width F between the two maps.
+        activation: `"relu"`, `"gelu"`, or any Keras activation.
+        dropout: share of the inner activations set to zero in training (the paper: none).
+
+    Call arguments:
+        inputs: float tensor `(B, T, D)`.
+
+    Returns:
+        `(B, T, D)`.
+
+    Example:
+        >>> FeedForward(inner_width=16)(np.ones((1, 2, 4), "float32")).shape
+        TensorShape([1, 2, 4])
+    """
+
+    def __init__(self, inner_width, activation="relu", dropout=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.inner_width = inner_width
+        self.activation = keras.activations.get(activation)
+        self.dropout = dropout
+        self.inner_dropout = keras.layers.Dropout(dropout)
+
+    def build(self, input_shape):
+        """Makes the two maps."""
+        width = input_shape[-1]
+        self.inner = self._linear("inner", "BTD,DF->BTF", self.inner_width)
+        self.outer = self._linear("outer", "BTF,FD->BTD", width)
+        self.inner.build(input_shape)
+        self.outer.build((*input_shape[:-1], self.inner_width))
+
+    def _linear(self, name, equation, width):
+        # EinsumDense rather than Dense: the same product, but with dynamic lengths
+        # it becomes one FULLY_CONNECTED in LiteRT where Dense becomes ten operators.
+        return keras.layers.EinsumDense(
+            equation,
+            output_shape=(None, width),
+            bias_axes=equation[-1],
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def call(self, inputs):
+        """Applies the network to `(B, T, D)`."""
+        return self.outer(self.inner_dropout(self.activation(self.inner(inputs))))
+
+    def compute_output_shape(self, input_shape):
+        """The shape of the input."""
+        return input_shape
+
+    def get_config(self):
+        """All constructor arguments."""
+        return {
+            **super().get_config(),
+            "inner_width": self.inner_width,
+            "activation": keras.activations.serialize(self.activation),
+            "dropout": self.dropout,
+        }

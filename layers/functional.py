@@ -1,0 +1,128 @@
+"""The mathematics of attention as pure functions; the layers hold the weights."""
+
+import math
+
+import numpy as np
+from keras import ops
+
+# Softmax runs in float32, so one finite constant serves every compute dtype;
+# it is finite so that a query that may attend to nothing gives no NaN.
+MASKED_SCORE = -1e9
+
+
+def padding_mask(token_ids, pad_id=0):
+    """Says which positions hold tokens.
+
+    Args:
+        token_ids: integer tensor `(batch, length)`.
+        pad_id: the id that fills up shorter sentences.
+
+    Returns:
+        Boolean tensor `(batch, length)`, True where there is a token.
+
+    Example:
+        >>> padding_mask(np.array([[7, 9, 0]])).numpy().tolist()
+        [[True, True, False]]
+    """
+    return ops.not_equal(token_ids, pad_id)
+
+
+def causal_mask(length):
+    """Lets each position attend to itself and to those before it.
+
+    Args:
+        length: number of positions, an integer or a scalar tensor.
+
+    Returns:
+        Boolean tensor `(length, length)`, rows are queries, columns keys.
+
+    Example:
+        >>> causal_mask(3).numpy().astype(int).tolist()
+        [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
+    """
+    position = ops.arange(length, dtype="int32")
+    return ops.greater_equal(ops.expand_dims(position, 1), ops.expand_dims(position, 0))
+
+
+def attention_weights(scores, mask=None):
+    """Turns scores into weights that sum to 1 over the keys.
+
+    The softmax accumulates in float32 whatever the dtype of the scores.
+
+    Args:
+        scores: float tensor `(..., T, S)`.
+        mask: boolean tensor that broadcasts to the scores, True = may attend.
+            A query that may attend to nothing gets equal weights, not NaN.
+
+    Returns:
+        Weights in the shape and dtype of the scores.
+
+    Example:
+        >>> scores = np.zeros((1, 2), "float32")
+        >>> attention_weights(scores, np.array([[True, False]])).numpy().tolist()
+        [[1.0, 0.0]]
+    """
+    dtype = scores.dtype
+    scores = ops.cast(scores, "float32")
+    if mask is not None:
+        scores = ops.where(mask, scores, MASKED_SCORE)
+    return ops.cast(ops.softmax(scores, axis=-1), dtype)
+
+
+def scaled_dot_product_attention(query, key, value, mask=None, dropout=None):
+    r"""Attends: softmax(query key^T / sqrt(width)) value.
+
+    "Attention Is All You Need" (Vaswani et al. 2017), section 3.2.1, equation 1.
+
+    Args:
+        query: float tensor `(..., T, K)`.
+        key: float tensor `(..., S, K)`.
+        value: float tensor `(..., S, W)`; W is often K.
+        mask: boolean tensor that broadcasts to `(..., T, S)`, True = may attend.
+        dropout: a callable on the weights (a `keras.layers.Dropout`), or None.
+
+    Returns:
+        The output `(..., T, W)` and the weights `(..., T, S)` before dropout.
+
+    Example:
+        >>> query, key = np.ones((2, 3, 4), "float32"), np.ones((2, 5, 4), "float32")
+        >>> output, weights = scaled_dot_product_attention(query, key, key)
+        >>> output.shape, weights.shape
+        (TensorShape([2, 3, 4]), TensorShape([2, 3, 5]))
+    """
+    # Scaling the query costs T x K products, scaling the scores would cost T x S.
+    query = query * (1.0 / math.sqrt(query.shape[-1]))
+    scores = ops.einsum("...TK,...SK->...TS", query, key)
+    weights = attention_weights(scores, mask)
+    kept = weights if dropout is None else dropout(weights)
+    return ops.einsum("...TS,...SW->...TW", kept, value), weights
+
+
+def sinusoid(length, width):
+    """Sinusoidal position vectors, "Attention Is All You Need", section 3.5.
+
+        table[position, 2 i]     = sin(position / 10000^(2 i / width))
+        table[position, 2 i + 1] = cos(position / 10000^(2 i / width))
+
+    Args:
+        length: number of positions.
+        width: size of a vector, even.
+
+    Returns:
+        float32 NumPy array `(length, width)`: a constant, computed in float64.
+
+    Raises:
+        ValueError: if the width is odd.
+
+    Example:
+        >>> sinusoid(2, 4).round(4).tolist()
+        [[0.0, 1.0, 0.0, 1.0], [0.8415, 0.5403, 0.01, 1.0]]
+    """
+    if width % 2:
+        raise ValueError(f"sinusoid needs an even width, received width={width}")
+    position = np.arange(length, dtype="float64")[:, None]
+    frequency = np.power(10000.0, -np.arange(0, width, 2, dtype="float64") / width)
+    table = np.empty((length, width), dtype="float64")
+    table[:, 0::2] = np.sin(position * frequency)
+    table[:, 1::2] = np.cos(position * frequency)
+    return table.astype("float32")

@@ -1,0 +1,95 @@
+"""Positions for models that have no order of their own."""
+
+import keras
+from keras import ops
+
+from attention_zoo.layers.functional import sinusoid
+
+
+class _PositionalEncoding(keras.layers.Layer):
+    """Adds row `position` of a table to every vector."""
+
+    def __init__(self, max_length, **kwargs):
+        super().__init__(**kwargs)
+        self.max_length = max_length
+
+    def call(self, inputs):
+        """Adds rows 0, 1, 2 ... to `(B, T, D)`."""
+        length = inputs.shape[1]
+        if length is not None and length > self.max_length:
+            raise ValueError(
+                f"{self.name} has max_length={self.max_length} positions, "
+                f"received a sequence of {length}"
+            )
+        table = ops.convert_to_tensor(self.table)
+        rows_TD = ops.slice(table, (0, 0), (ops.shape(inputs)[1], inputs.shape[2]))
+        return inputs + ops.expand_dims(ops.cast(rows_TD, inputs.dtype), 0)
+
+    def step(self, inputs, position):
+        """Adds one row to every vector of one decoding step.
+
+        Args:
+            inputs: float tensor `(B, N, D)`.
+            position: int32 scalar, the position all N hypotheses have reached.
+        """
+        row_D = ops.take(ops.convert_to_tensor(self.table), position, axis=0)
+        return inputs + ops.cast(row_D, inputs.dtype)
+
+    def compute_output_shape(self, input_shape):
+        """The shape of the input."""
+        return input_shape
+
+    def get_config(self):
+        """All constructor arguments."""
+        return {**super().get_config(), "max_length": self.max_length}
+
+
+class SinusoidalPositionalEncoding(_PositionalEncoding):
+    """Adds sine and cosine waves of the position: no weights, the same for any model.
+
+    "Attention Is All You Need" (Vaswani et al. 2017), section 3.5.
+
+    Args:
+        max_length: number of positions in the table.
+
+    Call arguments:
+        inputs: float tensor `(B, T, D)` with T at most `max_length`, D even.
+
+    Raises:
+        ValueError: if the sequence is longer than the table, or D is odd.
+
+    Example:
+        >>> layer = SinusoidalPositionalEncoding(max_length=8)
+        >>> layer(np.zeros((1, 2, 4), "float32")).numpy().round(2).tolist()
+        [[[0.0, 1.0, 0.0, 1.0], [0.8399999737739563, 0.5400000214576721, 0.009999999776482582, 1.0]]]
+    """
+
+    def build(self, input_shape):
+        """Computes the table; a constant, so nothing to save or to train."""
+        self.table = sinusoid(self.max_length, input_shape[-1])
+
+
+class LearnedPositionalEncoding(_PositionalEncoding):
+    """Adds a trained vector for each position, as BERT and GPT do.
+
+    Args:
+        max_length: number of positions that are trained.
+
+    Call arguments:
+        inputs: float tensor `(B, T, D)` with T at most `max_length`.
+
+    Raises:
+        ValueError: if the sequence is longer than the table.
+
+    Example:
+        >>> LearnedPositionalEncoding(max_length=8)(np.zeros((1, 2, 4), "float32")).shape
+        TensorShape([1, 2, 4])
+    """
+
+    def build(self, input_shape):
+        """Makes the table, drawn like BERT's."""
+        self.table = self.add_weight(
+            name="table",
+            shape=(self.max_length, input_shape[-1]),
+            initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+        )

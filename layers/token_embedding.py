@@ -1,0 +1,70 @@
+"""Token embedding whose table can also be the output projection."""
+
+import math
+
+import keras
+from keras import ops
+
+
+class TokenEmbedding(keras.layers.Layer):
+    r"""Looks up a vector for each id, times sqrt(width) if scaled.
+
+    "Attention Is All You Need" (Vaswani et al. 2017), section 3.4: the two
+    embeddings and the linear map before the softmax share one matrix, and the
+    embeddings are multiplied by sqrt(d_model). `logits` is that linear map.
+
+    Args:
+        vocab_size: number of ids V.
+        width: size of a vector D.
+        scale: multiply by sqrt(width).
+
+    Call arguments:
+        token_ids: integer tensor of any shape, values in `[0, vocab_size)`.
+
+    Returns:
+        Float tensor with one more axis, D.
+
+    Example:
+        >>> embedding = TokenEmbedding(vocab_size=10, width=4)
+        >>> embedding(np.array([[1, 2, 3]])).shape
+        TensorShape([1, 3, 4])
+        >>> embedding.logits(np.ones((1, 3, 4), "float32")).shape
+        TensorShape([1, 3, 10])
+    """
+
+    def __init__(self, vocab_size, width, scale=True, **kwargs):
+        super().__init__(**kwargs)
+        self.vocab_size = vocab_size
+        self.width = width
+        self.scale = scale
+
+    def build(self, input_shape=None):
+        """Makes the table, drawn so that the logits start with unit variance."""
+        self.table = self.add_weight(
+            name="table",
+            shape=(self.vocab_size, self.width),
+            initializer=keras.initializers.RandomNormal(stddev=self.width**-0.5),
+        )
+
+    def call(self, token_ids):
+        """Looks the ids up."""
+        vectors = ops.take(self.table, token_ids, axis=0)
+        return vectors * math.sqrt(self.width) if self.scale else vectors
+
+    def logits(self, hidden):
+        """The tied output projection: `(B, T, D)` to `(B, T, V)`."""
+        table = ops.cast(self.table, self.compute_dtype)
+        return ops.einsum("BTD,VD->BTV", hidden, table)
+
+    def compute_output_shape(self, input_shape):
+        """One more axis than the input."""
+        return (*input_shape, self.width)
+
+    def get_config(self):
+        """All constructor arguments."""
+        return {
+            **super().get_config(),
+            "vocab_size": self.vocab_size,
+            "width": self.width,
+            "scale": self.scale,
+        }

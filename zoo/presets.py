@@ -1,0 +1,68 @@
+"""Named architectures. Presets are data: a description and constructor arguments.
+
+`transformer_base` and `transformer_big` are table 3 of "Attention Is All You Need"
+(Vaswani et al. 2017): post-norm, relu, no biases in the attention's projections,
+one embedding matrix for both languages and the output. `transformer_small` and
+`transformer_tiny` are ours, made for one machine without an accelerator: pre-norm,
+which needs neither a long warm-up nor luck when training is short.
+"""
+
+_PAPER = {
+    "num_encoder_blocks": 6,
+    "num_decoder_blocks": 6,
+    "activation": "relu",
+    "norm": "post",
+    "attention_bias": False,
+}
+_OURS = {"activation": "relu", "norm": "pre", "attention_bias": True}
+
+PRESETS = {
+    "transformer_tiny": {
+        "model": "Transformer",
+        "description": "2+2 blocks, 128 wide, 4 heads; for short, regular texts such as dates",
+        "config": {
+            **_OURS,
+            "width": 128,
+            "num_heads": 4,
+            "feed_forward_width": 512,
+            "num_encoder_blocks": 2,
+            "num_decoder_blocks": 2,
+            "dropout": 0.1,
+        },
+    },
+    "transformer_small": {
+        "model": "Transformer",
+        "description": "3+3 blocks, 256 wide, 4 heads; for some ten thousand sentence pairs",
+        "config": {
+            **_OURS,
+            "width": 256,
+            "num_heads": 4,
+            "feed_forward_width": 1024,
+            "num_encoder_blocks": 3,
+            "num_decoder_blocks": 3,
+            "dropout": 0.1,
+        },
+    },
+    "transformer_base": {
+        "model": "Transformer",
+        "description": "6+6 blocks, 512 wide, 8 heads; the paper's base model",
+        "config": {
+            **_PAPER,
+            "width": 512,
+            "num_heads": 8,
+            "feed_forward_width": 2048,
+            "dropout": 0.1,
+        },
+    },
+    "transformer_big": {
+        "model": "Transformer",
+        "description": "6+6 blocks, 1024 wide, 16 heads; the paper's big model",
+        "config": {
+            **_PAPER,
+            "width": 1024,
+            "num_heads": 16,
+            "feed_forward_width": 4096,
+            "dropout": 0.3,
+        },
+    },
+}

@@ -1,0 +1,328 @@
+"""The Transformer, "Attention Is All You Need" (Vaswani et al. 2017)."""
+
+import keras
+from keras import ops
+
+from attention_zoo.layers import (
+    DecoderBlock,
+    EncoderBlock,
+    LearnedPositionalEncoding,
+    SinusoidalPositionalEncoding,
+    TokenEmbedding,
+    padding_mask,
+)
+from attention_zoo.zoo.model import Seq2SeqModel, gather_hypotheses
+
+_POSITIONS = {"sinusoidal": SinusoidalPositionalEncoding, "learned": LearnedPositionalEncoding}
+
+
+class Transformer(Seq2SeqModel):
+    r"""Encoder-decoder of attention alone, trained in parallel by teacher forcing.
+
+    The paper's architecture by default: post-norm, relu, sinusoidal positions, one
+    matrix for the embeddings and the output. Dropout stands where section 5.4 puts
+    it: on the output of each sub-layer and on the sums of embedding and position.
+
+    Args:
+        source_vocab_size: number of source ids.
+        target_vocab_size: number of target ids; the source's when omitted.
+        width: width of the model D (the paper's d_model).
+        num_heads: attention heads H.
+        feed_forward_width: inner width F of the feed-forward networks (d_ff).
+        num_encoder_blocks: depth of the encoder.
+        num_decoder_blocks: depth of the decoder.
+        share_embeddings: one embedding for both sides; needs one vocabulary for both.
+        tie_output: the output projection is the target embedding, transposed.
+        positions: `"sinusoidal"` or `"learned"`.
+        max_length: longest sequence, in tokens, on either side.
+        activation: of the feed-forward networks, `"relu"` or `"gelu"`.
+        norm: `"post"` as in the paper, or `"pre"` (with a last normalisation).
+        dropout: the paper's P_drop.
+        attention_dropout: on attention weights (the paper: none).
+        activation_dropout: inside the feed-forward networks (the paper: none).
+        attention_bias: biases in the attention's projections (the paper: none).
+        epsilon: of the layer normalisation.
+
+    Call arguments:
+        inputs: a pair of integer tensors: `source_ids (B, S)` and `target_ids (B, T)`,
+            the target as the decoder sees it, that is with the start id in front.
+            Id 0 is padding.
+
+    Returns:
+        Logits `(B, T, V)` of the token after each target position.
+
+    Raises:
+        ValueError: if embeddings are to be shared between vocabularies of different
+            size, or `positions` is unknown.
+
+    Example:
+        >>> model = Transformer(100, width=16, num_heads=2, feed_forward_width=32,
+        ...                     num_encoder_blocks=1, num_decoder_blocks=1)
+        >>> model([np.array([[5, 6, 3]]), np.array([[2, 7]])]).shape
+        TensorShape([1, 2, 100])
+    """
+
+    def __init__(
+        self,
+        source_vocab_size,
+        target_vocab_size=None,
+        width=512,
+        num_heads=8,
+        feed_forward_width=2048,
+        num_encoder_blocks=6,
+        num_decoder_blocks=6,
+        share_embeddings=True,
+        tie_output=True,
+        positions="sinusoidal",
+        max_length=256,
+        activation="relu",
+        norm="post",
+        dropout=0.1,
+        attention_dropout=0.0,
+        activation_dropout=0.0,
+        attention_bias=False,
+        epsilon=1e-6,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.source_vocab_size = source_vocab_size
+        self.target_vocab_size = target_vocab_size or source_vocab_size
+        self.width = width
+        self.num_heads = num_heads
+        self.feed_forward_width = feed_forward_width
+        self.num_encoder_blocks = num_encoder_blocks
+        self.num_decoder_blocks = num_decoder_blocks
+        self.share_embeddings = share_embeddings
+        self.tie_output = tie_output
+        self.positions = positions
+        self.max_length = max_length
+        self.activation = activation
+        self.norm = norm
+        self.dropout = dropout
+        self.attention_dropout = attention_dropout
+        self.activation_dropout = activation_dropout
+        self.attention_bias = attention_bias
+        self.epsilon = epsilon
+        if share_embeddings and self.target_vocab_size != source_vocab_size:
+            raise ValueError(
+                f"share_embeddings needs one vocabulary for both sides, received "
+                f"source_vocab_size={source_vocab_size}, "
+                f"target_vocab_size={self.target_vocab_size}"
+            )
+        if positions not in _POSITIONS:
+            raise ValueError(f"positions must be one of {list(_POSITIONS)}, received {positions!r}")
+        self._make_layers()
+        self.build([(None, None), (None, None)])
+
+    def _make_layers(self):
+        block = {
+            "num_heads": self.num_heads,
+            "feed_forward_width": self.feed_forward_width,
+            "activation": self.activation,
+            "norm": self.norm,
+            "dropout": self.dropout,
+            "attention_dropout": self.attention_dropout,
+            "activation_dropout": self.activation_dropout,
+            "attention_bias": self.attention_bias,
+            "epsilon": self.epsilon,
+            "dtype": self.dtype_policy,
+        }
+        self.target_embedding = self._embedding("target_embedding", self.target_vocab_size)
+        self.source_embedding = (
+            self.target_embedding
+            if self.share_embeddings
+            else self._embedding("source_embedding", self.source_vocab_size)
+        )
+        position = {"max_length": self.max_length, "dtype": self.dtype_policy}
+        position_class = _POSITIONS[self.positions]
+        self.source_position = position_class(**position, name="source_position")
+        self.target_position = position_class(**position, name="target_position")
+        self.source_dropout = keras.layers.Dropout(self.dropout)
+        self.target_dropout = keras.layers.Dropout(self.dropout)
+        self.encoder_blocks = [
+            EncoderBlock(**block, name=f"encoder_block_{i}") for i in range(self.num_encoder_blocks)
+        ]
+        self.decoder_blocks = [
+            DecoderBlock(**block, name=f"decoder_block_{i}") for i in range(self.num_decoder_blocks)
+        ]
+        # Post-norm blocks end in a normalisation; pre-norm stacks need one more.
+        self.encoder_norm = self._last_norm("encoder_norm")
+        self.decoder_norm = self._last_norm("decoder_norm")
+        self.output_projection = (
+            None
+            if self.tie_output
+            else keras.layers.EinsumDense(
+                "BTD,DV->BTV",
+                output_shape=(None, self.target_vocab_size),
+                dtype=self.dtype_policy,
+                name="output_projection",
+            )
+        )
+
+    def _embedding(self, name, vocab_size):
+        return TokenEmbedding(vocab_size, self.width, dtype=self.dtype_policy, name=name)
+
+    def _last_norm(self, name):
+        if self.norm == "post":
+            return None
+        return keras.layers.LayerNormalization(
+            epsilon=self.epsilon, dtype=self.dtype_policy, name=name
+        )
+
+    def build(self, input_shape):
+        """Makes every weight; their shapes do not depend on the input's."""
+        hidden_shape = (None, None, self.width)
+        for layer in self._flatten_layers(include_self=False, recursive=False):
+            if isinstance(layer, DecoderBlock):
+                layer.build(hidden_shape, hidden_shape)
+            elif not layer.built:
+                layer.build(hidden_shape)
+
+    def call(self, inputs):
+        """Teacher forcing; see the class docstring."""
+        source_ids, target_ids = inputs
+        logits, _ = self._decode(source_ids, target_ids)
+        return logits
+
+    def attention(self, inputs):
+        """Where each block of the decoder looks: weights `(B, blocks, H, T, S)`."""
+        source_ids, target_ids = inputs
+        _, weights = self._decode(source_ids, target_ids)
+        return ops.stack(weights, axis=1)
+
+    def _decode(self, source_ids, target_ids):
+        hidden_BSD, memory_mask = self._encode(source_ids)
+        hidden_BTD = self.target_position(self.target_embedding(target_ids))
+        hidden_BTD = self.target_dropout(hidden_BTD)
+        weights = []
+        for block in self.decoder_blocks:
+            hidden_BTD, weights_BHTS = block(
+                hidden_BTD, hidden_BSD, memory_mask=memory_mask, return_weights=True
+            )
+            weights.append(weights_BHTS)
+        return self._logits(hidden_BTD), weights
+
+    def _encode(self, source_ids):
+        mask = padding_mask(source_ids)
+        hidden_BSD = self.source_position(self.source_embedding(source_ids))
+        hidden_BSD = self.source_dropout(hidden_BSD)
+        for block in self.encoder_blocks:
+            hidden_BSD = block(hidden_BSD, attention_mask=mask)
+        return self.encoder_norm(hidden_BSD) if self.encoder_norm else hidden_BSD, mask
+
+    def _logits(self, hidden):
+        if self.decoder_norm:
+            hidden = self.decoder_norm(hidden)
+        if self.tie_output:
+            return self.target_embedding.logits(hidden)
+        return self.output_projection(hidden)
+
+    def encode(self, source_ids):
+        """Reads the source and projects keys and values for every block of the decoder.
+
+        Args:
+            source_ids: integer tensor `(B, S)`, 0 is padding.
+
+        Returns:
+            A dict: `mask (B, S)`, and `key_i`, `value_i` `(B, H, S, K)` of block i.
+        """
+        hidden_BSD, mask = self._encode(source_ids)
+        memory = {"mask": mask}
+        for i, block in enumerate(self.decoder_blocks):
+            projected = block.cross_attention.project_memory(hidden_BSD)
+            memory[f"key_{i}"], memory[f"value_{i}"] = projected
+        return memory
+
+    def start(self, memory, max_length, num_hypotheses=1):
+        """Makes the empty cache.
+
+        Args:
+            memory: what `encode` returned.
+            max_length: number of steps there is room for.
+            num_hypotheses: hypotheses N a sentence; an integer or a scalar tensor.
+
+        Returns:
+            A list: the ancestry `(B, N, max_length)`, then keys and values
+            `(B, H, max_length * N, K)` of each block's self-attention.
+        """
+        batch_size = ops.shape(memory["mask"])[0]
+        cache = [ops.zeros((batch_size, num_hypotheses, max_length), dtype="int32")]
+        for block in self.decoder_blocks:
+            cache += block.self_attention.start_cache(batch_size, max_length * num_hypotheses)
+        return cache
+
+    def step(self, token_ids, position, cache, memory):
+        """Decodes one position of N hypotheses a sentence.
+
+        Hypotheses write into a common cache and are never copied. `ancestry[n, l]`
+        says which of the N slots of position l holds the past of hypothesis n; as a
+        mask over all slots it costs N times the products of attention, which are few,
+        and saves moving every cache at every step.
+
+        Args:
+            token_ids: integer tensor `(B, N)`, the last token of each hypothesis.
+            position: int32 scalar, 0 for the start token.
+            cache: what `start` or the last `step` returned.
+            memory: what `encode` returned.
+
+        Returns:
+            Logits `(B, N, V)` of the next token, the new cache, and the
+            cross-attention weights of the last block, mean over heads, `(B, N, S)`.
+        """
+        ancestry_BNL, *caches = cache
+        hypotheses = ops.shape(token_ids)[1]
+        ancestry_BNL, mask_BNL = self._descend(ancestry_BNL, position)
+        hidden_BND = self.target_position.step(self.target_embedding(token_ids), position)
+        new_cache = [ancestry_BNL]
+        for i, block in enumerate(self.decoder_blocks):
+            hidden_BND, block_cache, weights_BHNS = block.step(
+                hidden_BND,
+                caches[2 * i : 2 * i + 2],
+                position * hypotheses,
+                mask_BNL,
+                (memory[f"key_{i}"], memory[f"value_{i}"]),
+                memory["mask"],
+            )
+            new_cache += block_cache
+        return self._logits(hidden_BND), new_cache, ops.mean(weights_BHNS, axis=1)
+
+    def _descend(self, ancestry_BNL, position):
+        """Notes that every hypothesis writes its own slot now, and makes the mask of slots."""
+        _, hypotheses, max_length = ops.shape(ancestry_BNL)
+        own_N1 = ops.expand_dims(ops.arange(hypotheses, dtype="int32"), 1)
+        steps_L = ops.arange(max_length, dtype="int32")
+        ancestry_BNL = ops.where(ops.equal(steps_L, position), own_N1, ancestry_BNL)
+        past_L1 = ops.expand_dims(ops.less_equal(steps_L, position), 1)
+        slot_BNLN = ops.equal(
+            ops.expand_dims(ancestry_BNL, 3), ops.arange(hypotheses, dtype="int32")
+        )
+        mask_BNLN = ops.logical_and(slot_BNLN, past_L1)
+        return ancestry_BNL, ops.reshape(mask_BNLN, (-1, hypotheses, max_length * hypotheses))
+
+    def reorder(self, cache, parents_BN):
+        """Only the ancestry moves; keys and values stay where they were written."""
+        return [gather_hypotheses(cache[0], parents_BN), *cache[1:]]
+
+    def get_config(self):
+        """All constructor arguments."""
+        names = (
+            "source_vocab_size",
+            "target_vocab_size",
+            "width",
+            "num_heads",
+            "feed_forward_width",
+            "num_encoder_blocks",
+            "num_decoder_blocks",
+            "share_embeddings",
+            "tie_output",
+            "positions",
+            "max_length",
+            "activation",
+            "norm",
+            "dropout",
+            "attention_dropout",
+            "activation_dropout",
+            "attention_bias",
+            "epsilon",
+        )
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
