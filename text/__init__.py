@@ -1,1 +1,1 @@
-"""x"""
+"""From strings to ids and back: vocabularies, tokenizers, readers of files, batches."""

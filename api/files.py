@@ -1,0 +1,77 @@
+"""Writing so that a reader never sees half a file: to a temporary name, then renamed."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from attention_zoo.errors import UserError
+
+
+@contextlib.contextmanager
+def atomic_file(path):
+    """Gives a temporary path to write; it becomes `path` if the block succeeds.
+
+    Whatever stood at `path` stays as it was until then, and for good if the block
+    fails (no space left, an interrupt).
+
+    Example:
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with atomic_file(folder / "answer.txt") as temporary:
+        ...     _ = temporary.write_text("42")
+        >>> (folder / "answer.txt").read_text()
+        '42'
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_directory(path):
+    """Gives an empty temporary directory; it replaces `path` if the block succeeds."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        old = None
+        if path.exists():
+            old = path.with_name(f".{path.name}.{os.getpid()}.old")
+            os.replace(path, old)
+        os.replace(temporary, path)
+        if old:
+            shutil.rmtree(old)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def require_empty(directory, hint):
+    """Refuses an output directory that holds something already.
+
+    Raises:
+        UserError: naming the directory, and `hint` for what to do.
+    """
+    directory = Path(directory)
+    if directory.exists() and not directory.is_dir():
+        raise UserError(f"{directory} is a file, not a directory")
+    if directory.is_dir() and any(directory.iterdir()):
+        raise UserError(f"{directory} is not empty; {hint}")
+
+
+def sha256(path):
+    """The SHA-256 of a file, in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,84 @@
+"""Sampling with temperature, top-k and top-p."""
+
+import tensorflow as tf
+
+from attention_zoo.decoding.loop import Choice, decode, log_probability
+from attention_zoo.text.vocabulary import PAD_ID
+
+_EXCLUDED = -1e9
+
+
+def sample(
+    model,
+    source_ids,
+    max_length,
+    seed,
+    temperature=1.0,
+    top_k=0,
+    top_p=1.0,
+    num_samples=1,
+    return_attention=False,
+):
+    """Draws answers from the model's distribution.
+
+    Args:
+        model: a sequence-to-sequence model, see `attention_zoo.zoo`.
+        source_ids: int32 tensor `(B, S)`, 0 is padding.
+        max_length: largest number of tokens L, the end included.
+        seed: integer; the same seed and the same batch give the same answers.
+        temperature: divides the logits; above 0, and the smaller the greedier.
+        top_k: draw among the k most probable tokens; 0 means all.
+        top_p: draw among the most probable tokens that together hold this much
+            probability (nucleus sampling, Holtzman et al. 2020); 1 means all.
+        num_samples: answers N a sentence.
+        return_attention: also return where each token looked.
+
+    Returns:
+        `Hypotheses`; the scores are log-probabilities under the model itself, without
+        temperature, top-k or top-p.
+    """
+
+    def choose(logits_BNV, hypotheses, position):
+        kept = restrict(tf.cast(logits_BNV, tf.float32) / temperature, top_k, top_p)
+        # The largest of logit + Gumbel noise is a draw from the softmax.
+        uniform = tf.random.stateless_uniform(
+            tf.shape(kept), tf.stack([tf.cast(seed, tf.int32), position]), minval=1e-20
+        )
+        tokens = tf.argmax(kept - tf.math.log(-tf.math.log(uniform)), axis=2, output_type=tf.int32)
+        chosen = tf.gather(logits_BNV, tokens, batch_dims=2)
+        gained = log_probability(logits_BNV, chosen)
+        # The loop starts as beams do, with one hypothesis that counts; samples all count.
+        scores = tf.where(position == 0, tf.zeros_like(hypotheses.scores), hypotheses.scores)
+        return Choice(
+            tokens=tf.where(hypotheses.finished, PAD_ID, tokens),
+            scores=scores + tf.where(hypotheses.finished, 0.0, gained),
+            parents=None,
+        )
+
+    return decode(model, source_ids, choose, max_length, num_samples, return_attention)
+
+
+def restrict(logits, top_k, top_p):
+    """Excludes the tokens outside top-k and top-p by a very low logit.
+
+    Args:
+        logits: float32 tensor `(..., V)`.
+        top_k: number of tokens to keep, an integer or a scalar tensor; 0 keeps all.
+        top_p: probability to keep, 0 to 1; the most probable token always stays.
+
+    Example:
+        >>> logits = tf.math.log([[0.5, 0.3, 0.2]])
+        >>> (restrict(logits, top_k=0, top_p=0.6) > -1e8).numpy().tolist()
+        [[True, True, False]]
+        >>> (restrict(logits, top_k=1, top_p=1.0) > -1e8).numpy().tolist()
+        [[True, False, False]]
+    """
+    sorted_logits = tf.sort(logits, axis=-1, direction="DESCENDING")
+    rank = tf.range(tf.shape(logits)[-1])
+    inside_k = (rank < top_k) | tf.equal(top_k, 0)
+    probabilities = tf.nn.softmax(sorted_logits)
+    # Kept: tokens before which less than top_p has been reached.
+    inside_p = tf.cumsum(probabilities, axis=-1, exclusive=True) < top_p
+    kept = (inside_k & inside_p) | tf.equal(rank, 0)
+    lowest = tf.reduce_min(tf.where(kept, sorted_logits, logits.dtype.max), axis=-1, keepdims=True)
+    return tf.where(logits >= lowest, logits, _EXCLUDED)

@@ -1,0 +1,1 @@
+"""Chinese dates to English dates: data generated from CLDR, and the recipe to train on it."""

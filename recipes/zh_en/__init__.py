@@ -1,0 +1,1 @@
+"""Chinese to English sentences from permissively licensed programs, and the recipe for them."""

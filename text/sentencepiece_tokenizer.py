@@ -1,0 +1,107 @@
+"""SentencePiece, trained by its own library and run in-graph by tensorflow-text."""
+
+import io
+import re
+
+import sentencepiece
+import tensorflow as tf
+import tensorflow_text
+
+from attention_zoo.errors import UserError
+from attention_zoo.files import atomic_file
+from attention_zoo.text.tokenizer import Tokenizer
+from attention_zoo.text.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
+
+_FILE = "sentencepiece.model"
+
+
+class SentencePieceTokenizer(Tokenizer):
+    """A tokenizer whose tokens are pieces of words (Kudo & Richardson 2018).
+
+    Args:
+        model: the bytes of a SentencePiece model whose ids 0-3 are pad, unknown,
+            start and end.
+
+    Raises:
+        UserError: if the model has other special ids.
+    """
+
+    kind = "sentencepiece"
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+        processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        self.vocab_size = processor.get_piece_size()
+        special = [processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id()]
+        if special != [PAD_ID, UNKNOWN_ID, START_ID, END_ID]:
+            raise UserError(
+                f"the SentencePiece model must have pad, unknown, start and end as ids 0, 1, 2, 3; "
+                f"it has {special}"
+            )
+        self._processor = tensorflow_text.SentencepieceTokenizer(model=model)
+
+    @classmethod
+    def train(cls, texts, vocab_size=8000, algorithm="unigram"):
+        """Learns pieces from texts.
+
+        Args:
+            texts: iterable of strings.
+            vocab_size: number of pieces, the four special ids included.
+            algorithm: `"unigram"` or `"bpe"`.
+
+        Raises:
+            UserError: if the texts do not hold that many pieces.
+        """
+        model = io.BytesIO()
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(texts),
+                model_writer=model,
+                vocab_size=vocab_size,
+                model_type=algorithm,
+                character_coverage=1.0,
+                pad_id=PAD_ID,
+                unk_id=UNKNOWN_ID,
+                bos_id=START_ID,
+                eos_id=END_ID,
+                num_threads=1,  # with more, ties break differently from run to run
+                max_sentence_length=1 << 20,
+                minloglevel=2,
+            )
+        except RuntimeError as error:
+            raise UserError(_explain(str(error), vocab_size)) from error
+        return cls(model.getvalue())
+
+    def _tokenize(self, strings):
+        return self._processor.tokenize(strings)
+
+    def _detokenize(self, ids):
+        return self._processor.detokenize(ids)
+
+    def _save(self, directory):
+        with atomic_file(directory / _FILE) as temporary:
+            temporary.write_bytes(self.model)
+
+    @classmethod
+    def _load(cls, directory):
+        return cls((directory / _FILE).read_bytes())
+
+
+def _explain(message, vocab_size):
+    """Puts SentencePiece's own words, which name C++ source lines, into the user's terms."""
+    # "Vocabulary size too high (4000). Please set it to a value <= 93."
+    largest = re.search(r"value <= (\d+)", message)
+    if largest:
+        return (
+            f"tokenizer.vocab_size: {vocab_size} is more than the training text can fill; "
+            f"at most {largest[1]} are accepted"
+        )
+    # "Vocabulary size is smaller than required_chars. 10 vs 23."
+    smallest = re.search(r"required_chars\D*\d+ vs (\d+)", message)
+    if smallest:
+        return (
+            f"tokenizer.vocab_size: {vocab_size} has no room for the characters of the training "
+            f"text; at least {int(smallest[1]) + 1} are needed"
+        )
+    return f"SentencePiece cannot be trained with tokenizer.vocab_size={vocab_size}: {message}"

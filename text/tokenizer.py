@@ -1,0 +1,103 @@
+"""What every tokenizer offers. All of it runs in the graph, so artefacts take strings."""
+
+import json
+from pathlib import Path
+
+import tensorflow as tf
+
+from attention_zoo.errors import UserError, suggest
+from attention_zoo.files import atomic_file
+from attention_zoo.text.vocabulary import END_ID, NUM_SPECIAL_IDS, PAD_ID, UNKNOWN_ID
+
+# Characters that a decoder may need room for when nothing else is known.
+CONFIG_FILE = "tokenizer.json"
+
+
+class Tokenizer(tf.Module):
+    """Strings to ids and back, in-graph.
+
+    Subclasses give `kind`, `vocab_size`, `train`, `_tokenize` and `_detokenize`, and
+    `_save` and `_load` for their files. A tokenizer is a `tf.Module` because some hold
+    a resource, which a SavedModel keeps only if it is tracked.
+    """
+
+    def tokenize(self, strings):
+        """Cuts strings into ids, without start and end.
+
+        Args:
+            strings: string tensor `(B,)`, UTF-8. Bytes that are not UTF-8 become
+                U+FFFD, which is an unknown character.
+
+        Returns:
+            int32 ragged tensor `(B, None)`.
+        """
+        strings = tf.strings.unicode_transcode(strings, "UTF-8", "UTF-8", errors="replace")
+        return tf.cast(self._tokenize(strings), tf.int32)
+
+    def encode(self, strings, max_length):
+        """Cuts strings into dense ids that end in the end id.
+
+        Args:
+            strings: string tensor `(B,)`.
+            max_length: longest row in ids, the end included; longer ones are truncated.
+
+        Returns:
+            int32 tensor `(B, S)`, padded with 0.
+        """
+        ids = self.tokenize(strings)[:, : max_length - 1]
+        end = tf.fill([ids.nrows(), 1], END_ID)
+        return tf.concat([ids, end], axis=1).to_tensor(PAD_ID)
+
+    def decode(self, ids):
+        """Turns ids into strings.
+
+        Args:
+            ids: int32 tensor `(B, L)`. A row ends before its first end id; padding,
+                start and ids outside the vocabulary are passed over.
+
+        Returns:
+            String tensor `(B,)`.
+        """
+        ended = tf.cumsum(tf.cast(tf.equal(ids, END_ID), tf.int32), axis=1) > 0
+        known = (ids == UNKNOWN_ID) | ((ids >= NUM_SPECIAL_IDS) & (ids < self.vocab_size))
+        return self._detokenize(tf.ragged.boolean_mask(ids, known & ~ended))
+
+    def save(self, directory):
+        """Writes the tokenizer's files into a directory."""
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        self._save(directory)
+        config = {"kind": self.kind, "vocab_size": self.vocab_size}
+        with atomic_file(directory / CONFIG_FILE) as temporary:
+            temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def tokenizer_classes():
+    """The kinds of tokenizers there are, by name."""
+    from attention_zoo.text.character_tokenizer import CharacterTokenizer
+    from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
+
+    return {cls.kind: cls for cls in (CharacterTokenizer, SentencePieceTokenizer)}
+
+
+def load_tokenizer(directory):
+    """Reads a tokenizer that `save` wrote.
+
+    Raises:
+        UserError: if a file is missing or cannot be understood.
+    """
+    directory = Path(directory)
+    try:
+        config = json.loads((directory / CONFIG_FILE).read_text(encoding="utf-8"))
+        kind = config["kind"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{directory / CONFIG_FILE} is no tokenizer: {error}") from error
+    classes = tokenizer_classes()
+    if kind not in classes:
+        raise UserError(
+            f"{directory / CONFIG_FILE}: unknown kind {kind!r}; {suggest(kind, classes)}"
+        )
+    try:
+        return classes[kind]._load(directory)
+    except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+        raise UserError(f"{directory} holds a damaged tokenizer: {error}") from error
