@@ -10,8 +10,8 @@ class UserError(ValueError):
     """
 
 
-class VerificationError(Exception):
-    """A result that fails: an artefact that differs from its model, a gate not met.
+class ResultError(Exception):
+    """A result that fails: an artefact that differs from its model, a loss that is not a number.
 
     The command line prints the message alone and exits with status 1.
     """

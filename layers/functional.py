@@ -115,8 +115,8 @@ def sinusoid(length, width):
         ValueError: if the width is odd.
 
     Example:
-        >>> sinusoid(2, 4).round(4).tolist()
-        [[0.0, 1.0, 0.0, 1.0], [0.8415, 0.5403, 0.01, 1.0]]
+        >>> sinusoid(2, 4).astype("float64").round(3).tolist()
+        [[0.0, 1.0, 0.0, 1.0], [0.841, 0.54, 0.01, 1.0]]
     """
     if width % 2:
         raise ValueError(f"sinusoid needs an even width, received width={width}")

@@ -77,6 +77,11 @@ class CharacterTokenizer(Tokenizer):
         code_points = tf.ragged.map_flat_values(lambda values: tf.gather(table, values), ids)
         return tf.strings.unicode_encode(code_points, "UTF-8")
 
+    def pieces(self, ids):
+        """The characters of some ids, for people to read."""
+        names = ["<pad>", "<unk>", "<s>", "</s>", *self.characters]
+        return [names[int(i)] for i in ids]
+
     def _save(self, directory):
         with atomic_file(directory / "characters.json") as temporary:
             temporary.write_text(json.dumps(self.characters, ensure_ascii=False), encoding="utf-8")

@@ -4,7 +4,6 @@ import io
 import re
 
 import sentencepiece
-import tensorflow as tf
 import tensorflow_text
 
 from attention_zoo.errors import UserError
@@ -31,14 +30,15 @@ class SentencePieceTokenizer(Tokenizer):
     def __init__(self, model):
         super().__init__()
         self.model = model
-        processor = sentencepiece.SentencePieceProcessor(model_proto=model)
-        self.vocab_size = processor.get_piece_size()
-        special = [processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id()]
+        pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
+        self.vocab_size = pieces.get_piece_size()
+        special = [pieces.pad_id(), pieces.unk_id(), pieces.bos_id(), pieces.eos_id()]
         if special != [PAD_ID, UNKNOWN_ID, START_ID, END_ID]:
             raise UserError(
                 f"the SentencePiece model must have pad, unknown, start and end as ids 0, 1, 2, 3; "
                 f"it has {special}"
             )
+        self._pieces = pieces
         self._processor = tensorflow_text.SentencepieceTokenizer(model=model)
 
     @classmethod
@@ -78,6 +78,10 @@ class SentencePieceTokenizer(Tokenizer):
 
     def _detokenize(self, ids):
         return self._processor.detokenize(ids)
+
+    def pieces(self, ids):
+        """The pieces of some ids, for people to read."""
+        return [self._pieces.id_to_piece(int(i)) for i in ids]
 
     def _save(self, directory):
         with atomic_file(directory / _FILE) as temporary:

@@ -9,16 +9,15 @@ from attention_zoo.errors import UserError, suggest
 from attention_zoo.files import atomic_file
 from attention_zoo.text.vocabulary import END_ID, NUM_SPECIAL_IDS, PAD_ID, UNKNOWN_ID
 
-# Characters that a decoder may need room for when nothing else is known.
 CONFIG_FILE = "tokenizer.json"
 
 
 class Tokenizer(tf.Module):
     """Strings to ids and back, in-graph.
 
-    Subclasses give `kind`, `vocab_size`, `train`, `_tokenize` and `_detokenize`, and
-    `_save` and `_load` for their files. A tokenizer is a `tf.Module` because some hold
-    a resource, which a SavedModel keeps only if it is tracked.
+    Subclasses give `kind`, `vocab_size`, `train`, `pieces`, `_tokenize` and
+    `_detokenize`, and `_save` and `_load` for their files. A tokenizer is a
+    `tf.Module` because some hold a resource, which a SavedModel keeps only if tracked.
     """
 
     def tokenize(self, strings):

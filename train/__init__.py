@@ -1,1 +1,1 @@
-"""x"""
+"""How a task learns: recipes, strategies, the loop, schedules, metrics, checkpoints."""

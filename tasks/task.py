@@ -1,0 +1,174 @@
+"""What every task offers to training, exporting and the command line."""
+
+import inspect
+import json
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+from safetensors import SafetensorError
+
+from attention_zoo.errors import UserError, suggest
+from attention_zoo.files import atomic_directory, atomic_file
+from attention_zoo.zoo import MODELS
+
+TASK_FILE = "task.json"
+WEIGHTS_FILE = "model.safetensors"
+TOKENIZER_FOLDER = "tokenizer"
+
+
+class Task:
+    """A model with its tokenizers; strings in, answers out.
+
+    `train/` and `export/` see a task only through these:
+
+    Attributes:
+        kind: name of the task in recipes and in `task.json`.
+        model: the Keras model, from ids to logits.
+        fields: names of the columns of an example; the last is the reference answer.
+        metrics: names of the metrics it is judged by when a recipe names none.
+
+    Methods that subclasses give:
+        to_ids(examples): examples as tuples of id sequences, for batches.
+        loss(batch, training, label_smoothing): sum of losses and number of targets.
+        predict(texts): one `Answer` a text.
+        signatures(): functions over strings and ids for a SavedModel.
+        lite_signatures(): functions over ids for LiteRT.
+        export_inputs(examples), answers(outputs): see `export/verify.py`.
+        _config(), _save_tokenizers(folder), _from_config(config, folder, model).
+    """
+
+    kind = None
+    metrics = ()
+
+    def __call__(self, texts, **options):
+        """Answers a list of strings with a list of strings; options as in `predict`."""
+        if isinstance(texts, str):
+            raise TypeError("a task takes a list of strings, received a string; write task([text])")
+        return [answer.text for answer in self.predict(texts, **options)]
+
+    def fit(self, train, valid=None, out=None, **settings):
+        """Trains the task; see `attention_zoo.train.fit.fit` for the arguments."""
+        # The one arrow that points to the right: users expect `fit` on the thing they fit.
+        from attention_zoo.train.fit import fit
+
+        return fit(self, train, valid, out, **settings)
+
+    def evaluate(self, examples, metrics=None, **options):
+        """Scores the task on examples; see `attention_zoo.train.evaluation.evaluate`."""
+        from attention_zoo.train.evaluation import evaluate
+
+        return evaluate(self, examples, metrics, **options)
+
+    def save(self, directory):
+        """Writes `task.json`, the weights and the tokenizers: data only, no code.
+
+        The directory appears at once and whole, or stays as it was.
+        """
+        with atomic_directory(directory) as temporary:
+            write_weights(self.model, temporary / WEIGHTS_FILE)
+            self._save_tokenizers(temporary / TOKENIZER_FOLDER)
+            self.save_config(temporary)
+
+    def save_config(self, directory):
+        """Writes `task.json` alone: what the task is, without weights and tokenizers."""
+        description = {
+            "format": 1,
+            "task": self.kind,
+            "fields": list(self.fields),
+            "model": {"class": type(self.model).__name__, "config": model_config(self.model)},
+            **self._config(),
+        }
+        with atomic_file(Path(directory) / TASK_FILE) as temporary:
+            temporary.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, directory):
+        """Reads a task that `save` wrote.
+
+        Raises:
+            UserError: if a file is missing, damaged, or of another kind of task.
+        """
+        directory = Path(directory)
+        config = read_task_config(directory)
+        if config["task"] != cls.kind:
+            raise UserError(f"{directory} holds the task {config['task']!r}, not {cls.kind!r}")
+        model_class = MODELS.get(config["model"].get("class"))
+        if model_class is None:
+            name = str(config["model"].get("class"))
+            raise UserError(f"{directory / TASK_FILE}: no model {name!r}; {suggest(name, MODELS)}")
+        try:
+            model = model_class(**config["model"]["config"])
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{directory / TASK_FILE}: model.config: {error}") from error
+        read_weights(model, directory / WEIGHTS_FILE)
+        return cls._from_config(config, directory / TOKENIZER_FOLDER, model)
+
+
+def read_task_config(directory):
+    """Reads `task.json` of a task or an export, without loading anything else."""
+    path = Path(directory) / TASK_FILE
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{directory} is no task: {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: {error}") from error
+    if not isinstance(config, dict) or not {"task", "fields", "model"} <= config.keys():
+        raise UserError(f"{path} is damaged: it lacks task, fields or model")
+    return config
+
+
+def model_config(model):
+    """The model's own constructor arguments: numbers and names, no serialised objects."""
+    own = inspect.signature(type(model).__init__).parameters
+    return {name: value for name, value in model.get_config().items() if name in own}
+
+
+def weight_name(variable):
+    """The name of a weight in a file: its path without the name of the model."""
+    return variable.path.split("/", 1)[1]
+
+
+def saved_weights(model):
+    """The variables that are the model: not the states of random number generators."""
+    return [v for v in model.weights if not v.path.endswith("seed_generator_state")]
+
+
+def write_weights(model, path):
+    """Writes the weights as safetensors, under the names of `weight_name`."""
+    arrays = {weight_name(v): np.asarray(v.numpy()) for v in saved_weights(model)}
+    # Bytes first, so that a full disk is seen by our own write and named by its path.
+    Path(path).write_bytes(safetensors.numpy.save(arrays))
+
+
+def read_weights(model, path):
+    """Reads weights into a model.
+
+    Raises:
+        UserError: if the file is missing or damaged, a weight is missing or left
+            over, or a shape differs: all of them are listed.
+    """
+    arrays = read_safetensors(path)
+    variables = {weight_name(v): v for v in saved_weights(model)}
+    problems = [f"missing: {name}" for name in variables.keys() - arrays.keys()]
+    problems += [f"left over: {name}" for name in arrays.keys() - variables.keys()]
+    problems += [
+        f"{name}: shape {arrays[name].shape} in the file, {variables[name].shape} in the model"
+        for name in variables.keys() & arrays.keys()
+        if arrays[name].shape != tuple(variables[name].shape)
+    ]
+    if problems:
+        raise UserError(f"{path} does not fit the model: {'; '.join(sorted(problems))}")
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def read_safetensors(path):
+    """Reads a safetensors file into a dict of arrays, or says that it is damaged."""
+    try:
+        return safetensors.numpy.load(Path(path).read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+    except SafetensorError as error:
+        raise UserError(f"{path} is damaged: {error}") from error

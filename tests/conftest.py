@@ -1,0 +1,40 @@
+"""Fixtures of all tests: the same numbers in every run, weights that are not trivial."""
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import pytest
+
+# So that tests can `import reference.transformer`, whatever the import mode.
+sys.path.append(str(Path(__file__).parent))
+
+
+@pytest.fixture(autouse=True)
+def same_start():
+    """Every test starts from one seed and leaves the dtype policy as it was."""
+    policy = keras.config.dtype_policy()
+    keras.utils.set_random_seed(1)
+    yield
+    keras.config.set_dtype_policy(policy)
+
+
+@pytest.fixture
+def rng():
+    """A random generator that starts alike in every test."""
+    return np.random.default_rng(2)
+
+
+@pytest.fixture
+def randomize(rng):
+    """A function that adds noise to weights: biases of 0 and scales of 1 would hide mistakes."""
+
+    def add_noise(layer):
+        layer.set_weights([old + rng.normal(0, 0.2, old.shape) for old in layer.get_weights()])
+        return layer
+
+    return add_noise

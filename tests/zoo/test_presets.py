@@ -1,0 +1,35 @@
+import pytest
+
+from attention_zoo.zoo import MODELS, PRESETS, Transformer
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_belongs_to_a_model_and_is_described(name):
+    preset = PRESETS[name]
+    assert set(preset) == {"model", "description", "config"}
+    assert preset["model"] in MODELS
+    assert preset["description"]
+
+
+def test_from_preset_takes_its_numbers_and_the_overrides():
+    model = Transformer.from_preset("transformer_tiny", source_vocab_size=9, num_heads=2)
+    config = model.get_config()
+    expected = {**PRESETS["transformer_tiny"]["config"], "source_vocab_size": 9, "num_heads": 2}
+    assert {name: config[name] for name in expected} == expected
+
+
+def test_from_preset_names_those_there_are():
+    with pytest.raises(ValueError, match=r"no preset 'huge' for Transformer; .*transformer_base"):
+        Transformer.from_preset("huge", source_vocab_size=9)
+
+
+def test_from_preset_refuses_a_preset_of_another_model(monkeypatch):
+    other = {"model": "Other", "description": "", "config": {}}
+    monkeypatch.setitem(PRESETS, "other_base", other)
+    with pytest.raises(ValueError, match="no preset 'other_base' for Transformer"):
+        Transformer.from_preset("other_base", source_vocab_size=9)
+
+
+def test_from_preset_needs_a_vocabulary():
+    with pytest.raises(TypeError, match="source_vocab_size"):
+        Transformer.from_preset("transformer_tiny")

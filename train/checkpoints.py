@@ -1,0 +1,127 @@
+"""Checkpoints: weights, optimizer and progress, in files that hold data only.
+
+A checkpoint is a directory `step-00000500` with `model.safetensors`,
+`optimizer.safetensors` and `state.json`, which also has the SHA-256 of the two. It
+appears whole or not at all. Seeds and the order of data are functions of the step,
+so nothing else is needed to go on exactly.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+
+from attention_zoo.errors import UserError
+from attention_zoo.files import atomic_directory, sha256
+from attention_zoo.tasks.task import (
+    WEIGHTS_FILE,
+    read_safetensors,
+    read_weights,
+    saved_weights,
+    weight_name,
+    write_weights,
+)
+
+_OPTIMIZER_FILE = "optimizer.safetensors"
+_STATE_FILE = "state.json"
+
+
+def checkpoint_path(folder, step):
+    """Where the checkpoint of a step lies."""
+    return Path(folder) / f"step-{step:08d}"
+
+
+def list_steps(folder):
+    """The steps that have a checkpoint, in order."""
+    return sorted(int(path.name.removeprefix("step-")) for path in Path(folder).glob("step-*"))
+
+
+def save_checkpoint(folder, model, optimizer, state):
+    """Writes the checkpoint of `state["step"]`.
+
+    Args:
+        folder: the folder of all checkpoints.
+        model: its weights are written.
+        optimizer: its variables are written.
+        state: what else training needs to go on, as JSON; has the key `step`.
+    """
+    with atomic_directory(checkpoint_path(folder, state["step"])) as temporary:
+        write_weights(model, temporary / WEIGHTS_FILE)
+        arrays = {str(i): np.asarray(v.numpy()) for i, v in enumerate(optimizer.variables)}
+        (temporary / _OPTIMIZER_FILE).write_bytes(safetensors.numpy.save(arrays))
+        files = {name: sha256(temporary / name) for name in (WEIGHTS_FILE, _OPTIMIZER_FILE)}
+        text = json.dumps({**state, "files": files}, indent=2)
+        (temporary / _STATE_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def load_checkpoint(folder, step, model, optimizer):
+    """Puts a checkpoint into model and optimizer.
+
+    Returns:
+        The `state` that was saved.
+
+    Raises:
+        UserError: if a file is missing or damaged, with what to do.
+    """
+    path = checkpoint_path(folder, step)
+    state = _verified_state(path)
+    read_weights(model, path / WEIGHTS_FILE)
+    arrays = read_safetensors(path / _OPTIMIZER_FILE)
+    if len(arrays) != len(optimizer.variables):
+        raise UserError(
+            f"{path / _OPTIMIZER_FILE} has {len(arrays)} variables, "
+            f"the optimizer {len(optimizer.variables)}"
+        )
+    for i, variable in enumerate(optimizer.variables):
+        variable.assign(arrays[str(i)])
+    return state
+
+
+def load_weights(folder, step, model):
+    """Puts the weights of one checkpoint into a model."""
+    path = checkpoint_path(folder, step)
+    _verified_state(path)
+    read_weights(model, path / WEIGHTS_FILE)
+
+
+def load_average(folder, steps, model):
+    """Puts the mean of the weights of several checkpoints into a model.
+
+    "Attention Is All You Need" (Vaswani et al. 2017), section 6.1, averages the last 5
+    (base) or 20 (big).
+    """
+    total = None
+    for step in steps:
+        path = checkpoint_path(folder, step)
+        _verified_state(path)
+        arrays = read_safetensors(path / WEIGHTS_FILE)
+        if total is None:
+            total = {name: array.astype("float64") for name, array in arrays.items()}
+        else:
+            for name, array in arrays.items():
+                total[name] += array
+    for variable in saved_weights(model):
+        variable.assign((total[weight_name(variable)] / len(steps)).astype(variable.dtype))
+
+
+def remove_old(folder, keep, best):
+    """Removes all checkpoints but the last `keep` and the best."""
+    for step in list_steps(folder)[:-keep]:
+        if step != best:
+            shutil.rmtree(checkpoint_path(folder, step))
+
+
+def _verified_state(path):
+    try:
+        state = json.loads((path / _STATE_FILE).read_text(encoding="utf-8"))
+        changed = [name for name, digest in state["files"].items() if sha256(path / name) != digest]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path} is damaged: {error}; {_ADVICE}") from error
+    if changed:
+        raise UserError(f"{path / changed[0]} is damaged: its SHA-256 differs; {_ADVICE}")
+    return state
+
+
+_ADVICE = "remove that directory, and --resume goes on from the checkpoint before it"

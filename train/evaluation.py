@@ -1,0 +1,21 @@
+"""Scoring a task on examples."""
+
+from attention_zoo.train.metrics import compute_metrics
+
+
+def evaluate(task, examples, metrics=None, **options):
+    """Answers the examples and compares with their references.
+
+    Args:
+        task: a task.
+        examples: list of tuples of strings; the last field is the reference.
+        metrics: names of metrics; the task's own when omitted.
+        **options: of the task's `predict`, such as `beam_size`.
+
+    Returns:
+        A dict: `metrics` (name to value) and `examples` (their number).
+    """
+    answers = task([example[0] for example in examples], **options)
+    references = [example[-1] for example in examples]
+    scores = compute_metrics(metrics or task.metrics, answers, references)
+    return {"metrics": scores, "examples": len(examples)}

@@ -1,0 +1,44 @@
+"""Training a task from Python, without a recipe."""
+
+import tempfile
+
+from attention_zoo.errors import UserError, suggest
+from attention_zoo.text.readers import read_examples
+from attention_zoo.train.recipe import TrainSettings
+from attention_zoo.train.trainer import Trainer
+
+
+def fit(task, train, valid=None, out=None, metrics=None, **settings):
+    """Trains a task in place.
+
+    To train on several devices, make the model and call this within the scope of a
+    `tf.distribute` strategy.
+
+    Args:
+        task: a task.
+        train: examples, tuples of strings, or whatever `read_examples` takes as files.
+        valid: validation examples likewise; without them the last weights are kept.
+        out: the run directory; a temporary one when omitted.
+        metrics: names of metrics; the first decides what is best.
+        **settings: fields of `attention_zoo.train.recipe.TrainSettings`, such as
+            `steps`, `batch_tokens`, `seed`.
+
+    Returns:
+        The figures of the run, see `Trainer.run`.
+    """
+    unknown = [name for name in settings if name not in TrainSettings.model_fields]
+    if unknown:
+        hint = suggest(unknown[0], TrainSettings.model_fields)
+        raise UserError(f"fit has no setting {unknown[0]!r}; {hint}")
+    train, valid = (_examples(data, task.fields) for data in (train, valid or []))
+    with tempfile.TemporaryDirectory() as temporary:
+        trainer = Trainer(
+            task, TrainSettings(**settings), train, valid, out or temporary, metrics or task.metrics
+        )
+        return trainer.run()
+
+
+def _examples(data, fields):
+    if isinstance(data, (str, dict)) or (data and isinstance(data[0], str)):
+        return read_examples(data, fields)
+    return data

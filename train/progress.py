@@ -1,0 +1,75 @@
+"""What training shows and records: a progress bar, `metrics.jsonl`, TensorBoard."""
+
+import json
+import time
+from pathlib import Path
+
+import tensorflow as tf
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class Progression:
+    """Reports on a training, to standard error and to the log folder.
+
+    Args:
+        folder: where `metrics.jsonl` and TensorBoard's files go; None: nowhere.
+        total: number of steps of the training.
+        first: number of steps already taken.
+    """
+
+    def __init__(self, folder, total, first=0):
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self._task = self._bar.add_task("training", total=total, completed=first, figures="")
+        self._total = total
+        self._file = self._board = None
+        if folder is not None:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self._file = open(Path(folder) / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
+            self._board = tf.summary.create_file_writer(str(folder))
+
+    def __enter__(self):
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_):
+        self._bar.stop()
+        if self._file:
+            self._file.close()
+            self._board.close()
+
+    def steps(self, step, figures):
+        """Reports on training up to a step: loss, tokens/s, learning rate."""
+        shown = f"loss {figures['loss']:.3f}  {figures['tokens_per_second']:,.0f} tokens/s"
+        self._bar.update(self._task, completed=step, figures=shown)
+        self._record("train", step, figures)
+
+    def evaluation(self, step, figures, is_best):
+        """Reports on an evaluation, always with a line of its own."""
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        self.say(f"step {step:,} of {self._total:,}: {shown}{'  (best)' if is_best else ''}")
+        self._record("valid", step, figures)
+
+    def say(self, message):
+        """Prints a line above the progress bar."""
+        self.console.print(message, markup=False)
+
+    def _record(self, kind, step, figures):
+        if self._file is None:
+            return
+        row = {"time": round(time.time(), 3), "step": step, "kind": kind, **figures}
+        self._file.write(json.dumps(row) + "\n")
+        self._file.flush()
+        with self._board.as_default():
+            for name, value in figures.items():
+                tf.summary.scalar(f"{kind}/{name}", value, step=step)
+        self._board.flush()

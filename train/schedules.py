@@ -1,0 +1,92 @@
+"""Learning-rate schedules."""
+
+import math
+
+import keras
+from keras import ops
+
+
+class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule that rises linearly for `warmup` steps; steps count from 0."""
+
+    def get_config(self):
+        """All constructor arguments."""
+        return dict(vars(self))
+
+    def _warmed_up(self, step):
+        """The share of the warm-up that is done, at most 1."""
+        return ops.minimum((ops.cast(step, "float32") + 1.0) / max(self.warmup, 1), 1.0)
+
+
+class Noam(_Schedule):
+    """`factor width^-0.5 min(n^-0.5, n warmup^-1.5)` at the n-th step.
+
+    "Attention Is All You Need" (Vaswani et al. 2017), section 5.3, equation 3.
+
+    Example:
+        >>> round(float(Noam(width=512, warmup=4000)(3999)), 6)
+        0.000699
+    """
+
+    def __init__(self, width, warmup=4000, factor=1.0):
+        self.width = width
+        self.warmup = warmup
+        self.factor = factor
+
+    def __call__(self, step):
+        """The rate at a step."""
+        n = ops.cast(step, "float32") + 1.0
+        scale = self.factor / math.sqrt(self.width * max(self.warmup, 1))
+        return scale * ops.minimum(ops.rsqrt(n / max(self.warmup, 1)), self._warmed_up(step))
+
+
+class Constant(_Schedule):
+    """`peak`, after the warm-up.
+
+    Example:
+        >>> round(float(Constant(peak=0.1, warmup=10)(4)), 4)
+        0.05
+    """
+
+    def __init__(self, peak, warmup=0):
+        self.peak = peak
+        self.warmup = warmup
+
+    def __call__(self, step):
+        """The rate at a step."""
+        return self.peak * self._warmed_up(step)
+
+
+class Cosine(_Schedule):
+    """From `peak` after the warm-up down to zero at the last step, along half a cosine.
+
+    Example:
+        >>> [round(float(Cosine(peak=1.0, steps=100)(step)), 3) for step in (0, 50, 100)]
+        [1.0, 0.5, 0.0]
+    """
+
+    def __init__(self, peak, steps, warmup=0):
+        self.peak = peak
+        self.steps = steps
+        self.warmup = warmup
+
+    def __call__(self, step):
+        """The rate at a step."""
+        done = (ops.cast(step, "float32") - self.warmup) / max(self.steps - self.warmup, 1)
+        fall = 0.5 * (1.0 + ops.cos(math.pi * ops.clip(done, 0.0, 1.0)))
+        return self.peak * self._warmed_up(step) * fall
+
+
+def make_schedule(settings, width, steps):
+    """The schedule that a recipe's `train.learning_rate` asks for.
+
+    Args:
+        settings: `LearningRateSettings`.
+        width: width of the model, for noam.
+        steps: number of steps of the training, for cosine.
+    """
+    if settings.schedule == "noam":
+        return Noam(width, settings.warmup, settings.factor)
+    if settings.schedule == "cosine":
+        return Cosine(settings.peak, steps, min(settings.warmup, steps))
+    return Constant(settings.peak, settings.warmup)

@@ -1,0 +1,104 @@
+"""One step of training, on every replica of a strategy at once.
+
+Four habits of Keras would change results here, and are avoided:
+
+- Keras optimizers treat the rows of a sparse gradient one by one, also when an id
+  occurs twice: gradients of embeddings are made dense first.
+- They clip on each replica before the gradients are summed: we sum, then clip.
+- Dropout draws the same masks on every replica, and its state is in no checkpoint:
+  every mask here is a function of (seed, step, replica), so there is no state.
+- A mean over a replica's own tokens weighs replicas wrongly: we divide the sum of all
+  gradients by the number of all target tokens.
+"""
+
+import keras
+import tensorflow as tf
+
+
+def make_train_step(
+    task, optimizer, strategy, label_smoothing=0.0, clip_norm=None, seed=0, jit_compile=False
+):
+    """Makes the function that trains on one batch.
+
+    Args:
+        task: its `loss` is minimised; its model was made in the strategy's scope.
+        optimizer: a built Keras optimizer, made in the strategy's scope.
+        strategy: a `tf.distribute.Strategy`.
+        label_smoothing: handed to the loss.
+        clip_norm: largest global norm of the gradient, or None.
+        seed: of the dropout masks.
+        jit_compile: compile with XLA: with one replica the whole step, with several
+            forward and backward pass (the rest talks to other replicas).
+
+    Returns:
+        A function `(batch, step) -> (sum of losses, number of targets, gradient norm)`,
+        batch a tuple of int32 arrays with equally many rows for each replica, step an
+        integer from 0.
+    """
+    replicas = strategy.num_replicas_in_sync
+    variables = task.model.trainable_variables
+    seed_states = [v for v in task.model.variables if v.path.endswith("seed_generator_state")]
+
+    def gradients(batch, step, replica):
+        drawn = _seeds(seed_states, seed, step, replica)
+        with keras.StatelessScope(state_mapping=drawn), tf.GradientTape() as tape:
+            loss_sum, count = task.loss(batch, training=True, label_smoothing=label_smoothing)
+        found = tape.gradient(loss_sum, [v.value for v in variables])
+        return [tf.convert_to_tensor(gradient) for gradient in found], loss_sum, count
+
+    if jit_compile and replicas > 1:
+        gradients = tf.function(gradients, jit_compile=True, autograph=False)
+
+    def replica_step(batch, step):
+        context = tf.distribute.get_replica_context()
+        summed = gradients(batch, step, context.replica_id_in_sync_group)
+        if replicas > 1:
+            summed = context.all_reduce(tf.distribute.ReduceOp.SUM, summed)
+        grads, loss_sum, count = summed
+        grads = [gradient / tf.maximum(count, 1.0) for gradient in grads]
+        norm = tf.linalg.global_norm(grads)
+        if clip_norm is not None:
+            grads, _ = tf.clip_by_global_norm(grads, clip_norm, use_norm=norm)
+        # Keras sums over the replicas once more.
+        optimizer.apply([gradient / replicas for gradient in grads], variables)
+        return loss_sum, count, norm
+
+    @tf.function(jit_compile=jit_compile and replicas == 1, autograph=False)
+    def compiled(batch, step):
+        return strategy.run(replica_step, args=(batch, step))
+
+    def train_step(batch, step):
+        results = compiled(_split(batch, strategy), tf.constant(step, tf.int32))
+        # After the sum every replica holds the same three numbers.
+        return tuple(strategy.experimental_local_results(result)[0] for result in results)
+
+    return train_step
+
+
+def _split(batch, strategy):
+    """Hands each replica its rows."""
+    replicas = strategy.num_replicas_in_sync
+    if replicas == 1:
+        return tuple(tf.constant(field) for field in batch)
+
+    def rows(context):
+        number = context.replica_id_in_sync_group
+        return tuple(
+            tf.constant(
+                field[number * len(field) // replicas : (number + 1) * len(field) // replicas]
+            )
+            for field in batch
+        )
+
+    return strategy.experimental_distribute_values_from_function(rows)
+
+
+def _seeds(seed_states, seed, step, replica):
+    """A fresh state for each random number generator of the model."""
+    base = tf.constant([seed & 0x7FFFFFFF, 0], tf.int32)
+    folded = tf.random.experimental.stateless_fold_in(base, step)
+    folded = tf.random.experimental.stateless_fold_in(folded, replica)
+    return [
+        (state, tf.cast(folded + tf.constant([0, number], tf.int32) * 65_537, state.dtype))
+        for number, state in enumerate(seed_states)
+    ]

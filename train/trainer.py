@@ -1,0 +1,265 @@
+"""The training loop: steps, evaluations, checkpoints; resumable to the bit."""
+
+import contextlib
+import signal
+import threading
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from attention_zoo.errors import ResultError
+from attention_zoo.text.batching import TokenBatches
+from attention_zoo.train import checkpoints
+from attention_zoo.train.evaluation import evaluate
+from attention_zoo.train.metrics import check_metrics
+from attention_zoo.train.progress import Progression
+from attention_zoo.train.schedules import make_schedule
+from attention_zoo.train.step import make_train_step
+
+
+class Trainer:
+    """Trains a task and leaves the best it found in it, and in `out/task`.
+
+    The first metric on the validation data decides what is best; without validation
+    data the last weights are. After the last step the mean of the last checkpoints
+    is evaluated too, and wins if it is better.
+
+    Args:
+        task: the task; its model was made in the strategy's scope.
+        settings: `TrainSettings`.
+        train: training examples, tuples of strings.
+        valid: validation examples, or an empty list.
+        out: the run directory.
+        metrics: names of metrics.
+        strategy: a `tf.distribute.Strategy`; the one in force when omitted.
+    """
+
+    def __init__(self, task, settings, train, valid, out, metrics, strategy=None):
+        check_metrics(metrics)
+        self.task = task
+        self.settings = settings
+        self.valid = list(valid)[: settings.evaluate_examples]
+        self.metrics = list(metrics)
+        self.strategy = strategy or tf.distribute.get_strategy()
+        self.out = Path(out)
+        self.folder = self.out / "checkpoints"
+        self.batches = TokenBatches(
+            task.to_ids(train),
+            settings.batch_tokens,
+            settings.buckets,
+            self.strategy.num_replicas_in_sync,
+            settings.seed,
+        )
+        self._valid_batches = (
+            TokenBatches(task.to_ids(self.valid), settings.batch_tokens) if self.valid else None
+        )
+        with self.strategy.scope():
+            self.optimizer = self._make_optimizer()
+        self._train_step = make_train_step(
+            task,
+            self.optimizer,
+            self.strategy,
+            settings.label_smoothing,
+            settings.clip_norm,
+            settings.seed,
+            settings.jit_compile,
+        )
+        self._valid_loss = tf.function(
+            lambda batch: task.loss(batch, training=False), autograph=False, reduce_retracing=True
+        )
+        # What a checkpoint remembers beside weights and optimizer.
+        self.state = {
+            "step": 0,
+            "seconds": 0.0,
+            "tokens": 0,
+            "best_step": None,
+            "best_value": None,
+            "evaluations_since_best": 0,
+        }
+
+    def _make_optimizer(self):
+        settings = self.settings
+        optimizer = keras.optimizers.Adam(
+            make_schedule(settings.learning_rate, self.task.model.width, settings.steps),
+            beta_1=settings.beta_1,
+            beta_2=settings.beta_2,
+            epsilon=settings.epsilon,
+        )
+        optimizer.build(self.task.model.trainable_variables)
+        return optimizer
+
+    def resume(self):
+        """Goes back to the last checkpoint; a run that has none starts at step 0.
+
+        Raises:
+            UserError: if the checkpoint is damaged.
+        """
+        steps = checkpoints.list_steps(self.folder)
+        if steps:
+            state = checkpoints.load_checkpoint(
+                self.folder, steps[-1], self.task.model, self.optimizer
+            )
+            self.state = {name: state[name] for name in self.state}
+
+    def run(self):
+        """Trains to the end.
+
+        Returns:
+            A dict with the figures of the run: `steps`, `seconds`, `tokens_per_second`,
+            `weights` (which were kept), `valid` (their metrics) and `interrupted`.
+
+        Raises:
+            ResultError: if the loss is not finite; the last checkpoint is still good.
+        """
+        state, settings = self.state, self.settings
+        with Progression(self.out / "logs", settings.steps, state["step"]) as progress:
+            with _stop_on_signal() as stop:
+                reason = self._run_steps(progress, stop)
+            if reason:
+                progress.say(reason)
+            kept, figures = self._keep_the_best(progress)
+        self.task.save(self.out / "task")
+        return {
+            "steps": state["step"],
+            "seconds": round(state["seconds"], 1),
+            "tokens_per_second": round(state["tokens"] / max(state["seconds"], 1e-9)),
+            "weights": kept,
+            "valid": figures,
+            "interrupted": stop.is_set(),
+        }
+
+    def _run_steps(self, progress, stop):
+        """Trains until there is a reason to stop, and returns it."""
+        state, settings = self.state, self.settings
+        pending = []
+        started = time.monotonic()
+        steps = self.batches.steps_from(state["step"])
+        while state["step"] < settings.steps and not stop.is_set():
+            _, batch = next(steps)
+            pending.append(self._train_step(batch, state["step"]))
+            state["step"] += 1
+            last = state["step"] == settings.steps
+            due = last or stop.is_set() or state["step"] % settings.evaluate_every == 0
+            if due or len(pending) >= settings.log_every:
+                self._report(progress, pending, time.monotonic() - started)
+                pending, started = [], time.monotonic()
+                if settings.minutes and state["seconds"] >= 60 * settings.minutes:
+                    stop_reason = f"{settings.minutes:g} minutes are over at step {state['step']:,}"
+                    self._checkpoint(progress)
+                    return stop_reason
+            if due:
+                self._checkpoint(progress)
+                started = time.monotonic()
+                patience = settings.patience
+                if patience and state["evaluations_since_best"] >= patience:
+                    return f"stopped early: {patience} evaluations without a better one"
+        if stop.is_set():
+            return f"interrupted after step {state['step']:,}; go on with --resume"
+        return None
+
+    def _report(self, progress, pending, seconds):
+        """Reads the losses of the last steps, which waits for the device to finish them."""
+        sums = np.array([[float(value) for value in result] for result in pending])
+        bad = np.flatnonzero(~np.isfinite(sums).all(axis=1))
+        first = self.state["step"] - len(pending) + 1
+        if len(bad):
+            raise ResultError(self._not_finite(first + int(bad[0])))
+        tokens = sums[:, 1].sum()
+        self.state["seconds"] += seconds
+        self.state["tokens"] += int(tokens)
+        progress.steps(
+            self.state["step"],
+            {
+                "loss": sums[:, 0].sum() / max(tokens, 1.0),
+                "tokens_per_second": tokens / seconds,
+                "gradient_norm": sums[:, 2].mean(),
+                "learning_rate": float(self.optimizer.learning_rate.numpy()),
+            },
+        )
+
+    def _not_finite(self, step):
+        steps = checkpoints.list_steps(self.folder)
+        kept = (
+            f"the checkpoint of step {steps[-1]} is good: "
+            f"{checkpoints.checkpoint_path(self.folder, steps[-1])}"
+            if steps
+            else "there is no checkpoint yet"
+        )
+        return (
+            f"the loss or its gradient is not a finite number at step {step}; {kept}. "
+            f"Lower train.learning_rate, lengthen its warmup, or set train.clip_norm"
+        )
+
+    def _checkpoint(self, progress):
+        """Evaluates and saves."""
+        state = self.state
+        if self.valid:
+            figures = self._evaluate()
+            value = figures[self.metrics[0]]
+            is_best = state["best_value"] is None or value > state["best_value"]
+            if is_best:
+                state.update(best_step=state["step"], best_value=value, evaluations_since_best=0)
+            else:
+                state["evaluations_since_best"] += 1
+            progress.evaluation(state["step"], figures, is_best)
+        else:
+            state["best_step"] = state["step"]
+        checkpoints.save_checkpoint(self.folder, self.task.model, self.optimizer, state)
+        if state["best_step"] == state["step"]:
+            self.task.save(self.out / "task")
+        checkpoints.remove_old(self.folder, max(self.settings.average_last, 2), state["best_step"])
+
+    def _evaluate(self):
+        """Loss and metrics on the validation examples, with the recipe's way to decode."""
+        batches = self._valid_batches
+        sums = [self._valid_loss(batches.gather(*step)) for step in batches.plan(epoch=0)]
+        loss = float(sum(loss for loss, _ in sums) / sum(count for _, count in sums))
+        return {"loss": loss, **evaluate(self.task, self.valid, self.metrics)["metrics"]}
+
+    def _keep_the_best(self, progress):
+        """Puts the best weights into the model: of one step, or the mean of the last."""
+        steps = checkpoints.list_steps(self.folder)
+        if not steps:
+            return "none: no step was taken", {}
+        best = self.state["best_step"]
+        last = steps[-self.settings.average_last :]
+        figures = {}
+        if len(last) > 1:
+            checkpoints.load_average(self.folder, last, self.task.model)
+            kept = f"mean of the checkpoints {', '.join(map(str, last))}"
+            if not self.valid:
+                return kept, figures
+            figures = self._evaluate()
+            value = figures[self.metrics[0]]
+            progress.say(f"{kept}: {self.metrics[0]} {value:.4g}")
+            if value >= self.state["best_value"]:
+                return kept, figures
+        checkpoints.load_weights(self.folder, best, self.task.model)
+        if self.valid:
+            figures = self._evaluate()
+        return f"step {best}", figures
+
+
+@contextlib.contextmanager
+def _stop_on_signal():
+    """Turns the first Ctrl-C or SIGTERM into a flag; a second one is as ever."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    previous = {}
+
+    def handle(number, _frame):
+        stop.set()
+        signal.signal(number, previous[number])
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        previous[number] = signal.signal(number, handle)
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
