@@ -1,32 +1,18 @@
 """Sequence to sequence: a string in, a string out."""
 
-import dataclasses
-
 import numpy as np
 import tensorflow as tf
 
 from attention_zoo.decoding.beam_search import beam_search
 from attention_zoo.decoding.greedy import greedy_search
 from attention_zoo.decoding.sampling import sample
-from attention_zoo.errors import UserError
 from attention_zoo.tasks.losses import smoothed_cross_entropy
 from attention_zoo.tasks.task import Task
-from attention_zoo.text.tokenizer import load_tokenizer
-from attention_zoo.text.vocabulary import END_ID, PAD_ID, START_ID
-
-_PREDICT_BATCH = 32
+from attention_zoo.tasks.text_to_text import TextToText, pad_rows
+from attention_zoo.text.vocabulary import PAD_ID, START_ID
 
 
-@dataclasses.dataclass(frozen=True)
-class Answer:
-    """An answer, its score, and the n-best list it leads: pairs of text and score."""
-
-    text: str
-    score: float
-    n_best: tuple = ()
-
-
-class Seq2Seq(Task):
+class Seq2Seq(TextToText, Task):
     """Translation, summarisation, spelling to sound: any text to any text.
 
     Args:
@@ -50,7 +36,6 @@ class Seq2Seq(Task):
         2
     """
 
-    kind = "seq2seq"
     metrics = ("exact_match", "chrf")
 
     def __init__(
@@ -64,14 +49,16 @@ class Seq2Seq(Task):
         length_penalty=0.6,
         fields=("source", "target"),
     ):
+        super().__init__(
+            source_tokenizer,
+            target_tokenizer or source_tokenizer,
+            max_source_length or model.max_length,
+            max_target_length or model.max_length,
+            beam_size,
+            length_penalty,
+            fields,
+        )
         self.model = model
-        self.source_tokenizer = source_tokenizer
-        self.target_tokenizer = target_tokenizer or source_tokenizer
-        self.max_source_length = max_source_length or model.max_length
-        self.max_target_length = max_target_length or model.max_length
-        self.beam_size = beam_size
-        self.length_penalty = length_penalty
-        self.fields = tuple(fields)
         self._decoders = {}
         for side, tokenizer, size in (
             ("source", self.source_tokenizer, model.source_vocab_size),
@@ -89,25 +76,6 @@ class Seq2Seq(Task):
                 )
 
     # Training
-
-    def to_ids(self, examples):
-        """Turns pairs of strings into pairs of id arrays, each ending in the end id.
-
-        Args:
-            examples: list of pairs of strings.
-
-        Returns:
-            A list of pairs of int32 arrays, truncated to the longest lengths.
-        """
-        columns = []
-        for side, tokenizer, limit in (
-            (0, self.source_tokenizer, self.max_source_length),
-            (1, self.target_tokenizer, self.max_target_length),
-        ):
-            ids = tokenizer.tokenize(tf.constant([example[side] for example in examples]))
-            rows = np.split(ids.flat_values.numpy(), ids.row_splits.numpy()[1:-1])
-            columns.append([np.append(row[: limit - 1], np.int32(END_ID)) for row in rows])
-        return list(zip(*columns, strict=True))
 
     def loss(self, batch, training=True, label_smoothing=0.0):
         """The loss of teacher forcing.
@@ -127,63 +95,6 @@ class Seq2Seq(Task):
 
     # Answering
 
-    def predict(
-        self, texts, beam_size=None, length_penalty=None, max_length=None, n_best=1, **sampling
-    ):
-        """Answers texts.
-
-        Args:
-            texts: list of strings; an empty text gets an empty answer.
-            beam_size: number of hypotheses; 1 is greedy search.
-            length_penalty: alpha of Wu et al. 2016.
-            max_length: longest answer in ids.
-            n_best: how many of the hypotheses to return, at most `beam_size`.
-            **sampling: `seed`, and if wanted `temperature`, `top_k`, `top_p`: draw
-                `n_best` answers instead of searching.
-
-        Returns:
-            A list of `Answer`, in the order of the texts.
-        """
-        beam_size = beam_size or self.beam_size
-        if not 1 <= n_best <= (n_best if sampling else beam_size):
-            raise UserError(
-                f"n_best must be between 1 and beam_size={beam_size}, received {n_best}"
-            )
-        if beam_size > self.target_tokenizer.vocab_size:
-            raise UserError(
-                f"beam_size={beam_size} is more than the vocabulary has ids "
-                f"({self.target_tokenizer.vocab_size})"
-            )
-        if sampling and "seed" not in sampling:
-            raise UserError(f"sampling needs a seed; received {', '.join(sorted(sampling))}")
-        penalty = self.length_penalty if length_penalty is None else length_penalty
-        options = (
-            {"num_samples": n_best, **sampling}
-            if sampling
-            else {"beam_size": beam_size, "length_penalty": penalty}
-        )
-        decoder = self._decoder(max_length or self.max_target_length, options)
-        answers = [Answer("", 0.0, (("", 0.0),))] * len(texts)
-        # Sorted by length, so that a batch holds little padding.
-        order = sorted((i for i, text in enumerate(texts) if text), key=lambda i: len(texts[i]))
-        for start in range(0, len(order), _PREDICT_BATCH):
-            members = order[start : start + _PREDICT_BATCH]
-            strings, scores = decoder(tf.constant([texts[i] for i in members]))
-            for i, row, row_scores in zip(members, strings.numpy(), scores.numpy(), strict=True):
-                pairs = [
-                    (text.decode(), float(score))
-                    for text, score in zip(row[:n_best], row_scores[:n_best], strict=True)
-                ]
-                answers[i] = Answer(*pairs[0], n_best=tuple(pairs))
-        return answers
-
-    def truncated(self, texts):
-        """The indices of the texts that are longer than `max_source_length`."""
-        if not texts:
-            return []
-        lengths = self.source_tokenizer.tokenize(tf.constant(texts)).row_lengths().numpy()
-        return [i for i, length in enumerate(lengths) if length > self.max_source_length - 1]
-
     def attention(self, text, answer):
         """Where the decoder looked: `(blocks, heads, T, S)` and the tokens of both axes.
 
@@ -199,30 +110,32 @@ class Seq2Seq(Task):
             (self.target_tokenizer.pieces(target_ids[0])),
         )
 
-    def _decoder(self, max_length, options):
-        """The compiled function from strings to strings, one for each set of options."""
-        key = (max_length, *sorted(options.items()))
+    def _answer_batch(self, texts, options):
+        """Strings to arrays of answers and scores, by a function compiled for the options."""
+        key = tuple(sorted(options.items()))
         if key not in self._decoders:
             self._decoders[key] = tf.function(
-                lambda text: self.decode_text(text, max_length, options),
+                lambda text: self.decode_text(text, **options),
                 input_signature=[tf.TensorSpec([None], tf.string)],
                 autograph=False,
             )
-        return self._decoders[key]
+        strings, scores = self._decoders[key](tf.constant(texts))
+        return strings.numpy(), scores.numpy()
 
-    def decode_text(self, text, max_length, options):
+    def decode_text(self, text, **options):
         """Strings `(B,)` to answers `(B, N)` and scores `(B, N)`, in-graph."""
         source_ids = self.source_tokenizer.encode(text, self.max_source_length)
-        hypotheses = self.decode_ids(source_ids, max_length, **options)
-        return self.detokenize(hypotheses.ids), hypotheses.scores
+        hypotheses = self.decode_ids(source_ids, **options)
+        answers = tf.where(tf.equal(text, "")[:, tf.newaxis], "", self.detokenize(hypotheses.ids))
+        return answers, hypotheses.scores
 
-    def decode_ids(self, source_ids, max_length, **options):
+    def decode_ids(self, source_ids, **options):
         """Ids `(B, S)` to `Hypotheses`, by the decoder that the options ask for."""
         if "seed" in options:
-            return sample(self.model, source_ids, max_length, **options)
+            return sample(self.model, source_ids, **options)
         if isinstance(options["beam_size"], int) and options["beam_size"] == 1:
-            return greedy_search(self.model, source_ids, max_length)
-        return beam_search(self.model, source_ids, max_length, **options)
+            return greedy_search(self.model, source_ids, options["max_length"])
+        return beam_search(self.model, source_ids, **options)
 
     def detokenize(self, ids_BNL):
         """Ids of hypotheses to strings `(B, N)`."""
@@ -230,36 +143,93 @@ class Seq2Seq(Task):
         strings = self.target_tokenizer.decode(tf.reshape(ids_BNL, [-1, length]))
         return tf.reshape(strings, [-1, hypotheses])
 
-    # Saving
+    # Exporting
 
-    def _config(self):
+    def signatures(self):
+        """The functions of a SavedModel: strings to strings, and ids to logits.
+
+        Returns:
+            A dict from signature name to a function and the specs of its arguments.
+        """
+        text = tf.TensorSpec([None], tf.string, "text")
+        beam_size = tf.TensorSpec([], tf.int32, "beam_size")
+        max_length = tf.TensorSpec([], tf.int32, "max_length")
+        length_penalty = tf.TensorSpec([], tf.float32, "length_penalty")
+        sampling = [
+            tf.TensorSpec([], tf.int32, "seed"),
+            tf.TensorSpec([], tf.float32, "temperature"),
+            tf.TensorSpec([], tf.int32, "top_k"),
+            tf.TensorSpec([], tf.float32, "top_p"),
+        ]
+        source_ids = tf.TensorSpec([None, None], tf.int32, "source_ids")
+        target_ids = tf.TensorSpec([None, None], tf.int32, "target_ids")
+
+        def serve(text):
+            answers, scores = self.decode_text(text, **self._search())
+            return {"text": answers[:, 0], "score": scores[:, 0]}
+
+        def generate(text, beam_size, max_length, length_penalty):
+            # Beyond these limits TensorFlow's own errors would speak of shapes.
+            beam_size = tf.clip_by_value(beam_size, 1, self.target_tokenizer.vocab_size)
+            max_length = tf.clip_by_value(max_length, 1, self.model.max_length)
+            answers, scores = self.decode_text(
+                text, max_length=max_length, beam_size=beam_size, length_penalty=length_penalty
+            )
+            return {"text": answers, "score": scores}
+
+        def draw(text, seed, temperature, top_k, top_p):
+            options = {"seed": seed, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+            answers, scores = self.decode_text(text, max_length=self.max_target_length, **options)
+            return {"text": answers[:, 0], "score": scores[:, 0]}
+
+        def attend(source_ids, target_ids):
+            return {"attention": self.model.attention([source_ids, target_ids])}
+
         return {
-            "shared_tokenizer": self.target_tokenizer is self.source_tokenizer,
-            "max_source_length": self.max_source_length,
-            "max_target_length": self.max_target_length,
-            "beam_size": self.beam_size,
-            "length_penalty": self.length_penalty,
+            "serving_default": (serve, [text]),
+            "generate": (generate, [text, beam_size, max_length, length_penalty]),
+            "sample": (draw, [text, *sampling]),
+            "ids": (self._answer_ids, [source_ids]),
+            "logits": (self._logits, [source_ids, target_ids]),
+            "attention": (attend, [source_ids, target_ids]),
         }
 
-    def _save_tokenizers(self, folder):
-        self.source_tokenizer.save(folder / "source")
-        if self.target_tokenizer is not self.source_tokenizer:
-            self.target_tokenizer.save(folder / "target")
+    def lite_signatures(self):
+        """The functions of a LiteRT file, as `signatures`: no strings, so ids to ids."""
+        functions = self.signatures()
+        return {"serving_default": functions["ids"], "logits": functions["logits"]}
+
+    def _search(self):
+        return self._options(None, None, None, 1, {})
+
+    def _answer_ids(self, source_ids):
+        best = self.decode_ids(source_ids, **self._search())
+        return {"target_ids": best.ids[:, 0], "score": best.scores[:, 0]}
+
+    def _logits(self, source_ids, target_ids):
+        return {"logits": self.model([source_ids, target_ids], training=False)}
+
+    def export_inputs(self, examples):
+        """The arguments with which artefacts are compared with the model, by name.
+
+        Args:
+            examples: list of pairs of strings.
+
+        Returns:
+            A dict of arrays with a row for each example; `target_ids` is what the
+            decoder sees under teacher forcing.
+        """
+        pairs = self.to_ids(examples)
+        source_ids, target_ids = (pad_rows([pair[side] for pair in pairs]) for side in (0, 1))
+        return {
+            "text": np.array([source.encode() for source, _ in examples], dtype=object),
+            "source_ids": source_ids,
+            "target_ids": shift_right(target_ids).numpy(),
+        }
 
     @classmethod
     def _from_config(cls, config, folder, model):
-        source = load_tokenizer(folder / "source")
-        target = source if config["shared_tokenizer"] else load_tokenizer(folder / "target")
-        return cls(
-            model,
-            source,
-            target,
-            config["max_source_length"],
-            config["max_target_length"],
-            config["beam_size"],
-            config["length_penalty"],
-            config["fields"],
-        )
+        return cls(model, **cls._read_config(config, folder))
 
 
 def shift_right(target_ids):

@@ -15,6 +15,7 @@ from attention_zoo.zoo import MODELS
 TASK_FILE = "task.json"
 WEIGHTS_FILE = "model.safetensors"
 TOKENIZER_FOLDER = "tokenizer"
+EXAMPLES_FILE = "examples.jsonl"
 
 
 class Task:
@@ -26,7 +27,8 @@ class Task:
         kind: name of the task in recipes and in `task.json`.
         model: the Keras model, from ids to logits.
         fields: names of the columns of an example; the last is the reference answer.
-        metrics: names of the metrics it is judged by when a recipe names none.
+        metrics: names of the metrics it is judged by.
+        examples: some examples that were not trained on, which exporting verifies with.
 
     Methods that subclasses give:
         to_ids(examples): examples as tuples of id sequences, for batches.
@@ -35,17 +37,13 @@ class Task:
         signatures(): functions over strings and ids for a SavedModel.
         lite_signatures(): functions over ids for LiteRT.
         export_inputs(examples), answers(outputs): see `export/verify.py`.
-        _config(), _save_tokenizers(folder), _from_config(config, folder, model).
+        tokenizers(): a dict from folder name to tokenizer.
+        _config(), _from_config(config, folder, model).
     """
 
     kind = None
     metrics = ()
-
-    def __call__(self, texts, **options):
-        """Answers a list of strings with a list of strings; options as in `predict`."""
-        if isinstance(texts, str):
-            raise TypeError("a task takes a list of strings, received a string; write task([text])")
-        return [answer.text for answer in self.predict(texts, **options)]
+    examples = ()
 
     def fit(self, train, valid=None, out=None, **settings):
         """Trains the task; see `attention_zoo.train.fit.fit` for the arguments."""
@@ -67,15 +65,19 @@ class Task:
         """
         with atomic_directory(directory) as temporary:
             write_weights(self.model, temporary / WEIGHTS_FILE)
-            self._save_tokenizers(temporary / TOKENIZER_FOLDER)
-            self.save_config(temporary)
+            self.save_without_weights(temporary)
+            lines = [json.dumps(example, ensure_ascii=False) + "\n" for example in self.examples]
+            (temporary / EXAMPLES_FILE).write_text("".join(lines), encoding="utf-8")
 
-    def save_config(self, directory):
-        """Writes `task.json` alone: what the task is, without weights and tokenizers."""
+    def save_without_weights(self, directory):
+        """Writes `task.json` and the tokenizers: what an artefact needs beside it."""
+        for name, tokenizer in self.tokenizers().items():
+            tokenizer.save(Path(directory) / TOKENIZER_FOLDER / name)
         description = {
             "format": 1,
             "task": self.kind,
             "fields": list(self.fields),
+            "metrics": list(self.metrics),
             "model": {"class": type(self.model).__name__, "config": model_config(self.model)},
             **self._config(),
         }
@@ -102,7 +104,13 @@ class Task:
         except (TypeError, ValueError) as error:
             raise UserError(f"{directory / TASK_FILE}: model.config: {error}") from error
         read_weights(model, directory / WEIGHTS_FILE)
-        return cls._from_config(config, directory / TOKENIZER_FOLDER, model)
+        task = cls._from_config(config, directory / TOKENIZER_FOLDER, model)
+        task.metrics = tuple(config["metrics"])
+        examples = directory / EXAMPLES_FILE
+        if examples.exists():
+            lines = examples.read_text(encoding="utf-8").splitlines()
+            task.examples = [tuple(json.loads(line)) for line in lines]
+        return task
 
 
 def read_task_config(directory):
@@ -114,8 +122,8 @@ def read_task_config(directory):
         raise UserError(f"{directory} is no task: {path}: {error.strerror}") from error
     except ValueError as error:
         raise UserError(f"{path} is damaged: {error}") from error
-    if not isinstance(config, dict) or not {"task", "fields", "model"} <= config.keys():
-        raise UserError(f"{path} is damaged: it lacks task, fields or model")
+    if not isinstance(config, dict) or not {"task", "fields", "metrics", "model"} <= config.keys():
+        raise UserError(f"{path} is damaged: it lacks task, fields, metrics or model")
     return config
 
 

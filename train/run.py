@@ -23,7 +23,7 @@ REPORT_FILE = "report.json"
 TASK_FOLDER = "task"
 
 
-def train(recipe, out, resume=False):
+def train_recipe(recipe, out, resume=False):
     """Trains what a recipe describes.
 
     Args:

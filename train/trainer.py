@@ -19,6 +19,9 @@ from attention_zoo.train.progress import Progression
 from attention_zoo.train.schedules import make_schedule
 from attention_zoo.train.step import make_train_step
 
+# Without validation data, so many training examples go with the task.
+_EXAMPLES_KEPT = 100
+
 
 class Trainer:
     """Trains a task and leaves the best it found in it, and in `out/task`.
@@ -43,6 +46,8 @@ class Trainer:
         self.settings = settings
         self.valid = list(valid)[: settings.evaluate_examples]
         self.metrics = list(metrics)
+        task.metrics = tuple(metrics)
+        task.examples = self.valid or list(train)[-_EXAMPLES_KEPT:]
         self.strategy = strategy or tf.distribute.get_strategy()
         self.out = Path(out)
         self.folder = self.out / "checkpoints"

@@ -1,0 +1,39 @@
+# Everything runs in .venv, which the first target that needs it makes.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install demo test test-slow check format wheel clean
+
+# The runtime and what the demo draws with.
+.venv/demo: setup.cfg pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed (make PYTHON=...)")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[plot]'
+	touch $@
+
+.venv/test: .venv/demo
+	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@
+
+install: .venv/demo  ## make .venv with the package in it
+
+demo: .venv/demo  ## train, export and verify on the embedded dataset
+	$(BIN)/attention-zoo demo --out runs/demo
+
+test: .venv/test  ## the test suite, against the built wheel
+	$(PYTHON) tests/run_against_wheel.py $(BIN) -m 'not slow'
+
+test-slow: .venv/test  ## the tests that take minutes
+	$(PYTHON) tests/run_against_wheel.py $(BIN) -m slow
+
+check: .venv/test  ## formatting and lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+format: .venv/test  ## mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv build dist *.egg-info

@@ -1,0 +1,207 @@
+"""The command line: thin, and without TensorFlow until a command needs it.
+
+Answers go to standard output and nothing else does. Exit status: 0 success, 1 a
+result that fails, 2 a mistake of the user.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attention_zoo.errors import ResultError, UserError
+
+app = typer.Typer(
+    name="attention-zoo",
+    help="Train attention models on text, export them with their tokenizers, verify the exports.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Source = Annotated[
+    str, typer.Argument(metavar="RUN|ARTEFACT", help="a run, a task, an export or one artefact")
+]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="a run or a task directory")]
+BeamSize = Annotated[int | None, typer.Option(min=1, help="hypotheses; 1 is greedy search")]
+LengthPenalty = Annotated[float | None, typer.Option(help="alpha of Wu et al. 2016")]
+
+
+def main():
+    """Runs the command line and turns errors into messages and exit statuses."""
+    # TensorFlow's start-up messages are no news to a user; set before it is imported.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        app()
+    except UserError as error:
+        _fail(error, 2)
+    except ResultError as error:
+        _fail(error, 1)
+    except BrokenPipeError:
+        # The reader of our output, such as `head`, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+
+
+def _fail(error, status):
+    _say(f"attention-zoo: {error}")
+    sys.exit(status)
+
+
+def _say(message):
+    print(message, file=sys.stderr, flush=True)
+
+
+@app.command("list")
+def list_presets():
+    """List the models and their presets."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from attention_zoo.zoo.presets import PRESETS
+
+    table = Table("preset", "model", "what it is")
+    for name, preset in PRESETS.items():
+        table.add_row(name, preset["model"], preset["description"])
+    Console().print(table)
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="a YAML file")],
+    out: Annotated[Path, typer.Option(help="the run directory to write")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="replace a value, as train.steps=100"),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out")] = False,
+):
+    """Train a task from a recipe. Ctrl-C stops after the step and keeps what was learned."""
+    from attention_zoo.train.recipe import load_recipe
+
+    loaded = load_recipe(recipe, set_ or ())
+    from attention_zoo.train.run import train_recipe
+
+    _, figures = train_recipe(loaded, out, resume)
+    scores = "".join(f", {name} {value:.4g}" for name, value in figures["valid"].items())
+    _say(
+        f"{out}: {figures['steps']:,} steps in {figures['seconds']:.0f} s, "
+        f"{figures['tokens_per_second']:,} target tokens/s; kept {figures['weights']}{scores}"
+    )
+    if figures["interrupted"]:
+        raise typer.Exit(130)
+
+
+@app.command()
+def evaluate(
+    source: Source,
+    data: Annotated[str, typer.Option(help="TSV or JSONL file with the columns of the training")],
+    beam_size: BeamSize = None,
+    length_penalty: LengthPenalty = None,
+    json_: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+):
+    """Score a task or an artefact on examples."""
+    from attention_zoo.loading import load
+
+    task = load(source)
+    from attention_zoo.text.readers import read_examples
+    from attention_zoo.train.evaluation import evaluate as score
+
+    examples = read_examples(data, list(task.fields))
+    options = {"beam_size": beam_size, "length_penalty": length_penalty}
+    result = score(task, examples, **options)
+    if json_:
+        print(json.dumps(result))
+    else:
+        for name, value in result["metrics"].items():
+            print(f"{name}\t{value:.2f}")
+
+
+@app.command()
+def predict(
+    source: Source,
+    input_: Annotated[
+        Path | None, typer.Option("--input", help="text file; standard input when omitted")
+    ] = None,
+    beam_size: BeamSize = None,
+    length_penalty: LengthPenalty = None,
+    n_best: Annotated[int, typer.Option(min=1, help="answers a line, the best first")] = 1,
+    json_: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
+    batch: Annotated[int, typer.Option(min=1, help="lines answered at once")] = 32,
+):
+    """Answer lines of text, a line each (with --n-best: that many lines each)."""
+    from attention_zoo.loading import load
+
+    task = load(source)
+    from attention_zoo.predicting import predict_lines
+
+    options = {"beam_size": beam_size, "length_penalty": length_penalty, "n_best": n_best}
+    try:
+        file = open(input_, "rb") if input_ else sys.stdin.buffer  # noqa: SIM115
+    except OSError as error:
+        raise UserError(f"{input_}: {error.strerror}") from error
+    # A person at a terminal waits for each answer.
+    size = 1 if file.isatty() else batch
+    for answer in predict_lines(task, file, size, options, _say):
+        if json_:
+            record = {"text": answer.text, "score": answer.score}
+            if n_best > 1:
+                record["n_best"] = [{"text": t, "score": s} for t, s in answer.n_best]
+            lines = [json.dumps(record, ensure_ascii=False)]
+        else:
+            # One line each, whatever the model learned to write.
+            lines = [" ".join(text.splitlines()) for text, _ in answer.n_best]
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        sys.stdout.flush()
+
+
+@app.command()
+def export(
+    run: Run,
+    out: Annotated[Path, typer.Option(help="the export directory to write")],
+    formats: Annotated[
+        str | None, typer.Option(help="saved_model,litert; the recipe's when omitted")
+    ] = None,
+    quantize: Annotated[
+        str | None, typer.Option(help="none,dynamic_int8; the recipe's when omitted")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="examples to verify on; the recipe's test data when omitted")
+    ] = None,
+):
+    """Export a task, run every artefact in its own runtime, and compare."""
+    from attention_zoo.exporting import export_run, print_report
+
+    print_report(export_run(run, out, _names(formats), _names(quantize), data, _say))
+    _say(f"wrote {out}, with report.md")
+
+
+@app.command()
+def verify(directory: Annotated[Path, typer.Argument(help="an export directory")]):
+    """Run every artefact again in its own runtime; exit status 1 if one differs."""
+    from attention_zoo.export.export import verify_export
+    from attention_zoo.exporting import print_report
+
+    print_report(verify_export(directory, _say))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="the run directory to write")] = Path("runs/demo"),
+):
+    """Train on dates, export, verify, answer: the whole way in a few minutes."""
+    from attention_zoo.demo import run_demo
+
+    run_demo(out, _say)
+
+
+def _names(text):
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+if __name__ == "__main__":
+    main()

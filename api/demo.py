@@ -1,0 +1,48 @@
+"""The whole way on the embedded dataset: train, evaluate, export, verify, answer, draw."""
+
+import time
+from importlib import resources
+
+from attention_zoo.attention_map import draw_attention
+from attention_zoo.export.artefact import load_artefact
+from attention_zoo.exporting import export_run, print_report
+from attention_zoo.train.recipe import load_recipe
+from attention_zoo.train.run import train_recipe
+
+# Written by hand, in forms that the data has; the last is a question of style, not a date.
+_QUESTIONS = (
+    "2026年11月22日星期日",
+    "二〇〇八年八月八日",
+    "1999-12-31",
+    "2024 年 2 月 29 日（周四）",
+)
+
+
+def run_demo(out, say):
+    """Runs the demo.
+
+    Args:
+        out: the run directory to write.
+        say: called with each line of what happens.
+    """
+    started = time.monotonic()
+    recipe_folder = resources.files("attention_zoo.recipes.dates")
+    say("1. Training a small Transformer to read Chinese dates (recipes/dates)")
+    task, _ = train_recipe(load_recipe(recipe_folder / "recipe.yaml"), out)
+    say("\n2. Exporting, and running every artefact in its own runtime")
+    print_report(export_run(out, out / "export", progress=say))
+    say("\n3. Answers of the exported files")
+    for name in ("saved_model/1", "model.tflite", "model.dynamic_int8.tflite"):
+        say(f"   {name}")
+        artefact = load_artefact(out / "export" / name)
+        for question, answer in zip(_QUESTIONS, artefact(list(_QUESTIONS)), strict=True):
+            say(f"      {question}  ->  {answer}")
+    picture = out / "attention.png"
+    question = _QUESTIONS[0]
+    font = recipe_folder / "DroidSansFallback-dates.ttf"
+    draw_attention(task, question, task([question])[0], picture, font)
+    say(f"\n4. Where the decoder looked: {picture}")
+    say(f"\nDone in {(time.monotonic() - started) / 60:.1f} minutes. What you might type next:\n")
+    say(f"   echo '二〇二六年一月一日' | attention-zoo predict {out / 'export' / 'model.tflite'}")
+    say(f"   attention-zoo verify {out / 'export'}")
+    say("   attention-zoo train recipes/zh_en/recipe.yaml --out runs/zh_en")

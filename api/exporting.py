@@ -1,0 +1,52 @@
+"""Exporting as the command line does it: what is not said comes from the run's recipe."""
+
+from pathlib import Path
+
+
+def export_run(run, out, formats=None, quantize=None, data=None, progress=lambda message: None):
+    """Exports the task of a run.
+
+    Args:
+        run: a run or a task directory.
+        out: the export directory to write.
+        formats: names of formats; the recipe's when omitted.
+        quantize: names of quantisations; the recipe's when omitted.
+        data: file of examples to verify on; the recipe's test data when omitted.
+        progress: called with a line of text before each piece of work.
+
+    Returns:
+        The report.
+    """
+    from attention_zoo.export.export import export
+    from attention_zoo.loading import load_task
+    from attention_zoo.text.readers import read_examples
+    from attention_zoo.train.recipe import ExportSettings, load_recipe
+
+    recipe_file = Path(run) / "recipe.yaml"
+    recipe = load_recipe(recipe_file) if recipe_file.exists() else None
+    settings = recipe.export if recipe else ExportSettings()
+    task = load_task(run)
+    files = data or (recipe.data.test if recipe else None)
+    examples = read_examples(files, list(task.fields)) if files else None
+    return export(
+        task,
+        out,
+        formats=formats or settings.formats,
+        quantize=quantize or settings.quantize,
+        examples=examples,
+        progress=progress,
+    )
+
+
+def print_report(report):
+    """Prints the table of a report on standard error."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from attention_zoo.export.report import report_rows
+
+    columns, rows = report_rows(report)
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*row)
+    Console(stderr=True).print(table)

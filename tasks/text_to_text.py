@@ -1,0 +1,183 @@
+"""The half of a sequence-to-sequence task that needs no model: strings to ids and back."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from attention_zoo.errors import UserError
+from attention_zoo.text.tokenizer import load_tokenizer
+from attention_zoo.text.vocabulary import END_ID, PAD_ID
+
+_PREDICT_BATCH = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """An answer, its score, and the n-best list it leads: pairs of text and score."""
+
+    text: str
+    score: float
+    n_best: tuple = ()
+
+
+class TextToText:
+    """Strings in, strings out, by whatever stands between: a Keras model or an artefact.
+
+    Subclasses give `_answer_batch(texts, options)`, which returns arrays of strings
+    (bytes) and scores, each `(B, N)`.
+
+    Args:
+        source_tokenizer: of the input.
+        target_tokenizer: of the answers.
+        max_source_length: longest input in ids, the end included; longer is truncated.
+        max_target_length: longest answer in ids, the end included.
+        beam_size: of decoding, unless a call says otherwise; 1 is greedy search.
+        length_penalty: of beam search, unless a call says otherwise.
+        fields: names of the columns of an example.
+    """
+
+    kind = "seq2seq"
+
+    def __init__(
+        self,
+        source_tokenizer,
+        target_tokenizer,
+        max_source_length,
+        max_target_length,
+        beam_size,
+        length_penalty,
+        fields,
+    ):
+        self.source_tokenizer = source_tokenizer
+        self.target_tokenizer = target_tokenizer
+        self.max_source_length = max_source_length
+        self.max_target_length = max_target_length
+        self.beam_size = beam_size
+        self.length_penalty = length_penalty
+        self.fields = tuple(fields)
+
+    def __call__(self, texts, **options):
+        """Answers a list of strings with a list of strings; options as in `predict`."""
+        if isinstance(texts, str):
+            raise TypeError("a task takes a list of strings, received a string; write task([text])")
+        return [answer.text for answer in self.predict(texts, **options)]
+
+    def predict(
+        self, texts, beam_size=None, length_penalty=None, max_length=None, n_best=1, **sampling
+    ):
+        """Answers texts.
+
+        Args:
+            texts: list of strings; an empty text gets an empty answer.
+            beam_size: number of hypotheses; 1 is greedy search.
+            length_penalty: alpha of Wu et al. 2016.
+            max_length: longest answer in ids.
+            n_best: how many of the hypotheses to return, at most `beam_size`.
+            **sampling: `seed`, and if wanted `temperature`, `top_k`, `top_p`: draw
+                `n_best` answers instead of searching.
+
+        Returns:
+            A list of `Answer`, in the order of the texts.
+        """
+        options = self._options(beam_size, length_penalty, max_length, n_best, sampling)
+        answers = [Answer("", 0.0, (("", 0.0),))] * len(texts)
+        # Sorted by length, so that a batch holds little padding.
+        order = sorted((i for i, text in enumerate(texts) if text), key=lambda i: len(texts[i]))
+        for start in range(0, len(order), _PREDICT_BATCH):
+            members = order[start : start + _PREDICT_BATCH]
+            strings, scores = self._answer_batch([texts[i] for i in members], options)
+            for i, row, row_scores in zip(members, strings, scores, strict=True):
+                pairs = [
+                    (text.decode(), float(score))
+                    for text, score in zip(row[:n_best], row_scores[:n_best], strict=True)
+                ]
+                answers[i] = Answer(*pairs[0], n_best=tuple(pairs))
+        return answers
+
+    def _options(self, beam_size, length_penalty, max_length, n_best, sampling):
+        """Checks how to answer, and fills in what was not said."""
+        beam_size = self.beam_size if beam_size is None else beam_size
+        longest = self.max_target_length
+        max_length = longest if max_length is None else max_length
+        vocab_size = self.target_tokenizer.vocab_size
+        for name, value, limit in (
+            ("beam_size", beam_size, vocab_size),
+            ("max_length", max_length, longest),
+            ("n_best", n_best, n_best if sampling else beam_size),
+        ):
+            if not 1 <= value <= limit:
+                raise UserError(f"{name} must be from 1 to {limit}, received {value}")
+        options = {"max_length": max_length}
+        if sampling:
+            if "seed" not in sampling:
+                raise UserError(f"sampling needs a seed; received {', '.join(sorted(sampling))}")
+            return {**options, **sampling, "num_samples": n_best}
+        penalty = self.length_penalty if length_penalty is None else length_penalty
+        return {**options, "beam_size": beam_size, "length_penalty": penalty}
+
+    def truncated(self, texts):
+        """The indices of the texts that are longer than `max_source_length`."""
+        if not texts:
+            return []
+        lengths = self.source_tokenizer.tokenize(tf.constant(texts)).row_lengths().numpy()
+        return [i for i, length in enumerate(lengths) if length > self.max_source_length - 1]
+
+    def to_ids(self, examples):
+        """Turns pairs of strings into pairs of id arrays, each ending in the end id.
+
+        Args:
+            examples: list of pairs of strings.
+
+        Returns:
+            A list of pairs of int32 arrays, truncated to the longest lengths.
+        """
+        columns = []
+        for side, tokenizer, limit in (
+            (0, self.source_tokenizer, self.max_source_length),
+            (1, self.target_tokenizer, self.max_target_length),
+        ):
+            ids = tokenizer.tokenize(tf.constant([example[side] for example in examples]))
+            rows = np.split(ids.flat_values.numpy(), ids.row_splits.numpy()[1:-1])
+            columns.append([np.append(row[: limit - 1], np.int32(END_ID)) for row in rows])
+        return list(zip(*columns, strict=True))
+
+    def answers(self, outputs):
+        """The answers in the outputs of `serving_default` of any artefact, as strings."""
+        if "text" in outputs:
+            return [text.decode() for text in outputs["text"]]
+        strings = self.target_tokenizer.decode(tf.constant(outputs["target_ids"]))
+        return [text.decode() for text in strings.numpy()]
+
+    def _config(self):
+        return {
+            "shared_tokenizer": self.target_tokenizer is self.source_tokenizer,
+            "max_source_length": self.max_source_length,
+            "max_target_length": self.max_target_length,
+            "beam_size": self.beam_size,
+            "length_penalty": self.length_penalty,
+        }
+
+    def tokenizers(self):
+        """The tokenizers by the names of their folders; a shared one stands once."""
+        if self.target_tokenizer is self.source_tokenizer:
+            return {"source": self.source_tokenizer}
+        return {"source": self.source_tokenizer, "target": self.target_tokenizer}
+
+    @staticmethod
+    def _read_config(config, folder):
+        """The constructor arguments in a `task.json`, as a dict."""
+        source = load_tokenizer(folder / "source")
+        shared = config["shared_tokenizer"]
+        target = source if shared else load_tokenizer(folder / "target")
+        names = ("max_source_length", "max_target_length", "beam_size", "length_penalty", "fields")
+        arguments = {name: config[name] for name in names}
+        return {"source_tokenizer": source, "target_tokenizer": target, **arguments}
+
+
+def pad_rows(rows):
+    """Stacks id sequences of different length, padded with 0."""
+    padded = np.full((len(rows), max(map(len, rows))), PAD_ID, dtype="int32")
+    for i, row in enumerate(rows):
+        padded[i, : len(row)] = row
+    return padded
