@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from attention_zoo.errors import ResultError, UserError
+from attention_zoo.quiet import import_tensorflow
 
 app = typer.Typer(
     name="attention-zoo",
@@ -32,8 +33,6 @@ LengthPenalty = Annotated[float | None, typer.Option(help="alpha of Wu et al. 20
 
 def main():
     """Runs the command line and turns errors into messages and exit statuses."""
-    # TensorFlow's start-up messages are no news to a user; set before it is imported.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         app()
     except UserError as error:
@@ -59,6 +58,7 @@ def _say(message):
 @app.command("list")
 def list_presets():
     """List the models and their presets."""
+    import_tensorflow()
     from rich.console import Console
     from rich.table import Table
 
@@ -84,6 +84,7 @@ def train(
     from attention_zoo.train.recipe import load_recipe
 
     loaded = load_recipe(recipe, set_ or ())
+    import_tensorflow()
     from attention_zoo.train.run import train_recipe
 
     _, figures = train_recipe(loaded, out, resume)
@@ -105,6 +106,7 @@ def evaluate(
     json_: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ):
     """Score a task or an artefact on examples."""
+    import_tensorflow()
     from attention_zoo.loading import load
 
     task = load(source)
@@ -134,6 +136,7 @@ def predict(
     batch: Annotated[int, typer.Option(min=1, help="lines answered at once")] = 32,
 ):
     """Answer lines of text, a line each (with --n-best: that many lines each)."""
+    import_tensorflow()
     from attention_zoo.loading import load
 
     task = load(source)
@@ -174,6 +177,7 @@ def export(
     ] = None,
 ):
     """Export a task, run every artefact in its own runtime, and compare."""
+    import_tensorflow()
     from attention_zoo.exporting import export_run, print_report
 
     print_report(export_run(run, out, _names(formats), _names(quantize), data, _say))
@@ -183,6 +187,7 @@ def export(
 @app.command()
 def verify(directory: Annotated[Path, typer.Argument(help="an export directory")]):
     """Run every artefact again in its own runtime; exit status 1 if one differs."""
+    import_tensorflow()
     from attention_zoo.export.export import verify_export
     from attention_zoo.exporting import print_report
 
@@ -194,6 +199,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="the run directory to write")] = Path("runs/demo"),
 ):
     """Train on dates, export, verify, answer: the whole way in a few minutes."""
+    import_tensorflow()
     from attention_zoo.demo import run_demo
 
     run_demo(out, _say)

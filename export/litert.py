@@ -1,7 +1,5 @@
 """LiteRT (TFLite): ids in, ids out, the whole decoding in the graph, builtin operators only."""
 
-import contextlib
-import os
 import tempfile
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
 from attention_zoo.errors import ResultError
+from attention_zoo.quiet import silent_stderr
 
 # Bytes that a weight takes in the file.
 _WEIGHT_BYTES = {"none": 4, "dynamic_int8": 1}
@@ -35,7 +34,7 @@ def write_litert(task, path, quantize="none"):
         name: tf.function(function, input_signature=specs, autograph=False).get_concrete_function()
         for name, (function, specs) in task.lite_signatures().items()
     }
-    with tempfile.TemporaryDirectory() as folder, _silence():
+    with tempfile.TemporaryDirectory() as folder, silent_stderr():
         tf.saved_model.save(module, folder, signatures=functions)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[*functions])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
@@ -77,16 +76,3 @@ def litert_operators(content):
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
     names = {value: name for name, value in vars(schema.BuiltinOperator).items()}
     return sorted({names[code.builtinCode] for code in model.operatorCodes})
-
-
-@contextlib.contextmanager
-def _silence():
-    """Keeps the converter's C++ chatter off standard error."""
-    saved = os.dup(2)
-    with open(os.devnull, "w") as nothing:
-        os.dup2(nothing.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
