@@ -44,4 +44,4 @@ def draw_attention(task, text, answer, path, font=None):
 
 
 def _visible(pieces):
-    return ["␣" if piece == " " else "end" if piece == "</s>" else piece for piece in pieces]
+    return ["_" if piece == " " else "end" if piece == "</s>" else piece for piece in pieces]

@@ -49,4 +49,6 @@ def print_report(report):
     table = Table(*columns)
     for row in rows:
         table.add_row(*row)
-    Console(stderr=True).print(table)
+    console = Console(stderr=True)
+    # A log file has no width; the table must not be folded to 80 columns there.
+    console.print(table, width=None if console.is_terminal else 140)

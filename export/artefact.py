@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from attention_zoo.errors import UserError
+from attention_zoo.quiet import silent_stderr
 from attention_zoo.tasks.task import TASK_FILE, TOKENIZER_FOLDER, read_task_config
 from attention_zoo.tasks.text_to_text import TextToText, pad_rows
 
@@ -71,8 +72,9 @@ class LiteRTTask(ExportedTask):
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            self._interpreter = Interpreter(model_path=str(path), num_threads=1)
-            self._run = self._interpreter.get_signature_runner("serving_default")
+            with silent_stderr():  # it announces its delegate
+                self._interpreter = Interpreter(model_path=str(path), num_threads=1)
+                self._run = self._interpreter.get_signature_runner("serving_default")
         except (ValueError, RuntimeError) as error:
             raise UserError(f"{path} is no LiteRT file of ours, or is damaged: {error}") from error
 
