@@ -1,10 +1,16 @@
 """SentencePiece, trained by its own library and run in-graph by tensorflow-text."""
 
+import hashlib
 import io
 import re
 
 import sentencepiece
+import tensorflow as tf
 import tensorflow_text
+from sentencepiece import sentencepiece_model_pb2
+from tensorflow_text.python.ops.sentencepiece_tokenizer import (
+    gen_sentencepiece_tokenizer as sentencepiece_operators,
+)
 
 from attention_zoo.errors import UserError
 from attention_zoo.files import atomic_file
@@ -39,7 +45,7 @@ class SentencePieceTokenizer(Tokenizer):
                 f"it has {special}"
             )
         self._pieces = pieces
-        self._processor = tensorflow_text.SentencepieceTokenizer(model=model)
+        self._processor = _make_processor(model)
 
     @classmethod
     def train(cls, texts, vocab_size=8000, algorithm="unigram"):
@@ -90,6 +96,38 @@ class SentencePieceTokenizer(Tokenizer):
     @classmethod
     def _load(cls, directory):
         return cls((directory / _FILE).read_bytes())
+
+
+def _make_processor(model):
+    """The in-graph tokenizer that gives the ids of the sentencepiece package.
+
+    tensorflow-text has two. The fast one keeps the model in a constant, and is exact
+    for unigram models but wrong for BPE; the other is exact for BPE, and breaks ties of
+    unigram models otherwise than sentencepiece 0.2 does.
+    """
+    description = sentencepiece_model_pb2.ModelProto.FromString(model)
+    if description.trainer_spec.model_type == sentencepiece_model_pb2.TrainerSpec.UNIGRAM:
+        return tensorflow_text.FastSentencepieceTokenizer(model=model)
+    processor = tensorflow_text.SentencepieceTokenizer(model=model)
+    processor._model_resource = _SharedResource(model)
+    return processor
+
+
+class _SharedResource(tf.saved_model.experimental.TrackableResource):
+    """The model of a SentencepieceTokenizer, under a name of its own.
+
+    Without one it belongs to a cached kernel and is gone when TensorFlow empties that
+    cache, which every `keras.utils.set_random_seed` does.
+    """
+
+    def __init__(self, model):
+        super().__init__()
+        self._model = model
+        self._name = f"sentencepiece-{hashlib.sha256(model).hexdigest()}"
+        _ = self.resource_handle  # makes it
+
+    def _create_resource(self):
+        return sentencepiece_operators.sentencepiece_op(model=self._model, shared_name=self._name)
 
 
 def _explain(message, vocab_size):

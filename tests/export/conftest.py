@@ -11,32 +11,15 @@ from attention_zoo.tasks.seq2seq import Seq2Seq
 from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from attention_zoo.zoo import Transformer
 
-WORDS = [
-    "alpha",
-    "beta",
-    "gamma",
-    "delta",
-    "epsilon",
-    "zeta",
-    "eta",
-    "theta",
-    "iota",
-    "kappa",
-    "一",
-    "二",
-    "三",
-    "四",
-    "五",
-    "六",
-]
+WORDS = "alpha beta gamma delta epsilon zeta eta theta 一 二 三 四 五 六"
 
 
 @pytest.fixture(scope="session")
 def examples():
     """Made-up sentences and translations of different lengths."""
-    draw = random.Random(5)
+    draw, words = random.Random(5), WORDS.split()
     return [
-        (" ".join(draw.choices(WORDS, k=1 + i % 7)), " ".join(draw.choices(WORDS, k=1 + i % 5)))
+        (" ".join(draw.choices(words, k=1 + i % 7)), " ".join(draw.choices(words, k=1 + i % 5)))
         for i in range(40)
     ]
 
@@ -47,10 +30,10 @@ def task(examples):
     keras.utils.set_random_seed(11)
     texts = [text for example in examples for text in example]
     source = SentencePieceTokenizer.train(texts, 60, "bpe")
-    target = SentencePieceTokenizer.train(texts, 50, "unigram")
+    target = SentencePieceTokenizer.train(texts, 40, "unigram")
     model = Transformer(
         60,
-        50,
+        40,
         width=24,
         num_heads=3,
         feed_forward_width=40,
