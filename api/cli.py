@@ -106,10 +106,7 @@ def evaluate(
     json_: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ):
     """Score a task or an artefact on examples."""
-    import_tensorflow()
-    from attention_zoo.loading import load
-
-    task = load(source)
+    task = _load(source)
     from attention_zoo.text.readers import read_examples
     from attention_zoo.train.evaluation import evaluate as score
 
@@ -136,10 +133,7 @@ def predict(
     batch: Annotated[int, typer.Option(min=1, help="lines answered at once")] = 32,
 ):
     """Answer lines of text, a line each (with --n-best: that many lines each)."""
-    import_tensorflow()
-    from attention_zoo.loading import load
-
-    task = load(source)
+    task = _load(source)
     from attention_zoo.predicting import predict_lines
 
     options = {"beam_size": beam_size, "length_penalty": length_penalty, "n_best": n_best}
@@ -203,6 +197,16 @@ def demo(
     from attention_zoo.demo import run_demo
 
     run_demo(out, _say)
+
+
+def _load(path):
+    # A mistyped path should not have to wait for TensorFlow.
+    if not Path(path).exists():
+        raise UserError(f"{path}: no such file or directory")
+    import_tensorflow()
+    from attention_zoo.loading import load
+
+    return load(path)
 
 
 def _names(text):

@@ -1,0 +1,82 @@
+"""What the README shows is run: commands, Python, YAML; and its links lead somewhere."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from attention_zoo.train.recipe import load_recipe
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def _blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder that looks like the repository to the README's commands."""
+    place = tmp_path_factory.mktemp("readme")
+    (place / "recipes").symlink_to(ROOT / "recipes")
+    return place
+
+
+def _shell(command, folder):
+    tools = Path(sys.executable).parent
+    environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+    process = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, f"{command}\n{process.stderr[-3000:]}"
+    return process.stdout
+
+
+def test_the_make_targets_exist():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^make (\w+)", "".join(_blocks("sh")), re.MULTILINE)
+    assert targets == ["demo", "test"]  # run by tests/test_demo.py, and by whoever runs this
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+def test_the_command_line(folder):
+    commands = [line for line in "".join(_blocks("sh")).splitlines() if "attention-zoo" in line]
+    assert len(commands) == 7
+    answers = []
+    for command in commands:
+        if " train " in command:  # a few steps show that the command is right
+            command += " --set train.steps=20"
+        output = _shell(command, folder)
+        if " predict " in command:
+            answers.append(output)
+    assert len(answers) == 3
+    assert len(set(answers)) == 1
+
+
+def test_the_python(folder):
+    for code in _blocks("python"):
+        script = folder / "example.py"
+        script.write_text(code, encoding="utf-8")
+        _shell(f"{sys.executable} example.py", folder)
+    assert (folder / "exported/from_python/report.md").exists()
+
+
+def test_the_recipe(tmp_path):
+    [text] = _blocks("yaml")
+    (tmp_path / "recipe.yaml").write_text(text, encoding="utf-8")
+    assert load_recipe(tmp_path / "recipe.yaml").evaluate.beam_size == 4
+
+
+def test_the_links():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
