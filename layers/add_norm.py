@@ -40,7 +40,7 @@ class AddNorm(keras.layers.Layer):
         self.norm = norm
         self.dropout = dropout
         self.epsilon = epsilon
-        self.output_dropout = keras.layers.Dropout(dropout)
+        self.output_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
         self.layer_norm = keras.layers.LayerNormalization(
             epsilon=epsilon, dtype=self.dtype_policy, name="layer_norm"
         )
@@ -51,7 +51,11 @@ class AddNorm(keras.layers.Layer):
 
     def before(self, residual):
         """What the sub-layer is to see: the input, normalised if `norm` is `"pre"`."""
-        return self.layer_norm(residual) if self.norm == "pre" else residual
+        if self.norm == "post":
+            return residual
+        if not self.built:
+            self.build(residual.shape)
+        return self.layer_norm(residual)
 
     def call(self, residual, output):
         """Adds, and normalises if `norm` is `"post"`."""

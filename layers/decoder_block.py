@@ -87,7 +87,3 @@ class DecoderBlock(EncoderBlock):
             query_BHTK, *projected_memory, broadcast_over_heads(memory_mask)
         )
         return self.cross_attention_add_norm(hidden, attended), weights
-
-    def compute_output_shape(self, inputs_shape, memory_shape, *args, **kwargs):
-        """The shape of the input."""
-        return inputs_shape

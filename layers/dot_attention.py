@@ -34,7 +34,7 @@ class ScaledDotProductAttention(keras.layers.Layer):
     def __init__(self, dropout=0.0, **kwargs):
         super().__init__(**kwargs)
         self.dropout = dropout
-        self.attention_dropout = keras.layers.Dropout(dropout)
+        self.attention_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
     def call(self, query, key, value=None, attention_mask=None, return_weights=False):
         """Attends; see the class docstring."""

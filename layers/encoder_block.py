@@ -106,10 +106,6 @@ class EncoderBlock(keras.layers.Layer):
         output = self.feed_forward(self.feed_forward_add_norm.before(hidden))
         return self.feed_forward_add_norm(hidden, output)
 
-    def compute_output_shape(self, inputs_shape, *args, **kwargs):
-        """The shape of the input."""
-        return inputs_shape
-
     def get_config(self):
         """All constructor arguments."""
         return {

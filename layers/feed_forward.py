@@ -32,7 +32,7 @@ class FeedForward(keras.layers.Layer):
         self.inner_width = inner_width
         self.activation = keras.activations.get(activation)
         self.dropout = dropout
-        self.inner_dropout = keras.layers.Dropout(dropout)
+        self.inner_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
     def build(self, input_shape):
         """Makes the two maps."""

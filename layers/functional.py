@@ -66,6 +66,10 @@ def attention_weights(scores, mask=None):
     scores = ops.cast(scores, "float32")
     if mask is not None:
         scores = ops.where(mask, scores, MASKED_SCORE)
+    if scores.shape[-1] == 1:
+        # All to the one key. Keras warns of a softmax over one; 0 times the scores keeps
+        # the gradient connected.
+        return ops.cast(ops.exp(0.0 * scores), dtype)
     return ops.cast(ops.softmax(scores, axis=-1), dtype)
 
 

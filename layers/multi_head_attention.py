@@ -29,7 +29,8 @@ class MultiHeadAttention(keras.layers.Layer):
         query: float tensor `(B, T, D)`.
         memory: float tensor `(B, S, D')` to attend to; the query when omitted.
         attention_mask: boolean tensor `(B, S)` or `(B, T, S)`, True = may attend.
-        causal: a position may attend only to itself and to those before it.
+        causal: a position may attend only to itself and to those before it;
+            for self-attention.
         return_weights: also return the attention weights.
 
     Returns:
@@ -51,7 +52,7 @@ class MultiHeadAttention(keras.layers.Layer):
         self.num_heads = num_heads
         self.dropout = dropout
         self.use_bias = use_bias
-        self.attention_dropout = keras.layers.Dropout(dropout)
+        self.attention_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
     def build(self, query_shape, memory_shape=None):
         """Makes the projections: one fused for self-attention, two for cross-attention."""
@@ -91,6 +92,8 @@ class MultiHeadAttention(keras.layers.Layer):
         if (memory is not None) != self.is_cross:
             built, called = ("cross", "self") if self.is_cross else ("self", "cross")
             raise ValueError(f"{self.name} was built for {built}-attention, called for {called}")
+        if causal and self.is_cross:
+            raise ValueError(f"{self.name}: causal is for self-attention, received a memory")
         if self.is_cross:
             query_BHTK = self.project_query(query)
             key_BHSK, value_BHSK = self.project_memory(memory)
@@ -183,10 +186,6 @@ class MultiHeadAttention(keras.layers.Layer):
         heads = parts * self.num_heads
         heads_BTHK = ops.reshape(projected, (-1, length, heads, self.head_width))
         return ops.split(ops.transpose(heads_BTHK, (0, 2, 1, 3)), parts, axis=1)
-
-    def compute_output_shape(self, query_shape, *args, **kwargs):
-        """The output has the shape of the query."""
-        return query_shape
 
     def get_config(self):
         """All constructor arguments."""

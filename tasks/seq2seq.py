@@ -29,6 +29,8 @@ class Seq2Seq(TextToText, Task):
         ValueError: if a vocabulary or a length does not fit the model.
 
     Example:
+        >>> from attention_zoo.text.character_tokenizer import CharacterTokenizer
+        >>> from attention_zoo.zoo import Transformer
         >>> tokenizer = CharacterTokenizer("abc")
         >>> model = Transformer.from_preset("transformer_tiny", source_vocab_size=7)
         >>> task = Seq2Seq(model, tokenizer, max_target_length=5)

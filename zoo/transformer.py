@@ -32,7 +32,8 @@ class Transformer(Seq2SeqModel):
         num_encoder_blocks: depth of the encoder.
         num_decoder_blocks: depth of the decoder.
         share_embeddings: one embedding for both sides; needs one vocabulary for both.
-        tie_output: the output projection is the target embedding, transposed.
+        tie_output: the output projection is the target embedding, transposed; otherwise a
+            matrix of its own, without bias.
         positions: `"sinusoidal"` or `"learned"`.
         max_length: longest sequence, in tokens, on either side.
         activation: of the feed-forward networks, `"relu"` or `"gelu"`.
@@ -137,8 +138,8 @@ class Transformer(Seq2SeqModel):
         position_class = _POSITIONS[self.positions]
         self.source_position = position_class(**position, name="source_position")
         self.target_position = position_class(**position, name="target_position")
-        self.source_dropout = keras.layers.Dropout(self.dropout)
-        self.target_dropout = keras.layers.Dropout(self.dropout)
+        self.source_dropout = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy)
+        self.target_dropout = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy)
         self.encoder_blocks = [
             EncoderBlock(**block, name=f"encoder_block_{i}") for i in range(self.num_encoder_blocks)
         ]
@@ -244,7 +245,14 @@ class Transformer(Seq2SeqModel):
         Returns:
             A list: the ancestry `(B, N, max_length)`, then keys and values
             `(B, H, max_length * N, K)` of each block's self-attention.
+
+        Raises:
+            ValueError: if there are fewer positions than steps.
         """
+        if isinstance(max_length, int) and max_length > self.max_length:
+            raise ValueError(
+                f"max_length={max_length} steps are more than the model's {self.max_length} positions"
+            )
         batch_size = ops.shape(memory["mask"])[0]
         cache = [ops.zeros((batch_size, num_hypotheses, max_length), dtype="int32")]
         for block in self.decoder_blocks:

@@ -299,9 +299,8 @@ def test_json_that_is_not_an_object(line, kind, write, read):
 
 def test_missing_key_of_jsonl(write, read):
     name = write("a.jsonl", JSONL + '{"zh": "a", "eng": "b"}\n')
-    with error(
-        f'{name}, line 3: no text under the key "en"; did you mean "eng"? Accepted: eng, zh'
-    ):
+    hint = 'did you mean "eng"? Accepted: eng, zh'
+    with error(f'{name}, line 3: no text under the key "en"; {hint}'):
         read(name)
 
 
@@ -334,20 +333,21 @@ def test_a_field_without_a_parallel_file(write, read):
 
 @pytest.mark.parametrize("kind", ["tsv", "jsonl", "zh"])
 @pytest.mark.parametrize(
-    ("damage", "lines", "reason"),
+    ("damage", "reason"),
     [
-        (lambda data: data[:-9], 1000, "Compressed file ended"),
-        (lambda data: data[:40], 775, "Compressed file ended"),
-        (lambda data: data[:-8] + bytes(4) + data[-4:], 1000, "CRC check failed"),
-        (lambda data: data[:15] + b"\xff" * 25 + data[40:], 0, "Error -3 while decompressing data"),
-        (lambda data: b"zh\ten\n", 0, "Not a gzipped file"),
+        (lambda data: data[:-9], "Compressed file ended"),
+        (lambda data: data[:40], "Compressed file ended"),
+        (lambda data: data[:-8] + bytes(4) + data[-4:], "CRC check failed"),
+        (lambda data: data[:15] + b"\xff" * 25 + data[40:], "Error -3 while decompressing data"),
+        (lambda data: b"zh\ten\n", "Not a gzipped file"),
     ],
     ids=["no end", "half", "checksum", "garbage", "not gzip"],
 )
-def test_damaged_gzip_file(damage, lines, reason, kind, read, tmp_path):
+def test_damaged_gzip_file(damage, reason, kind, read, tmp_path):
     path = tmp_path / f"a.{kind}.gz"
     path.write_bytes(damage(gzip.compress(b"zh\ten\n" * 1000)))
-    with error(f"{path}, after line {lines}: damaged gzip file: {reason}"):
+    place = rf"{re.escape(str(path))}, after line \d+"
+    with pytest.raises(UserError, match=f"{place}: damaged gzip file: {reason}"):
         read({"zh": path.name, "en": path.name} if kind == "zh" else path.name)
 
 

@@ -1,3 +1,5 @@
+from collections import Counter
+
 import keras
 import numpy as np
 import pytest
@@ -255,6 +257,23 @@ def test_dropout_only_in_training(model, options):
     batch = SOURCE, TARGET
     assert_array_equal(model(batch), model(batch))
     assert np.abs(model(batch, training=True) - model(batch)).max() > 0.1
+
+
+def test_dropout_and_epsilon_reach_their_layers():
+    layers = Transformer(V, **PRE)._flatten_layers()
+    epsilons = {layer.epsilon for layer in layers if hasattr(layer, "gamma")}
+    assert epsilons == {PRE["epsilon"]}
+    rates = Counter(layer.rate for layer in layers if isinstance(layer, keras.layers.Dropout))
+    # One encoder block of 2 sub-layers, two decoder blocks of 3, the two embeddings.
+    assert rates == {0.2: 2 + 2 * 3 + 2, 0.3: 1 + 2 * 2, 0.4: 1 + 2}
+
+
+@pytest.mark.parametrize("options", [POST], ids=["post"])
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_embeddings_pass_through_dropout(side, model):
+    before = model([SOURCE, TARGET])
+    setattr(model, f"{side}_dropout", lambda hidden: 0 * hidden)
+    assert np.abs(model([SOURCE, TARGET]) - before).max() > 0.1
 
 
 def test_refuses_to_share_embeddings_of_two_vocabularies():

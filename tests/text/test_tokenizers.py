@@ -1,0 +1,419 @@
+import gc
+import json
+
+import keras
+import pytest
+import sentencepiece
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attention_zoo.errors import UserError
+from attention_zoo.text.character_tokenizer import CharacterTokenizer
+from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
+from attention_zoo.text.tokenizer import Tokenizer, load_tokenizer, tokenizer_classes
+from attention_zoo.text.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
+
+TEXTS = [
+    "the cat sat on the mat",
+    "a cat and a dog sat",
+    "the dog ran to the mat and the cat ran away",
+] * 3
+ALPHABET = "".join(sorted(set("".join(TEXTS))))  # 14 letters and the space
+TOKENIZERS = {
+    "characters": CharacterTokenizer.train(TEXTS),
+    "unigram": SentencePieceTokenizer.train(TEXTS, vocab_size=26),
+    "bpe": SentencePieceTokenizer.train(TEXTS, vocab_size=40, algorithm="bpe"),
+}
+quickly = settings(max_examples=50, deadline=None, derandomize=True)
+
+
+@pytest.fixture(params=TOKENIZERS)
+def tokenizer(request):
+    return TOKENIZERS[request.param]
+
+
+def encode(tokenizer, strings, max_length=100_000):
+    return tokenizer.encode(tf.constant(strings, tf.string), max_length).numpy().tolist()
+
+
+def decode(tokenizer, ids):
+    return [text.decode() for text in tokenizer.decode(tf.constant(ids, tf.int32)).numpy()]
+
+
+def reference(tokenizer):
+    """The other runtime of SentencePiece models, made by their authors."""
+    return sentencepiece.SentencePieceProcessor(model_proto=tokenizer.model)
+
+
+def test_the_ids_of_the_vocabulary():
+    assert (PAD_ID, UNKNOWN_ID, START_ID, END_ID) == (0, 1, 2, 3)
+
+
+def test_the_first_four_ids_are_special(tokenizer):
+    assert tokenizer.pieces([0, 1, 2, 3]) == ["<pad>", "<unk>", "<s>", "</s>"]
+    assert len(set(tokenizer.pieces(range(tokenizer.vocab_size)))) == tokenizer.vocab_size
+
+
+def test_sizes_of_the_vocabularies():
+    sizes = {kind: tokenizer.vocab_size for kind, tokenizer in TOKENIZERS.items()}
+    assert sizes == {"characters": 19, "unigram": 26, "bpe": 40}
+
+
+def test_kinds():
+    assert tokenizer_classes() == {
+        "characters": CharacterTokenizer,
+        "sentencepiece": SentencePieceTokenizer,
+    }
+    assert all(issubclass(cls, Tokenizer) for cls in tokenizer_classes().values())
+
+
+def test_tokens_have_neither_start_nor_end(tokenizer):
+    ids = tokenizer.tokenize(tf.constant(["the cat", ""]))
+    assert ids.dtype == tf.int32
+    assert min(ids[0].numpy()) >= 4
+    assert ids[1].numpy().tolist() == []
+
+
+def test_rows_end_in_3_and_are_padded_with_0(tokenizer):
+    short, long = tokenizer.tokenize(tf.constant(["cat", "the cat sat"])).to_list()
+    padding = [0] * (len(long) - len(short))
+    assert padding
+    ids = tokenizer.encode(tf.constant(["cat", "the cat sat"]), max_length=50)
+    assert ids.dtype == tf.int32
+    assert ids.numpy().tolist() == [[*short, 3, *padding], [*long, 3]]
+
+
+def test_truncation_keeps_the_end_id(tokenizer):
+    (ids,) = encode(tokenizer, ["the cat sat"])
+    assert encode(tokenizer, ["the cat sat"], len(ids)) == [ids]
+    for max_length in range(1, len(ids)):
+        assert encode(tokenizer, ["the cat sat"], max_length) == [[*ids[: max_length - 1], 3]]
+
+
+def test_the_empty_string(tokenizer):
+    assert encode(tokenizer, [""]) == [[3]]
+    assert encode(tokenizer, ["", ""], max_length=1) == [[3], [3]]
+    assert decode(tokenizer, [[3]]) == [""]
+
+
+def test_an_empty_batch(tokenizer):
+    assert tokenizer.encode(tf.constant([], tf.string), 5).shape[0] == 0
+    assert tokenizer.decode(tf.zeros([0, 5], tf.int32)).shape == [0]
+    assert decode(tokenizer, tf.zeros([2, 0], tf.int32)) == ["", ""]
+
+
+def test_decoding_stops_at_the_first_end(tokenizer):
+    (ids,) = encode(tokenizer, ["the cat"])
+    assert decode(tokenizer, [[*ids, *ids], [3] * len(ids) + ids]) == ["the cat", ""]
+
+
+def test_decoding_passes_over_what_is_no_token(tokenizer):
+    (ids,) = encode(tokenizer, ["the cat"])
+    size = tokenizer.vocab_size
+    noise = [0, 2, -1, -(2**31), size, size + 1, 2**31 - 1]
+    assert decode(tokenizer, [[*noise, *(n for id in ids for n in (id, *noise))]]) == ["the cat"]
+    assert decode(tokenizer, [noise]) == [""]
+
+
+@quickly
+@given(ids=st.lists(st.integers(-(2**31), 2**31 - 1) | st.integers(-1, 45), min_size=1))
+def test_decoding_takes_any_numbers(ids):
+    for tokenizer in TOKENIZERS.values():
+        before = ids[: ids.index(3)] if 3 in ids else ids
+        known = [id for id in before if id == 1 or 4 <= id < tokenizer.vocab_size]
+        assert decode(tokenizer, [ids]) == decode(tokenizer, [known])
+
+
+def test_unknown_characters_are_id_1(tokenizer):
+    (ids,) = encode(tokenizer, ["caZt"])
+    assert ids.count(1) == 1
+    # U+FFFD, or SentencePiece's own sign.
+    assert decode(tokenizer, [ids])[0].replace(" \u2047 ", "\ufffd") == "ca\ufffdt"
+
+
+@quickly
+@given(text=st.text(ALPHABET))
+def test_characters_come_back_as_they_were(text):
+    tokenizer = TOKENIZERS["characters"]
+    (ids,) = encode(tokenizer, [text])
+    assert ids == [ALPHABET.index(character) + 4 for character in text] + [3]
+    assert decode(tokenizer, [ids]) == [text]
+
+
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+@quickly
+@given(text=st.text(ALPHABET))
+def test_sentencepiece_gives_back_the_words(kind, text):
+    # Spaces at the ends and several in a row are normalised away, nothing else.
+    ids = encode(TOKENIZERS[kind], [text])
+    assert 1 not in ids[0]
+    assert decode(TOKENIZERS[kind], ids) == [" ".join(text.split())]
+
+
+@quickly
+@given(text=st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from(ALPHABET)))
+def test_characters_of_any_text(text):
+    ids = [ALPHABET.index(character) + 4 if character in ALPHABET else 1 for character in text]
+    assert encode(TOKENIZERS["characters"], [text]) == [[*ids, 3]]
+
+
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+@quickly
+@given(text=st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from(ALPHABET)))
+def test_sentencepiece_agrees_with_its_authors_on_any_text(kind, text):
+    tokenizer = TOKENIZERS[kind]
+    expected = reference(tokenizer).encode(text)
+    assert encode(tokenizer, [text]) == [[*expected, 3]]
+    assert decode(tokenizer, [expected]) == [reference(tokenizer).decode(expected)]
+
+
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+def test_sentencepiece_agrees_with_its_authors_on_awkward_texts(kind):
+    texts = [
+        "<s> cat </s>",
+        "<unk><pad>",
+        "\u2581the",
+        "ｃａｔ　ｓａｔ",
+        "①cat",
+        "a\nb\tc\r",
+        "e\u0301 \u00e9",
+    ]
+    tokenizer = TOKENIZERS[kind]
+    for text in texts:
+        assert encode(tokenizer, [text]) == [[*reference(tokenizer).encode(text), 3]]
+
+
+@pytest.mark.parametrize("junk", [b"\xff", b"\xe4\xbd", b"\xc0\x80", b"\xed\xa0\x80", b"\xf8\x88"])
+def test_bytes_that_are_not_utf8_become_unknown_characters(junk, tokenizer):
+    (ids,) = encode(tokenizer, [b"cat " + junk + b" sat"])
+    (replaced,) = encode(tokenizer, ["cat \ufffd sat"])
+    assert ids[-1] == 3
+    assert [id for id in ids if id != 1] == [id for id in replaced if id != 1]
+    assert encode(tokenizer, [junk])[0][-1] == 3
+
+
+def test_the_null_character(tokenizer):
+    assert encode(tokenizer, ["cat\0sat"])[0][-1] == 3
+    assert decode(tokenizer, encode(tokenizer, ["cat\0sat"]))[0].startswith("cat")
+
+
+def test_ten_thousand_characters(tokenizer):
+    text = "the cat " * 1249 + "sat away"
+    ids = encode(tokenizer, [text, "cat"])
+    assert decode(tokenizer, ids) == [text, "cat"]
+    assert encode(tokenizer, [text], 100) == [[*ids[0][:99], 3]]
+
+
+@pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
+def test_sentencepiece_is_trained_alike_every_time(algorithm):
+    first = SentencePieceTokenizer.train(TEXTS, 26, algorithm)
+    assert first.model == SentencePieceTokenizer.train(iter(TEXTS), 26, algorithm).model
+
+
+def test_sentencepiece_algorithms_differ():
+    assert SentencePieceTokenizer.train(TEXTS, 26, "bpe").model != TOKENIZERS["unigram"].model
+
+
+def test_the_most_frequent_characters_are_kept_and_ties_go_by_code_point():
+    assert CharacterTokenizer.train(["ddccab", "d\u00e9"], vocab_size=6).characters == "cd"
+    assert CharacterTokenizer.train(["ddccab", "d\u00e9"], vocab_size=7).characters == "acd"
+    assert CharacterTokenizer.train(["ddccab", "d\u00e9"]).characters == "abcd\u00e9"
+    assert CharacterTokenizer.train(iter(["ba"]), vocab_size=500).vocab_size == 6
+
+
+def test_characters_beyond_16_bits():
+    tokenizer = CharacterTokenizer.train(["a\U0001f600\u4f60"])
+    assert encode(tokenizer, ["\U0001f600a\u4f60\U0001f601"]) == [[6, 4, 5, 1, 3]]
+    assert decode(tokenizer, [[6, 4, 5, 3]]) == ["\U0001f600a\u4f60"]
+
+
+@pytest.mark.parametrize("vocab_size", [27, 40, 8000])
+def test_the_largest_vocabulary_of_unigram_is_named_exactly(vocab_size):
+    with pytest.raises(UserError, match=rf"vocab_size: {vocab_size} .* at most 26 are accepted"):
+        SentencePieceTokenizer.train(TEXTS, vocab_size)
+
+
+def test_the_largest_vocabulary_of_bpe_is_one_that_works():
+    with pytest.raises(UserError, match=r"vocab_size: 64 .* at most 63 are accepted"):
+        SentencePieceTokenizer.train(TEXTS, 64, "bpe")
+    assert SentencePieceTokenizer.train(TEXTS, 63, "bpe").vocab_size == 63
+
+
+@pytest.mark.parametrize("algorithm", ["unigram", "bpe"])
+@pytest.mark.parametrize(("texts", "least"), [(TEXTS, 19), (["abcabc", "cba"] * 3, 8)])
+def test_the_smallest_vocabulary_is_named_exactly(texts, least, algorithm):
+    # The special ids, each character, and the sign for a space.
+    with pytest.raises(UserError, match=rf"vocab_size: {least - 1} .* at least {least} are needed"):
+        SentencePieceTokenizer.train(texts, least - 1, algorithm)
+    assert SentencePieceTokenizer.train(texts, least, algorithm).vocab_size == least
+
+
+@pytest.mark.parametrize("vocab_size", [-1, 0, 3])
+def test_vocabularies_without_room_for_the_special_ids(vocab_size):
+    with pytest.raises(UserError, match=f"vocab_size.*{vocab_size}"):
+        SentencePieceTokenizer.train(TEXTS, vocab_size)
+
+
+@pytest.mark.parametrize("vocab_size", [-1, 0, 4])
+def test_character_vocabularies_without_room_for_a_character(vocab_size):
+    with pytest.raises(UserError, match=rf"vocab_size must be above 4 .*received {vocab_size}"):
+        CharacterTokenizer.train(TEXTS, vocab_size)
+
+
+@pytest.mark.parametrize("texts", [[], [""]], ids=["no text", "empty text"])
+@pytest.mark.parametrize("cls", [CharacterTokenizer, SentencePieceTokenizer])
+def test_nothing_to_train_on(cls, texts):
+    with pytest.raises(UserError):
+        cls.train(texts, 30)
+
+
+def test_models_with_other_special_ids():
+    writer = []
+
+    class Writer:
+        write = staticmethod(writer.append)
+
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(TEXTS), model_writer=Writer, vocab_size=24, minloglevel=2
+    )
+    with pytest.raises(UserError, match=r"as ids 0, 1, 2, 3; it has \[-1, 0, 1, 2\]"):
+        SentencePieceTokenizer(writer[0])
+
+
+def test_save_and_load(tokenizer, tmp_path):
+    tokenizer.save(tmp_path / "new" / "folder")
+    loaded = load_tokenizer(tmp_path / "new" / "folder")
+    assert type(loaded) is type(tokenizer)
+    assert loaded.vocab_size == tokenizer.vocab_size
+    texts = [*TEXTS, "caZt 你好", ""]
+    assert encode(loaded, texts) == encode(tokenizer, texts)
+    every_id = range(loaded.vocab_size)
+    assert loaded.pieces(every_id) == tokenizer.pieces(every_id)
+
+
+def test_what_is_saved(tokenizer, tmp_path):
+    tokenizer.save(tmp_path)
+    model = {"characters": "characters.json", "sentencepiece": "sentencepiece.model"}
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == sorted(["tokenizer.json", model[tokenizer.kind]])
+    config = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
+    assert config == {"kind": tokenizer.kind, "vocab_size": tokenizer.vocab_size}
+
+
+def test_saving_again_replaces(tmp_path):
+    CharacterTokenizer("abc").save(tmp_path)
+    CharacterTokenizer("xyz").save(tmp_path)
+    assert load_tokenizer(tmp_path).characters == "xyz"
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "null", "{}", '{"kind": null}', '{"kind": 5}', '{"kind": ["a"]}']
+)
+def test_damaged_tokenizer_json(content, tmp_path):
+    TOKENIZERS["characters"].save(tmp_path)
+    (tmp_path / "tokenizer.json").write_text(content)
+    with pytest.raises(UserError, match=r"tokenizer\.json"):
+        load_tokenizer(tmp_path)
+
+
+def test_tokenizer_json_that_is_not_utf8(tmp_path):
+    TOKENIZERS["characters"].save(tmp_path)
+    (tmp_path / "tokenizer.json").write_bytes(b'{"kind": "\xff"}')
+    with pytest.raises(UserError, match=r"tokenizer\.json is no tokenizer"):
+        load_tokenizer(tmp_path)
+
+
+def test_unknown_kind(tmp_path):
+    TOKENIZERS["characters"].save(tmp_path)
+    (tmp_path / "tokenizer.json").write_text('{"kind": "sentencepiec"}')
+    message = r"unknown kind 'sentencepiec'; did you mean \"sentencepiece\"\?"
+    with pytest.raises(UserError, match=message):
+        load_tokenizer(tmp_path)
+
+
+def test_no_tokenizer_there(tmp_path):
+    with pytest.raises(UserError, match=r"none/tokenizer\.json is no tokenizer"):
+        load_tokenizer(tmp_path / "none")
+
+
+def test_missing_model_file(tokenizer, tmp_path):
+    tokenizer.save(tmp_path)
+    (model,) = (path for path in tmp_path.iterdir() if path.name != "tokenizer.json")
+    model.unlink()
+    with pytest.raises(UserError, match=f"{tmp_path} holds a damaged tokenizer"):
+        load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", '"abc', "5", "null", "[1]", '{"a": 1}'])
+def test_damaged_character_file(content, tmp_path):
+    TOKENIZERS["characters"].save(tmp_path)
+    (tmp_path / "characters.json").write_text(content)
+    with pytest.raises(UserError, match="damaged tokenizer"):
+        load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("kept", [0, 7, 100, -5])
+def test_damaged_sentencepiece_file(kept, tmp_path):
+    TOKENIZERS["unigram"].save(tmp_path)
+    (tmp_path / "sentencepiece.model").write_bytes(TOKENIZERS["unigram"].model[:kept])
+    with pytest.raises(UserError, match="damaged tokenizer"):
+        load_tokenizer(tmp_path)
+
+
+class InGraph(tf.Module):
+    """A tokenizer as an export holds it."""
+
+    def __init__(self, tokenizer):
+        super().__init__()
+        self.tokenizer = tokenizer
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string), tf.TensorSpec([], tf.int32)])
+    def encode(self, strings, max_length):
+        return self.tokenizer.encode(strings, max_length)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)])
+    def decode(self, ids):
+        return self.tokenizer.decode(ids)
+
+
+def same_answers(module, tokenizer):
+    texts = ["the cat sat", "", "caZt 你好"]
+    for max_length in (4, 50):
+        ids = tokenizer.encode(tf.constant(texts), max_length)
+        in_graph = module.encode(tf.constant(texts), tf.constant(max_length))
+        assert in_graph.numpy().tolist() == ids.numpy().tolist()
+        assert module.decode(ids).numpy().tolist() == tokenizer.decode(ids).numpy().tolist()
+
+
+@pytest.mark.parametrize(
+    "empty_caches", [lambda: keras.utils.set_random_seed(7), keras.utils.clear_session]
+)
+def test_outlives_the_caches_of_tensorflow(empty_caches, tokenizer, tmp_path):
+    module = InGraph(tokenizer)
+    tf.saved_model.save(module, str(tmp_path))
+    loaded = tf.saved_model.load(str(tmp_path))
+    same_answers(module, tokenizer)
+    same_answers(loaded, tokenizer)
+    empty_caches()
+    assert decode(tokenizer, encode(tokenizer, ["the cat"])) == ["the cat"]
+    same_answers(module, tokenizer)
+    same_answers(loaded, tokenizer)
+
+
+def test_two_tokenizers_of_one_model_are_independent(tokenizer, tmp_path):
+    tokenizer.save(tmp_path)
+    twin = load_tokenizer(tmp_path)
+    ids = encode(twin, ["the cat"])
+    del twin
+    gc.collect()
+    assert encode(tokenizer, ["the cat"]) == ids
+
+
+def test_runs_in_a_graph(tokenizer):
+    same_answers(InGraph(tokenizer), tokenizer)
+
+
+def test_runs_in_a_saved_model(tokenizer, tmp_path):
+    tf.saved_model.save(InGraph(tokenizer), str(tmp_path))
+    same_answers(tf.saved_model.load(str(tmp_path)), tokenizer)
