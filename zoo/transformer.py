@@ -251,7 +251,7 @@ class Transformer(Seq2SeqModel):
         """
         if isinstance(max_length, int) and max_length > self.max_length:
             raise ValueError(
-                f"max_length={max_length} steps are more than the model's {self.max_length} positions"
+                f"max_length={max_length} is more than the model has positions: {self.max_length}"
             )
         batch_size = ops.shape(memory["mask"])[0]
         cache = [ops.zeros((batch_size, num_hypotheses, max_length), dtype="int32")]

@@ -167,8 +167,8 @@ def test_more_buckets_pad_less(examples):
 
 
 def test_a_row_longer_than_the_budget_is_alone():
-    batches = TokenBatches(make_examples([(3, 2), (5, 1)]), batch_tokens=4, num_buckets=2)
-    assert batches.buckets == [Bucket(1, (3, 2)), Bucket(1, (5, 1))]
+    batches = TokenBatches(make_examples([(3, 2), (2, 3), (5, 1)]), batch_tokens=4, num_buckets=2)
+    assert batches.buckets == [Bucket(1, (3, 3)), Bucket(1, (5, 1))]
     replicated = TokenBatches(make_examples([(50, 1)]), batch_tokens=6, multiple=3)
     assert replicated.buckets == [Bucket(3, (50, 1))]
     assert sorted(replicated.plan(0)[0][1].tolist()) == [-1, -1, 0]
