@@ -69,7 +69,7 @@ class TrainSettings(_Section):
     strategy: Literal["auto", "one_device", "mirrored"] = "auto"
     batch_tokens: Positive = 4096
     # Number of batch shapes; 1 is the fixed-shape mode.
-    buckets: Positive = 4
+    buckets: Positive = 8
     steps: Positive = 10_000
     # Stop after this many minutes of training, however many steps that makes.
     minutes: Annotated[float, Field(gt=0)] | None = None

@@ -63,7 +63,12 @@ def make_train_step(
         optimizer.apply([gradient / replicas for gradient in grads], variables)
         return loss_sum, count, norm
 
-    @tf.function(jit_compile=jit_compile and replicas == 1, autograph=False)
+    # XLA compiles each shape of batch for itself; without it one trace serves them all.
+    @tf.function(
+        jit_compile=jit_compile and replicas == 1,
+        reduce_retracing=not jit_compile,
+        autograph=False,
+    )
     def compiled(batch, step):
         return strategy.run(replica_step, args=(batch, step))
 
