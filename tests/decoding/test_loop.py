@@ -76,7 +76,7 @@ def test_more_room_does_not_change_answers_that_ended(search, make_table):
     # A beam may find better answers as long as one of its hypotheses has not ended.
     ended = short.finished.numpy()
     ended &= (search is not beam) | ended.all(axis=1, keepdims=True)
-    assert 0 < np.mean(ended) < 1
+    assert ended.any()
     assert_array_equal(long.ids.numpy()[ended][:, :5], short.ids.numpy()[ended])
     assert_allclose(long.scores.numpy()[ended], short.scores.numpy()[ended], atol=1e-5)
 

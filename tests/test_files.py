@@ -1,0 +1,213 @@
+import contextlib
+import errno
+import hashlib
+import os
+import subprocess
+import sys
+
+import pytest
+
+from attention_zoo.errors import UserError
+from attention_zoo.files import atomic_directory, atomic_file, require_empty, sha256
+
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def names(folder):
+    return sorted(path.name for path in folder.rglob("*"))
+
+
+@pytest.fixture
+def old_file(tmp_path):
+    path = tmp_path / "answer.txt"
+    path.write_text("old")
+    return path
+
+
+@pytest.fixture
+def old_directory(tmp_path):
+    path = tmp_path / "answers"
+    path.mkdir()
+    (path / "old.txt").write_text("old")
+    return path
+
+
+def test_a_file_is_replaced(old_file, tmp_path):
+    with atomic_file(old_file) as temporary:
+        temporary.write_text("new")
+        assert old_file.read_text() == "old"
+        assert temporary.parent == tmp_path
+    assert old_file.read_text() == "new"
+    assert names(tmp_path) == ["answer.txt"]
+
+
+def test_a_file_may_be_new_as_its_folders_may(tmp_path):
+    with atomic_file(str(tmp_path / "a" / "b" / "answer.txt")) as temporary:
+        temporary.write_bytes(b"new")
+    assert names(tmp_path) == ["a", "answer.txt", "b"]
+
+
+def test_a_directory_is_replaced_as_a_whole(old_directory, tmp_path):
+    with atomic_directory(old_directory) as temporary:
+        assert names(temporary) == []
+        (temporary / "new.txt").write_text("new")
+        assert names(old_directory) == ["old.txt"]
+    assert names(tmp_path) == ["answers", "new.txt"]
+
+
+def test_a_directory_may_be_new_as_its_folders_may(tmp_path):
+    with atomic_directory(str(tmp_path / "a" / "b")) as temporary:
+        (temporary / "new.txt").write_text("new")
+    assert names(tmp_path) == ["a", "b", "new.txt"]
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o755
+
+
+def write_half_a_file(path, error):
+    with atomic_file(path) as temporary:
+        temporary.write_text("half")
+        raise error
+
+
+def write_half_a_directory(path, error):
+    with atomic_directory(path) as temporary:
+        (temporary / "new.txt").write_text("half")
+        raise error
+
+
+@pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt(), SystemExit(3)])
+def test_what_was_there_stays_when_the_block_raises(error, old_file, old_directory, tmp_path):
+    for write, path in [(write_half_a_file, old_file), (write_half_a_directory, old_directory)]:
+        with pytest.raises(type(error)) as raised:
+            write(path, error)
+        assert raised.value is error
+    assert names(tmp_path) == ["answer.txt", "answers", "old.txt"]
+    assert old_file.read_text() == "old"
+
+
+def test_what_was_there_stays_when_the_disk_is_full(old_file, old_directory, tmp_path):
+    for write, path in [(write_half_a_file, old_file), (write_half_a_directory, old_directory)]:
+        with pytest.raises(UserError, match=f"^cannot write {path}: No space left on device$"):
+            write(path, FULL)
+    assert names(tmp_path) == ["answer.txt", "answers", "old.txt"]
+    assert old_file.read_text() == "old"
+
+
+def write_to_full_device(path):
+    with atomic_file(path) as temporary:
+        temporary.symlink_to("/dev/full")
+        temporary.write_text("half")
+
+
+def test_the_full_device_itself(old_file, tmp_path):
+    with pytest.raises(UserError, match=f"^cannot write {old_file}: No space left on device$"):
+        write_to_full_device(old_file)
+    assert names(tmp_path) == ["answer.txt"]
+    assert old_file.read_text() == "old"
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from attention_zoo.errors import UserError
+from attention_zoo.files import atomic_directory, atomic_file
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+folder = Path(sys.argv[1])
+try:
+    with atomic_file(folder / "answer.txt") as temporary:
+        temporary.write_bytes(bytes(5000))
+except UserError as error:
+    print(error)
+try:
+    with atomic_directory(folder / "answers") as temporary:
+        (temporary / "small.txt").write_bytes(bytes(500))
+        (temporary / "large.txt").write_bytes(bytes(5000))
+except UserError as error:
+    print(error)
+"""
+
+
+@pytest.mark.usefixtures("old_file", "old_directory")
+def test_a_real_limit_on_the_size_of_files(tmp_path):
+    process = subprocess.run(
+        [sys.executable, "-c", LIMITED, tmp_path], capture_output=True, text=True, check=True
+    )
+    assert process.stdout.splitlines() == [
+        f"cannot write {tmp_path}/answer.txt: File too large",
+        f"cannot write {tmp_path}/answers: File too large",
+    ]
+    assert names(tmp_path) == ["answer.txt", "answers", "old.txt"]
+    assert (tmp_path / "answer.txt").read_text() == "old"
+
+
+def write_file(path):
+    with atomic_file(path) as temporary:
+        temporary.write_text("new")
+
+
+def write_directory(path):
+    with atomic_directory(path) as temporary:
+        (temporary / "new.txt").write_text("new")
+
+
+@pytest.mark.parametrize("write", [write_file, write_directory])
+def test_a_file_in_place_of_a_folder_above(write, old_file, tmp_path):
+    path = old_file / "below" / "answer.txt"
+    with pytest.raises(UserError, match=f"^cannot write {path}: "):
+        write(path)
+    assert names(tmp_path) == ["answer.txt"]
+
+
+def test_a_file_cannot_replace_a_directory(old_directory, tmp_path):
+    with pytest.raises(UserError, match=f"^cannot write {old_directory}: Is a directory$"):
+        write_file(old_directory)
+    assert names(tmp_path) == ["answers", "old.txt"]
+
+
+def test_a_directory_in_place_of_a_file_leaves_no_third(old_file, tmp_path):
+    # Refused or replaced, but not both.
+    with contextlib.suppress(UserError):
+        write_directory(old_file)
+    assert names(tmp_path) in (["answer.txt"], ["answer.txt", "new.txt"])
+
+
+def test_a_directory_comes_back_when_it_cannot_be_replaced(old_directory, tmp_path, monkeypatch):
+    replace = os.replace
+
+    def refuse(source, target):
+        if str(source).endswith(".tmp"):
+            raise FULL
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(UserError, match=f"^cannot write {old_directory}: No space"):
+        write_directory(old_directory)
+    assert names(tmp_path) == ["answers", "old.txt"]
+
+
+def test_empty_directories_are_accepted(tmp_path):
+    require_empty(tmp_path, "hint")
+    require_empty(tmp_path / "new", "hint")
+    assert names(tmp_path) == []
+
+
+def test_directories_with_something_in_them_are_refused(old_directory):
+    with pytest.raises(UserError, match=f"^{old_directory} is not empty; give another$"):
+        require_empty(old_directory, "give another")
+    (old_directory / "old.txt").rename(old_directory / ".hidden")
+    with pytest.raises(UserError, match="is not empty"):
+        require_empty(str(old_directory), "give another")
+
+
+def test_a_file_is_no_empty_directory(old_file):
+    with pytest.raises(UserError, match=f"^{old_file} is a file, not a directory$"):
+        require_empty(old_file, "hint")
+
+
+def test_sha256(tmp_path):
+    path = tmp_path / "abc"
+    path.write_bytes(b"abc")
+    # FIPS 180-2, appendix B.1.
+    assert sha256(path).startswith("ba7816bf8f01cfea414140de5dae2223b00361a3")
+    path.write_bytes(bytes(1_000_000))
+    assert sha256(str(path)) == hashlib.sha256(bytes(1_000_000)).hexdigest()
