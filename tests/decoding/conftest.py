@@ -72,28 +72,40 @@ def source():
 
 @pytest.fixture
 def teacher_forced():
-    return _teacher_forced
+    """A function `(model, source, hypotheses)`: the log-probabilities of decoded answers `(B, N)`.
 
-
-def _teacher_forced(model, source, hypotheses):
-    """What the model, called as in training, says to decoded answers.
-
-    Returns the sum of the log-probabilities of each answer's tokens `(B, N)`, and the
-    attention of the last block, mean over heads, `(B, N, L, S)`.
+    The model is called as in training and says the probability of every token.
     """
-    ids = hypotheses.ids.numpy()
-    batch, number, length = ids.shape
-    rows = ids.reshape(-1, length)
-    shifted = np.pad(rows[:, :-1], [(0, 0), (1, 0)], constant_values=START_ID)
-    inputs = [np.repeat(source, number, axis=0), shifted]
-    all_log_p = tf.nn.log_softmax(model(inputs)).numpy()
-    log_p = np.take_along_axis(all_log_p, rows[:, :, np.newaxis], axis=2)[:, :, 0]
+
+    def log_probabilities(model, source, hypotheses):
+        inputs, ids, emitted = _as_in_training(source, hypotheses)
+        all_log_p = tf.nn.log_softmax(model(inputs)).numpy()
+        log_p = np.take_along_axis(all_log_p, ids[:, :, np.newaxis], axis=2)[:, :, 0]
+        return (log_p * emitted).sum(axis=1).reshape(hypotheses.lengths.shape)
+
+    return log_probabilities
+
+
+@pytest.fixture
+def teacher_forced_attention():
+    """The same for attention `(B, N, L, S)`: of the last block, mean over heads."""
+
+    def last_block(model, source, hypotheses):
+        inputs, _, emitted = _as_in_training(source, hypotheses)
+        attention_BTS = model.attention(inputs).numpy()[:, -1].mean(axis=1)
+        attention_BTS *= emitted[:, :, np.newaxis]
+        return attention_BTS.reshape(*hypotheses.ids.shape, -1)
+
+    return last_block
+
+
+def _as_in_training(source, hypotheses):
+    """The inputs of teacher forcing, the ids, and which of them were emitted, all `(B N, L)`."""
+    number, length = hypotheses.ids.shape[1:]
+    ids = hypotheses.ids.numpy().reshape(-1, length)
+    shifted = np.pad(ids[:, :-1], [(0, 0), (1, 0)], constant_values=START_ID)
     emitted = np.arange(length) < hypotheses.lengths.numpy().reshape(-1, 1)
-    attention = model.attention(inputs).numpy()[:, -1].mean(axis=1)
-    return (
-        np.where(emitted, log_p, 0).sum(axis=1).reshape(batch, number),
-        np.where(emitted[:, :, np.newaxis], attention, 0).reshape(batch, number, length, -1),
-    )
+    return [np.repeat(source, number, axis=0), shifted], ids, emitted
 
 
 class Table:

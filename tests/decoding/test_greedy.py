@@ -23,18 +23,14 @@ def test_agrees_with_decoding_without_a_cache(each_model, source):
     ids, finished = uncached(each_model, source, max_length=7)
     assert_array_equal(found.ids[:, 0], ids)
     assert_array_equal(found.finished[:, 0], finished)
-
-
-def test_the_answers_of_the_test_models_differ(each_model, source):
-    found = greedy_search(each_model, source, max_length=7)
-    assert len({tuple(ids) for ids in found.ids[:, 0].numpy()}) >= 5
-    assert found.finished.numpy().any()
-    assert len(set(found.lengths.numpy().flat)) > 1
+    # The test means little if all answers are alike.
+    assert len({tuple(row) for row in ids}) >= 5
+    assert finished.any()
 
 
 def test_scores_are_those_of_teacher_forcing(each_model, source, teacher_forced):
     found = greedy_search(each_model, source, max_length=7)
-    expected, _ = teacher_forced(each_model, source, found)
+    expected = teacher_forced(each_model, source, found)
     assert_allclose(found.scores, expected, atol=1e-4)
 
 

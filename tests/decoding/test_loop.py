@@ -106,7 +106,7 @@ def test_number_of_hypotheses_at_run_time(model, source):
     signature = [tf.TensorSpec([None, None], tf.int32), scalar, scalar]
     beams = tf.function(lambda *inputs: beam(model, *inputs), input_signature=signature)
     samples = tf.function(lambda *inputs: sampled(model, *inputs), input_signature=signature)
-    for length, number in [(6, 3), (4, 1), (5, 9)]:
+    for length, number in [(6, 3), (4, 9)]:
         assert_same(beams(source, length, number), beam(model, source, length, number))
         assert_same(samples(source, length, number), sampled(model, source, length, number))
 
@@ -117,7 +117,7 @@ def test_lists_and_other_integers(dtype, search, table):
     assert_same(search(table, np.array([[0, 9], [1, 9]], dtype), 4), expected)
 
 
-def test_attention(search, model, source, teacher_forced):
+def test_attention(search, model, source, teacher_forced_attention):
     found = search(model, source, 6, return_attention=True)
     attention = found.attention.numpy()
     number = found.ids.shape[1]
@@ -127,7 +127,7 @@ def test_attention(search, model, source, teacher_forced):
     assert_allclose(attention.sum(axis=3), emitted, atol=1e-5)
     padding = np.broadcast_to((source == 0)[:, np.newaxis, np.newaxis], attention.shape)
     assert_array_equal(attention[padding], 0)
-    _, expected = teacher_forced(model, source, found)
+    expected = teacher_forced_attention(model, source, found)
     assert_allclose(attention, expected, atol=1e-5)
 
 

@@ -386,19 +386,16 @@ def same_answers(module, tokenizer):
         assert module.decode(ids).numpy().tolist() == tokenizer.decode(ids).numpy().tolist()
 
 
-@pytest.mark.parametrize(
-    "empty_caches", [lambda: keras.utils.set_random_seed(7), keras.utils.clear_session]
-)
-def test_outlives_the_caches_of_tensorflow(empty_caches, tokenizer, tmp_path):
+def test_outlives_the_caches_of_tensorflow(tokenizer, tmp_path):
     module = InGraph(tokenizer)
     tf.saved_model.save(module, str(tmp_path))
     loaded = tf.saved_model.load(str(tmp_path))
     same_answers(module, tokenizer)
-    same_answers(loaded, tokenizer)
-    empty_caches()
-    assert decode(tokenizer, encode(tokenizer, ["the cat"])) == ["the cat"]
-    same_answers(module, tokenizer)
-    same_answers(loaded, tokenizer)
+    for empty_caches in (lambda: keras.utils.set_random_seed(7), keras.utils.clear_session):
+        empty_caches()
+        assert decode(tokenizer, encode(tokenizer, ["the cat"])) == ["the cat"]
+        same_answers(module, tokenizer)
+        same_answers(loaded, tokenizer)
 
 
 def test_two_tokenizers_of_one_model_are_independent(tokenizer, tmp_path):
