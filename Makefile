@@ -9,11 +9,11 @@ BIN := .venv/bin
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed (make PYTHON=...)")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[plot]'
+	$(BIN)/pip install --quiet --quiet --editable '.[plot]'
 	touch $@
 
 .venv/test: .venv/demo
-	$(BIN)/pip install --quiet --editable '.[test]'
+	$(BIN)/pip install --quiet --quiet --editable '.[test]'
 	touch $@
 
 install: .venv/demo  ## make .venv with the package in it
