@@ -1,5 +1,6 @@
 """The whole way on the embedded dataset: train, evaluate, export, verify, answer, draw."""
 
+import sys
 import time
 from importlib import resources
 
@@ -38,6 +39,7 @@ def run_demo(out, say):
     draw_attention(task, question, task([question])[0], picture, font)
     say(f"\n4. Where the decoder looked: {picture}")
     say(f"\nDone in {(time.monotonic() - started) / 60:.1f} minutes. What you might type next:\n")
-    say(f"   echo '二〇二六年一月一日' | attention-zoo predict {out / 'export' / 'model.tflite'}")
-    say(f"   attention-zoo verify {out / 'export'}")
-    say("   attention-zoo train recipes/zh_en/recipe.yaml --out runs/zh_en")
+    command = sys.argv[0]  # as it was called, which may be from a .venv that is not active
+    say(f"   echo '二〇二六年一月一日' | {command} predict {out / 'export' / 'model.tflite'}")
+    say(f"   {command} verify {out / 'export'}")
+    say(f"   {command} train recipes/zh_en/recipe.yaml --out runs/zh_en")

@@ -50,5 +50,7 @@ def print_report(report):
     for row in rows:
         table.add_row(*row)
     console = Console(stderr=True)
-    # A log file has no width; the table must not be folded to 80 columns there.
-    console.print(table, width=None if console.is_terminal else 140)
+    if not console.is_terminal:
+        # A log file has no width; the table must not be folded to 80 columns there.
+        console = Console(stderr=True, width=140)
+    console.print(table)

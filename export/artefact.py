@@ -74,6 +74,7 @@ class LiteRTTask(ExportedTask):
         try:
             with silent_stderr():  # it announces its delegate
                 self._interpreter = Interpreter(model_path=str(path), num_threads=1)
+                self._interpreter.allocate_tensors()
                 self._run = self._interpreter.get_signature_runner("serving_default")
         except (ValueError, RuntimeError) as error:
             raise UserError(f"{path} is no LiteRT file of ours, or is damaged: {error}") from error
