@@ -98,6 +98,9 @@ def _extend(hypotheses, position, choice, attention_BNS):
     here_L = tf.equal(tf.range(tf.shape(hypotheses.ids)[2]), position)
     attention = hypotheses.attention
     if tf.is_tensor(attention):
+        if choice.parents is not None:
+            attention_BNS = gather_hypotheses(attention_BNS, choice.parents)
+        attention_BNS = tf.cast(attention_BNS, tf.float32)
         written = here_L[:, tf.newaxis] & ~hypotheses.finished[:, :, tf.newaxis, tf.newaxis]
         attention = tf.where(written, tf.expand_dims(attention_BNS, 2), attention)
     return Hypotheses(

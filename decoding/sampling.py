@@ -5,7 +5,7 @@ import tensorflow as tf
 from attention_zoo.decoding.loop import Choice, decode, log_probability
 from attention_zoo.text.vocabulary import PAD_ID
 
-_EXCLUDED = -1e9
+_EXCLUDED = -float("inf")
 
 
 def sample(
@@ -41,9 +41,18 @@ def sample(
     def choose(logits_BNV, hypotheses, position):
         kept = restrict(tf.cast(logits_BNV, tf.float32) / temperature, top_k, top_p)
         # The largest of logit + Gumbel noise is a draw from the softmax.
-        uniform = tf.random.stateless_uniform(
-            tf.shape(kept), tf.stack([tf.cast(seed, tf.int32), position]), minval=1e-20
+        bits = tf.random.stateless_uniform(
+            tf.shape(kept),
+            tf.stack([tf.cast(seed, tf.int32), position]),
+            minval=None,
+            maxval=None,
+            dtype=tf.uint32,
+            alg="philox",
         )
+        # Bits, because XLA makes floats of them otherwise than TensorFlow does; 23 of them,
+        # so that every value is a float32, and neither 0 nor 1.
+        bits = tf.bitwise.right_shift(bits, tf.constant(9, tf.uint32))
+        uniform = (tf.cast(bits, tf.float32) + 0.5) / 2.0**23
         tokens = tf.argmax(kept - tf.math.log(-tf.math.log(uniform)), axis=2, output_type=tf.int32)
         chosen = tf.gather(logits_BNV, tokens, batch_dims=2)
         gained = log_probability(logits_BNV, chosen)
@@ -78,7 +87,7 @@ def restrict(logits, top_k, top_p):
     inside_k = (rank < top_k) | tf.equal(top_k, 0)
     probabilities = tf.nn.softmax(sorted_logits)
     # Kept: tokens before which less than top_p has been reached.
-    inside_p = tf.cumsum(probabilities, axis=-1, exclusive=True) < top_p
+    inside_p = (tf.cumsum(probabilities, axis=-1, exclusive=True) < top_p) | (top_p >= 1.0)
     kept = (inside_k & inside_p) | tf.equal(rank, 0)
     lowest = tf.reduce_min(tf.where(kept, sorted_logits, logits.dtype.max), axis=-1, keepdims=True)
     return tf.where(logits >= lowest, logits, _EXCLUDED)

@@ -88,4 +88,8 @@ class CharacterTokenizer(Tokenizer):
 
     @classmethod
     def _load(cls, directory):
-        return cls(json.loads((directory / "characters.json").read_text(encoding="utf-8")))
+        path = directory / "characters.json"
+        characters = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(characters, str):
+            raise ValueError(f"{path} must hold one string")
+        return cls(characters)

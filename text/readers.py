@@ -42,7 +42,7 @@ def read_examples(files, fields, base="."):
     if isinstance(files, dict):
         return _read_parallel(files, fields, base)
     examples = []
-    for path in _expand([files] if isinstance(files, str) else files, base):
+    for path in _expand([files] if isinstance(files, str | Path) else files, base):
         suffix = Path(path.name.removesuffix(".gz")).suffix
         reader = {".tsv": _read_tsv, ".jsonl": _read_jsonl}.get(suffix)
         if reader is None:
@@ -78,7 +78,7 @@ def read_lines(path):
 
 def _decode(line, path, number):
     try:
-        return line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+        return line.decode().removeprefix("\ufeff" if number == 1 else "").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise UserError(
             f"{path}, line {number}: not UTF-8: byte 0x{line[error.start]:02x} at position "
@@ -90,7 +90,9 @@ def _expand(patterns, base):
     paths = []
     for pattern in patterns:
         full = str(Path(base) / pattern)
-        found = sorted(glob.glob(full)) if glob.has_magic(full) else [full]
+        found = [full]
+        if glob.has_magic(str(pattern)):
+            found = sorted(str(Path(base, n)) for n in glob.glob(str(pattern), root_dir=base))
         if not found:
             raise UserError(f"{full}: no file has such a name")
         paths += map(Path, found)
@@ -147,6 +149,10 @@ def _read_jsonl(path, fields):
                     f'{place}: no text under the key "{field}"; {suggest(str(field), record)}'
                 )
         values = tuple(record[field].strip() for field in fields)
+        try:
+            "".join(values).encode()
+        except UnicodeEncodeError as error:
+            raise UserError(f"{place}: half a surrogate pair, which no text can hold") from error
         examples += _checked(values, fields, place)
     return examples
 
@@ -156,15 +162,24 @@ def _read_parallel(files, fields, base):
     if missing:
         raise UserError(f'no file for "{missing[0]}"; {suggest(str(missing[0]), files)}')
     paths = [_expand([files[field]], base) for field in fields]
-    columns = [[line for path in group for line in read_lines(path)] for group in paths]
+    columns = [
+        [
+            (line, f"{path}, line {i}")
+            for path in group
+            for i, line in enumerate(read_lines(path), 1)
+        ]
+        for group in paths
+    ]
     lengths = [len(column) for column in columns]
     if len(set(lengths)) > 1:
         counts = ", ".join(f"{group[0]}: {n}" for group, n in zip(paths, lengths, strict=True))
         raise UserError(f"parallel files must have equally many lines; {counts}")
     examples = []
-    for number, row in enumerate(zip(*columns, strict=True), start=1):
-        values = tuple(value.strip() for value in row)
-        examples += _checked(values, fields, f"{paths[0][0]}, line {number}")
+    for row in zip(*columns, strict=True):
+        values = tuple(line.strip() for line, _ in row)
+        examples += _checked(values, fields, row[0][1])
+    if not examples:
+        raise UserError(f"{files}: there is no example in it")
     return examples
 
 

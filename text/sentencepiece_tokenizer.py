@@ -144,6 +144,6 @@ def _explain(message, vocab_size):
     if smallest:
         return (
             f"tokenizer.vocab_size: {vocab_size} has no room for the characters of the training "
-            f"text; at least {int(smallest[1]) + 1} are needed"
+            f"text; at least {int(smallest[1])} are needed"
         )
     return f"SentencePiece cannot be trained with tokenizer.vocab_size={vocab_size}: {message}"

@@ -89,6 +89,8 @@ def load_tokenizer(directory):
     try:
         config = json.loads((directory / CONFIG_FILE).read_text(encoding="utf-8"))
         kind = config["kind"]
+        if not isinstance(kind, str):
+            raise TypeError(f"kind must be a name, received {kind!r}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{directory / CONFIG_FILE} is no tokenizer: {error}") from error
     classes = tokenizer_classes()
