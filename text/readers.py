@@ -183,6 +183,10 @@ def _read_parallel(files, fields, base):
     return examples
 
 
+def _numbered(path):
+    return enumerate(read_lines(path), start=1)
+
+
 def _checked(values, fields, place):
     """One example, or none where all fields are empty."""
     if not any(values):
