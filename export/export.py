@@ -96,7 +96,7 @@ def _verify_and_report(task, directory, artefacts, expected, progress, old=None)
             task, expected, directory / artefact["file"], artefact["format"], artefact["quantize"]
         )
         results.append({**artefact, **figures})
-    answers, references = list(expected["answers"]), list(expected["references"])
+    cases = [list(expected[name]) for name in ("text", "answers", "references")]
     about = old or {
         "task": task.kind,
         "model": type(task.model).__name__,
@@ -104,8 +104,8 @@ def _verify_and_report(task, directory, artefacts, expected, progress, old=None)
     }
     report = {
         **{name: about[name] for name in ("task", "model", "parameters")},
-        "examples": len(answers),
-        "keras": {"metric": compute_metrics(task.metrics, answers, references)},
+        "examples": len(cases[0]),
+        "keras": {"metric": compute_metrics(task.metrics, *cases)},
         "artefacts": results,
         "versions": versions(),
     }

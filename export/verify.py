@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from attention_zoo.errors import UserError
 from attention_zoo.text.vocabulary import PAD_ID
-from attention_zoo.train.metrics import compute_metrics
+from attention_zoo.train.metrics import METRICS, compute_metrics
 
 VERIFICATION_FILE = "verification/expected.npz"
 
@@ -102,8 +102,9 @@ def verify_artefact(task, expected, path, kind, quantize):
     answers = task.answers(outputs["answers"])
     same = np.mean([a == b for a, b in zip(answers, expected["answers"], strict=True)])
     references = list(expected["references"])
-    metric = compute_metrics(task.metrics, answers, references)
-    keras_metric = compute_metrics(task.metrics, list(expected["answers"]), references)
+    sources = list(expected["text"])
+    metric = compute_metrics(task.metrics, sources, answers, references)
+    keras_metric = compute_metrics(task.metrics, sources, list(expected["answers"]), references)
     seconds = figures["seconds"]["timed"]
     result.update(
         max_abs_diff=float(difference.max()),
@@ -130,7 +131,7 @@ def _failure(result, keras_metric, quantize):
             return f"only {result['same_answers']:.2%} of the answers are the same"
         return ""
     for name, value in keras_metric.items():
-        lost = value - result["metric"][name]
+        lost = METRICS[name].gain(value, result["metric"][name])
         if lost > METRIC_TOLERANCE:
             return f"{name} lost {lost:.2f} points, more than {METRIC_TOLERANCE}"
     return ""

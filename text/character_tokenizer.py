@@ -8,7 +8,12 @@ import tensorflow as tf
 from attention_zoo.errors import UserError
 from attention_zoo.files import atomic_file
 from attention_zoo.text.tokenizer import Tokenizer
-from attention_zoo.text.vocabulary import NUM_SPECIAL_IDS, UNKNOWN_ID
+from attention_zoo.text.vocabulary import (
+    NUM_SPECIAL_IDS,
+    SPECIAL_TOKENS,
+    UNKNOWN_ID,
+    most_frequent,
+)
 
 _REPLACEMENT = 0xFFFD  # how an unknown character is printed
 
@@ -51,15 +56,7 @@ class CharacterTokenizer(Tokenizer):
             counts.update(text)
         if not counts:
             raise UserError("there is no text to take characters from")
-        room = None if vocab_size is None else vocab_size - NUM_SPECIAL_IDS
-        if room is not None and room < 1:
-            raise UserError(
-                f"tokenizer.vocab_size must be above {NUM_SPECIAL_IDS} (the special ids), "
-                f"received {vocab_size}"
-            )
-        # Most frequent first; ties by code point, so that the result has one answer.
-        by_count = sorted(counts, key=lambda character: (-counts[character], character))
-        return cls("".join(by_count[:room]))
+        return cls("".join(most_frequent(counts, vocab_size)))
 
     def _tokenize(self, strings):
         code_points = tf.strings.unicode_decode(strings, "UTF-8")
@@ -79,7 +76,7 @@ class CharacterTokenizer(Tokenizer):
 
     def pieces(self, ids):
         """The characters of some ids, for people to read."""
-        names = ["<pad>", "<unk>", "<s>", "</s>", *self.characters]
+        names = [*SPECIAL_TOKENS, *self.characters]
         return [names[int(i)] for i in ids]
 
     def _save(self, directory):

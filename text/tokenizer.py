@@ -75,8 +75,10 @@ def tokenizer_classes():
     """The kinds of tokenizers there are, by name."""
     from attention_zoo.text.character_tokenizer import CharacterTokenizer
     from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
+    from attention_zoo.text.word_tokenizer import WordTokenizer
 
-    return {cls.kind: cls for cls in (CharacterTokenizer, SentencePieceTokenizer)}
+    classes = (CharacterTokenizer, SentencePieceTokenizer, WordTokenizer)
+    return {cls.kind: cls for cls in classes}
 
 
 def load_tokenizer(directory):

@@ -15,7 +15,8 @@ def evaluate(task, examples, metrics=None, **options):
     Returns:
         A dict: `metrics` (name to value) and `examples` (their number).
     """
-    answers = task([example[0] for example in examples], **options)
+    sources = [example[0] for example in examples]
+    answers = task(sources, **options)
     references = [example[-1] for example in examples]
-    scores = compute_metrics(metrics or task.metrics, answers, references)
+    scores = compute_metrics(metrics or task.metrics, sources, answers, references)
     return {"metrics": scores, "examples": len(examples)}

@@ -42,14 +42,27 @@ class DataSettings(_Section):
     max_target_length: Annotated[int, Field(gt=1)] | None = None
 
 
-class TokenizerSettings(_Section):
-    """The tokenizers, trained on the training data."""
+class TargetTokenizerSettings(_Section):
+    """A tokenizer, trained on the training data."""
 
-    kind: Literal["sentencepiece", "characters"] = "sentencepiece"
+    kind: Literal["sentencepiece", "characters", "words"] = "sentencepiece"
     vocab_size: Positive | None = None
     algorithm: Literal["unigram", "bpe"] = "unigram"
+
+
+class TokenizerSettings(TargetTokenizerSettings):
+    """The tokenizers of both sides."""
+
     # One vocabulary for both sides, which also lets the model share its embeddings.
     shared: bool = False
+    # A tokenizer of another kind for the target; null: of the same kind.
+    target: TargetTokenizerSettings | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _one_or_two(self):
+        if self.shared and self.target:
+            raise ValueError("a shared tokenizer has no settings for the target: leave one out")
+        return self
 
 
 class LearningRateSettings(_Section):

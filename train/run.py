@@ -126,15 +126,18 @@ def _model_options(preset, overrides):
 
 
 def _train_tokenizers(settings, examples):
-    tokenizer_class = tokenizer_classes()[settings.kind]
+    source, target = zip(*examples, strict=True)
+    if settings.shared:
+        tokenizer = _train_tokenizer(settings, itertools.chain(source, target))
+        return tokenizer, tokenizer
+    return _train_tokenizer(settings, source), _train_tokenizer(settings.target or settings, target)
+
+
+def _train_tokenizer(settings, texts):
     options = {"vocab_size": settings.vocab_size} if settings.vocab_size else {}
     if settings.kind == "sentencepiece":
         options["algorithm"] = settings.algorithm
-    columns = list(zip(*examples, strict=True))
-    if settings.shared:
-        tokenizer = tokenizer_class.train(itertools.chain.from_iterable(columns), **options)
-        return tokenizer, tokenizer
-    return tuple(tokenizer_class.train(column, **options) for column in columns)
+    return tokenizer_classes()[settings.kind].train(texts, **options)
 
 
 def _room_for(texts, tokenizer):

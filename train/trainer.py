@@ -14,7 +14,7 @@ from attention_zoo.errors import ResultError
 from attention_zoo.text.batching import TokenBatches
 from attention_zoo.train import checkpoints
 from attention_zoo.train.evaluation import evaluate
-from attention_zoo.train.metrics import check_metrics
+from attention_zoo.train.metrics import METRICS, check_metrics
 from attention_zoo.train.progress import Progression
 from attention_zoo.train.schedules import make_schedule
 from attention_zoo.train.step import make_train_step
@@ -204,7 +204,7 @@ class Trainer:
         if self.valid:
             figures = self._evaluate()
             value = figures[self.metrics[0]]
-            is_best = state["best_value"] is None or value > state["best_value"]
+            is_best = state["best_value"] is None or self._gain(value) > 0
             if is_best:
                 state.update(best_step=state["step"], best_value=value, evaluations_since_best=0)
             else:
@@ -216,6 +216,10 @@ class Trainer:
         if state["best_step"] == state["step"]:
             self.task.save(self.out / "task")
         checkpoints.remove_old(self.folder, max(self.settings.average_last, 2), state["best_step"])
+
+    def _gain(self, value):
+        """How much better than the best so far, by the first metric."""
+        return METRICS[self.metrics[0]].gain(value, self.state["best_value"])
 
     def _evaluate(self):
         """Loss and metrics on the validation examples, with the recipe's way to decode."""
@@ -240,7 +244,7 @@ class Trainer:
             figures = self._evaluate()
             value = figures[self.metrics[0]]
             progress.say(f"{kept}: {self.metrics[0]} {value:.4g}")
-            if value >= self.state["best_value"]:
+            if self._gain(value) >= 0:
                 return kept, figures
         checkpoints.load_weights(self.folder, best, self.task.model)
         if self.valid:

@@ -11,10 +11,12 @@ from attention_zoo.errors import UserError
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
 from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from attention_zoo.text.tokenizer import load_tokenizer
+from attention_zoo.text.word_tokenizer import WordTokenizer
 
 TEXTS = ["the cat sat on the mat", "a cat and a dog sat", "the dog ran away from the cat"] * 3
 TOKENIZERS = {
     "characters": CharacterTokenizer.train(TEXTS),
+    "words": WordTokenizer.train(TEXTS),
     "unigram": SentencePieceTokenizer.train(TEXTS, vocab_size=24),
     "bpe": SentencePieceTokenizer.train(TEXTS, vocab_size=40, algorithm="bpe"),
 }
@@ -46,7 +48,11 @@ def test_save_and_load(tokenizer, tmp_path):
 
 def test_what_is_saved(tokenizer, tmp_path):
     tokenizer.save(tmp_path)
-    model = {"characters": "characters.json", "sentencepiece": "sentencepiece.model"}
+    model = {
+        "characters": "characters.json",
+        "words": "words.json",
+        "sentencepiece": "sentencepiece.model",
+    }
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == sorted(["tokenizer.json", model[tokenizer.kind]])
     config = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))

@@ -9,6 +9,7 @@ from attention_zoo.text.character_tokenizer import CharacterTokenizer
 from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from attention_zoo.text.tokenizer import Tokenizer, tokenizer_classes
 from attention_zoo.text.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
+from attention_zoo.text.word_tokenizer import WordTokenizer
 
 TEXTS = [
     "the cat sat on the mat",
@@ -18,6 +19,7 @@ TEXTS = [
 ALPHABET = "".join(sorted(set("".join(TEXTS))))  # 14 letters and the space
 TOKENIZERS = {
     "characters": CharacterTokenizer.train(TEXTS),
+    "words": WordTokenizer.train(TEXTS),
     "unigram": SentencePieceTokenizer.train(TEXTS, vocab_size=26),
     "bpe": SentencePieceTokenizer.train(TEXTS, vocab_size=40, algorithm="bpe"),
 }
@@ -53,13 +55,14 @@ def test_the_first_four_ids_are_special(tokenizer):
 
 def test_sizes_of_the_vocabularies():
     sizes = {kind: tokenizer.vocab_size for kind, tokenizer in TOKENIZERS.items()}
-    assert sizes == {"characters": 19, "unigram": 26, "bpe": 40}
+    assert sizes == {"characters": 19, "words": 15, "unigram": 26, "bpe": 40}
 
 
 def test_kinds():
     assert tokenizer_classes() == {
         "characters": CharacterTokenizer,
         "sentencepiece": SentencePieceTokenizer,
+        "words": WordTokenizer,
     }
     assert all(issubclass(cls, Tokenizer) for cls in tokenizer_classes().values())
 
@@ -125,7 +128,8 @@ def test_unknown_characters_are_id_1(tokenizer):
     (ids,) = encode(tokenizer, ["caZt"])
     assert ids.count(1) == 1
     # U+FFFD, or SentencePiece's own sign.
-    assert decode(tokenizer, [ids])[0].replace(" \u2047 ", "\ufffd") == "ca\ufffdt"
+    expected = "\ufffd" if tokenizer.kind == "words" else "ca\ufffdt"
+    assert decode(tokenizer, [ids])[0].replace(" \u2047 ", "\ufffd") == expected
 
 
 @quickly
@@ -190,6 +194,9 @@ def test_bytes_that_are_not_utf8_become_unknown_characters(junk, tokenizer):
 
 
 def test_the_null_character(tokenizer):
+    if tokenizer.kind == "words":
+        assert encode(tokenizer, ["the cat\0sat"]) == [[*encode(tokenizer, ["the"])[0][:1], 1, 3]]
+        return
     assert encode(tokenizer, ["cat\0sat"])[0][-1] == 3
     assert decode(tokenizer, encode(tokenizer, ["cat\0sat"]))[0].startswith("cat")
 
@@ -216,6 +223,18 @@ def test_the_most_frequent_characters_are_kept_and_ties_go_by_code_point():
     assert CharacterTokenizer.train(["ddccab", "d\u00e9"], vocab_size=7).characters == "acd"
     assert CharacterTokenizer.train(["ddccab", "d\u00e9"]).characters == "abcd\u00e9"
     assert CharacterTokenizer.train(iter(["ba"]), vocab_size=500).vocab_size == 6
+
+
+def test_the_most_frequent_words_are_kept_and_ties_go_by_code_point():
+    texts = ["the cat  the\tdog", "", "dog a"]
+    assert WordTokenizer.train(texts, vocab_size=6).words == ["dog", "the"]
+    assert WordTokenizer.train(iter(texts), vocab_size=7).words == ["a", "dog", "the"]
+    assert WordTokenizer.train(texts).words == ["a", "cat", "dog", "the"]
+
+
+def test_words_come_back_with_single_spaces():
+    ids = encode(TOKENIZERS["words"], ["  the\tcat \n sat ", "the catsat"])
+    assert decode(TOKENIZERS["words"], ids) == ["the cat sat", "the \ufffd"]
 
 
 def test_characters_beyond_16_bits():
@@ -252,13 +271,14 @@ def test_vocabularies_without_room_for_the_special_ids(vocab_size):
 
 
 @pytest.mark.parametrize("vocab_size", [-1, 0, 4])
-def test_character_vocabularies_without_room_for_a_character(vocab_size):
+@pytest.mark.parametrize("cls", [CharacterTokenizer, WordTokenizer])
+def test_vocabularies_without_room_for_one_token(cls, vocab_size):
     with pytest.raises(UserError, match=rf"vocab_size must be above 4 .*received {vocab_size}"):
-        CharacterTokenizer.train(TEXTS, vocab_size)
+        cls.train(TEXTS, vocab_size)
 
 
 @pytest.mark.parametrize("texts", [[], [""]], ids=["no text", "empty text"])
-@pytest.mark.parametrize("cls", [CharacterTokenizer, SentencePieceTokenizer])
+@pytest.mark.parametrize("cls", [CharacterTokenizer, SentencePieceTokenizer, WordTokenizer])
 def test_nothing_to_train_on(cls, texts):
     with pytest.raises(UserError):
         cls.train(texts, 30)

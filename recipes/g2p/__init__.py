@@ -1,0 +1,1 @@
+"""English spelling to sound: the CMU Pronouncing Dictionary, and the recipe to train on it."""
