@@ -21,9 +21,11 @@ from attention_zoo.layers.feed_forward import FeedForward
 from attention_zoo.layers.functional import (
     causal_mask,
     padding_mask,
+    project,
     scaled_dot_product_attention,
     sinusoid,
 )
+from attention_zoo.layers.linear import Linear
 from attention_zoo.layers.multi_head_attention import MultiHeadAttention
 from attention_zoo.layers.positional_encoding import (
     LearnedPositionalEncoding,
@@ -37,12 +39,14 @@ __all__ = [
     "EncoderBlock",
     "FeedForward",
     "LearnedPositionalEncoding",
+    "Linear",
     "MultiHeadAttention",
     "ScaledDotProductAttention",
     "SinusoidalPositionalEncoding",
     "TokenEmbedding",
     "causal_mask",
     "padding_mask",
+    "project",
     "scaled_dot_product_attention",
     "sinusoid",
 ]

@@ -2,6 +2,8 @@
 
 import keras
 
+from attention_zoo.layers.linear import Linear
+
 
 class FeedForward(keras.layers.Layer):
     r"""Two linear maps with a non-linearity between, the same at every position.
@@ -37,21 +39,10 @@ class FeedForward(keras.layers.Layer):
     def build(self, input_shape):
         """Makes the two maps."""
         width = input_shape[-1]
-        self.inner = self._linear("inner", "BTD,DF->BTF", self.inner_width)
-        self.outer = self._linear("outer", "BTF,FD->BTD", width)
+        self.inner = Linear(self.inner_width, dtype=self.dtype_policy, name="inner")
+        self.outer = Linear(width, dtype=self.dtype_policy, name="outer")
         self.inner.build(input_shape)
         self.outer.build((*input_shape[:-1], self.inner_width))
-
-    def _linear(self, name, equation, width):
-        # EinsumDense rather than Dense: the same product, but with dynamic lengths
-        # it becomes one FULLY_CONNECTED in LiteRT where Dense becomes ten operators.
-        return keras.layers.EinsumDense(
-            equation,
-            output_shape=(None, width),
-            bias_axes=equation[-1],
-            dtype=self.dtype_policy,
-            name=name,
-        )
 
     def call(self, inputs):
         """Applies the network to `(B, T, D)`."""

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from attention_zoo.layers.functional import causal_mask, scaled_dot_product_attention
+from attention_zoo.layers.linear import Linear
 
 
 class MultiHeadAttention(keras.layers.Layer):
@@ -74,10 +75,9 @@ class MultiHeadAttention(keras.layers.Layer):
     def _projection(self, name, parts, input_shape):
         # One matrix that stands for `parts` square ones must be drawn as they
         # would be: by fan-in, which equals Glorot's scheme on a square matrix.
-        projection = keras.layers.EinsumDense(
-            "BTD,DE->BTE",
-            output_shape=(None, parts * self.width),
-            bias_axes="E" if self.use_bias else None,
+        projection = Linear(
+            parts * self.width,
+            self.use_bias,
             kernel_initializer="lecun_uniform",
             dtype=self.dtype_policy,
             name=name,

@@ -5,6 +5,8 @@ import math
 import keras
 from keras import ops
 
+from attention_zoo.layers.functional import project
+
 
 class TokenEmbedding(keras.layers.Layer):
     r"""Looks up a vector for each id, times sqrt(width) if scaled.
@@ -51,9 +53,12 @@ class TokenEmbedding(keras.layers.Layer):
         vectors = ops.take(self.table, token_ids, axis=0)
         return vectors * math.sqrt(self.width) if self.scale else vectors
 
-    def logits(self, hidden):
+    def logits(self, hidden, training=False):
         """The tied output projection: `(B, T, D)` to `(B, T, V)`."""
         table = ops.cast(self.table, self.compute_dtype)
+        if training:
+            return project(hidden, ops.transpose(table), training)
+        # Decoding artefacts read the table as it lies.
         return ops.einsum("BTD,VD->BTV", hidden, table)
 
     def compute_output_shape(self, input_shape):

@@ -58,8 +58,8 @@ def phoneme_error_rate(answers, references):
         references: list of lists of strings, all pronunciations of the word.
 
     Example:
-        >>> phoneme_error_rate(["K AH T", "R EH D"], [["K AE T"], ["R IY D", "R EH D AH"]])
-        33.33333333333333
+        >>> phoneme_error_rate(["K AH T", "R EH D"], [["K AE T"], ["R IY D", "R EH D"]])
+        16.666666666666668
     """
     distances = lengths = 0
     for answer, accepted in zip(answers, references, strict=True):

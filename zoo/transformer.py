@@ -7,6 +7,7 @@ from attention_zoo.layers import (
     DecoderBlock,
     EncoderBlock,
     LearnedPositionalEncoding,
+    Linear,
     SinusoidalPositionalEncoding,
     TokenEmbedding,
     padding_mask,
@@ -152,9 +153,9 @@ class Transformer(Seq2SeqModel):
         self.output_projection = (
             None
             if self.tie_output
-            else keras.layers.EinsumDense(
-                "BTD,DV->BTV",
-                output_shape=(None, self.target_vocab_size),
+            else Linear(
+                self.target_vocab_size,
+                use_bias=False,
                 dtype=self.dtype_policy,
                 name="output_projection",
             )
@@ -179,11 +180,11 @@ class Transformer(Seq2SeqModel):
             elif not layer.built:
                 layer.build(hidden_shape)
 
-    def call(self, inputs):
+    def call(self, inputs, training=False):
         """Teacher forcing; see the class docstring."""
         source_ids, target_ids = inputs
-        logits, _ = self._decode(source_ids, target_ids)
-        return logits
+        hidden_BTD, _ = self._decode(source_ids, target_ids)
+        return self._logits(hidden_BTD, training)
 
     def attention(self, inputs):
         """Where each block of the decoder looks: weights `(B, blocks, H, T, S)`."""
@@ -201,7 +202,7 @@ class Transformer(Seq2SeqModel):
                 hidden_BTD, hidden_BSD, memory_mask=memory_mask, return_weights=True
             )
             weights.append(weights_BHTS)
-        return self._logits(hidden_BTD), weights
+        return hidden_BTD, weights
 
     def _encode(self, source_ids):
         mask = padding_mask(source_ids)
@@ -211,11 +212,11 @@ class Transformer(Seq2SeqModel):
             hidden_BSD = block(hidden_BSD, attention_mask=mask)
         return self.encoder_norm(hidden_BSD) if self.encoder_norm else hidden_BSD, mask
 
-    def _logits(self, hidden):
+    def _logits(self, hidden, training=False):
         if self.decoder_norm:
             hidden = self.decoder_norm(hidden)
         if self.tie_output:
-            return self.target_embedding.logits(hidden)
+            return self.target_embedding.logits(hidden, training)
         return self.output_projection(hidden)
 
     def encode(self, source_ids):

@@ -116,6 +116,13 @@ EXAMPLES = {
     "LearnedPositionalEncoding": Example(
         "LearnedPositionalEncoding", {"max_length": 9}, {"inputs": "BTD"}, 9 * D
     ),
+    "Linear": Example(
+        "Linear",
+        {"width": E, "use_bias": False, "kernel_initializer": "lecun_uniform"},
+        {"inputs": "BTD"},
+        D * E,
+    ),
+    "Linear, defaults": Example("Linear", {"width": E}, {"inputs": "BTD"}, D * E + E),
     "MultiHeadAttention, self": Example(
         "MultiHeadAttention", ATTENTION, {"query": "BTD", "attention_mask": "BT"}, 4 * D * D
     ),
