@@ -15,9 +15,11 @@ from attention_zoo.version import __version__
 
 _PUBLIC = {
     "CharacterTokenizer": "text.character_tokenizer",
+    "RNNAttention": "zoo.rnn_attention",
     "SentencePieceTokenizer": "text.sentencepiece_tokenizer",
     "Seq2Seq": "tasks.seq2seq",
     "Transformer": "zoo.transformer",
+    "WordTokenizer": "text.word_tokenizer",
     "beam_search": "decoding.beam_search",
     "greedy_search": "decoding.greedy",
     "load": "loading",

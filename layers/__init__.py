@@ -14,39 +14,51 @@ Masks are boolean and say where attention may go: True = may attend.
 """
 
 from attention_zoo.layers.add_norm import AddNorm
+from attention_zoo.layers.additive_attention import AdditiveAttention
 from attention_zoo.layers.decoder_block import DecoderBlock
 from attention_zoo.layers.dot_attention import ScaledDotProductAttention
 from attention_zoo.layers.encoder_block import EncoderBlock
 from attention_zoo.layers.feed_forward import FeedForward
 from attention_zoo.layers.functional import (
+    additive_scores,
     causal_mask,
+    dot_scores,
     padding_mask,
     project,
+    recur,
     scaled_dot_product_attention,
     sinusoid,
 )
 from attention_zoo.layers.linear import Linear
+from attention_zoo.layers.luong_attention import LuongAttention
 from attention_zoo.layers.multi_head_attention import MultiHeadAttention
 from attention_zoo.layers.positional_encoding import (
     LearnedPositionalEncoding,
     SinusoidalPositionalEncoding,
 )
+from attention_zoo.layers.recurrent import Recurrent
 from attention_zoo.layers.token_embedding import TokenEmbedding
 
 __all__ = [
     "AddNorm",
+    "AdditiveAttention",
     "DecoderBlock",
     "EncoderBlock",
     "FeedForward",
     "LearnedPositionalEncoding",
     "Linear",
+    "LuongAttention",
     "MultiHeadAttention",
+    "Recurrent",
     "ScaledDotProductAttention",
     "SinusoidalPositionalEncoding",
     "TokenEmbedding",
+    "additive_scores",
     "causal_mask",
+    "dot_scores",
     "padding_mask",
     "project",
+    "recur",
     "scaled_dot_product_attention",
     "sinusoid",
 ]

@@ -2,6 +2,7 @@
 
 import math
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -102,6 +103,39 @@ def scaled_dot_product_attention(query, key, value, mask=None, dropout=None):
     return ops.einsum("...TS,...SW->...TW", kept, value), weights
 
 
+def additive_scores(query, key, scale):
+    """Scores by a network of one hidden layer: `scale^T tanh(query + key)`.
+
+    "Neural Machine Translation by Jointly Learning to Align and Translate" (Bahdanau
+    et al. 2015), appendix A.1.2, with query and key already projected. Luong et al.
+    (2015) call it "concat": projecting the two parts apart or joined is the same.
+
+    Args:
+        query: float tensor `(B, T, A)`.
+        key: float tensor `(B, S, A)`.
+        scale: float tensor `(A,)`, the paper's v.
+
+    Returns:
+        Float tensor `(B, T, S)`.
+
+    Example:
+        >>> query, key = np.zeros((1, 1, 2), "float32"), np.ones((1, 3, 2), "float32")
+        >>> additive_scores(query, key, np.ones(2, "float32")).numpy().round(3).tolist()
+        [[[1.523, 1.523, 1.523]]]
+    """
+    hidden_BTSA = ops.tanh(ops.expand_dims(query, 2) + ops.expand_dims(key, 1))
+    return ops.sum(hidden_BTSA * scale, axis=-1)
+
+
+def dot_scores(query, key):
+    """Scores by the dot product, Luong et al. (2015), section 3.1: `(B, T, D)`, `(B, S, D)`.
+
+    Returns:
+        Float tensor `(B, T, S)`.
+    """
+    return ops.einsum("BTD,BSD->BTS", query, key)
+
+
 def project(inputs, kernel, training=False):
     """Multiplies each position by a matrix, in the form that is best for what follows.
 
@@ -127,6 +161,74 @@ def project(inputs, kernel, training=False):
     length, width = ops.shape(inputs)[1:]
     outputs = ops.matmul(ops.reshape(inputs, (-1, width)), kernel)  # (B T, E)
     return ops.reshape(outputs, (-1, length, kernel.shape[-1]))
+
+
+def recur(step, states, inputs, training=False, reverse=False):
+    """Runs a step over the positions of sequences, handing its states on.
+
+    Two loops, because no single one does everything. Dense buffers of fixed shape, each
+    written where the position is, become builtin operators in LiteRT with dynamic batch
+    and length, and compile under XLA; but their gradient passes over the whole buffer at
+    every position, and JAX has none for it. `keras.ops.scan` has a good gradient, but
+    its TensorArrays neither convert nor compile.
+
+    Args:
+        step: a function `(states, *inputs) -> states` of tensors `(B, 1, ...)`.
+        states: list of tensors `(B, 1, U)`, where it starts.
+        inputs: list of tensors `(B, T, D)`, handed to `step` position by position.
+        training: whether a gradient is wanted.
+        reverse: go from the last position to the first.
+
+    Returns:
+        The states after each position, a list of tensors `(B, T, U)`, and the last ones.
+
+    Example:
+        >>> totals, [last] = recur(
+        ...     lambda states, x: [states[0] + x], [np.zeros((1, 1, 1), "float32")],
+        ...     [np.array([[[1.0], [2.0], [3.0]]], "float32")])
+        >>> totals[0].numpy().ravel().tolist(), last.numpy().item()
+        ([1.0, 3.0, 6.0], 6.0)
+    """
+    length = ops.shape(inputs[0])[1]
+    is_static = isinstance(length, int)
+    if training and (not is_static or keras.backend.backend() == "jax"):
+        return _recur_by_scan(step, states, inputs, reverse)
+    positions_T1 = ops.expand_dims(ops.arange(length, dtype="int32"), 1)
+
+    def body(count, states, buffers):
+        position = length - 1 - count if reverse else count
+        here = ops.expand_dims(position, 0)
+        states = step(states, *(ops.take(x, here, axis=1) for x in inputs))
+        is_here_T1 = ops.equal(positions_T1, position)
+        buffers = [
+            ops.where(is_here_T1, state, buffer)
+            for state, buffer in zip(states, buffers, strict=True)
+        ]
+        return count + 1, states, buffers
+
+    # Zeros in the shape of what will be written; their batch and length may be dynamic.
+    rows = ops.zeros_like(inputs[0][:, :, :1])
+    buffers = [ops.cast(rows, state.dtype) + ops.zeros_like(state) for state in states]
+    _, states, buffers = ops.while_loop(
+        lambda count, *_: ops.less(count, length),
+        body,
+        (ops.zeros((), "int32"), list(states), buffers),
+        maximum_iterations=length if is_static else None,  # without it XLA has no gradient
+    )
+    return buffers, states
+
+
+def _recur_by_scan(step, states, inputs, reverse):
+    # One tensor to scan over: with several of dynamic length Keras's scan fails in TF.
+    cuts = np.cumsum([x.shape[-1] for x in inputs])[:-1].tolist()
+    joined_TB1D = ops.expand_dims(ops.transpose(ops.concatenate(inputs, axis=-1), (1, 0, 2)), 2)
+
+    def body(states, joined):
+        states = step(states, *(ops.split(joined, cuts, axis=-1) if cuts else [joined]))
+        return states, states
+
+    states, sequences = ops.scan(body, list(states), joined_TB1D, reverse=reverse)
+    return [ops.transpose(ops.squeeze(y, 2), (1, 0, 2)) for y in sequences], states
 
 
 def sinusoid(length, width):

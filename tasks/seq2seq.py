@@ -105,7 +105,7 @@ class Seq2Seq(TextToText, Task):
             answer: the target, for example what the task answered.
         """
         source_ids, target_ids = (row[np.newaxis] for row in self.to_ids([(text, answer)])[0])
-        weights = self.model.attention([source_ids, shift_right(target_ids).numpy()])
+        weights = self.model.attention_weights([source_ids, shift_right(target_ids).numpy()])
         return (
             np.asarray(weights)[0],
             self.source_tokenizer.pieces(source_ids[0]),
@@ -185,16 +185,18 @@ class Seq2Seq(TextToText, Task):
             return {"text": answers[:, 0], "score": scores[:, 0]}
 
         def attend(source_ids, target_ids):
-            return {"attention": self.model.attention([source_ids, target_ids])}
+            return {"attention": self.model.attention_weights([source_ids, target_ids])}
 
-        return {
+        functions = {
             "serving_default": (serve, [text]),
             "generate": (generate, [text, beam_size, max_length, length_penalty]),
             "sample": (draw, [text, *sampling]),
             "ids": (self._answer_ids, [source_ids]),
             "logits": (self._logits, [source_ids, target_ids]),
-            "attention": (attend, [source_ids, target_ids]),
         }
+        if self.model.attends:
+            functions["attention"] = (attend, [source_ids, target_ids])
+        return functions
 
     def lite_signatures(self):
         """The functions of a LiteRT file, as `signatures`: no strings, so ids to ids."""

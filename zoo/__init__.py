@@ -16,10 +16,11 @@ hypotheses of a sentence side by side where a sentence has its time steps.
 """
 
 from attention_zoo.zoo.presets import PRESETS
+from attention_zoo.zoo.rnn_attention import RNNAttention
 from attention_zoo.zoo.transformer import Transformer
 
 # The classes a saved task may name. Loading looks names up here and nowhere
 # else, so that a file from a stranger cannot make us import code of theirs.
-MODELS = {"Transformer": Transformer}
+MODELS = {cls.__name__: cls for cls in (RNNAttention, Transformer)}
 
-__all__ = ["MODELS", "PRESETS", "Transformer"]
+__all__ = ["MODELS", "PRESETS", "RNNAttention", "Transformer"]

@@ -1,5 +1,7 @@
 """What the sequence-to-sequence models have in common."""
 
+import inspect
+
 import keras
 from keras import ops
 
@@ -9,9 +11,16 @@ from attention_zoo.zoo.presets import PRESETS
 class Seq2SeqModel(keras.Model):
     """A model from source ids to target logits that can also be run step by step.
 
-    Subclasses give `call`, `encode`, `start` and `step`; `zoo/__init__.py` has the
-    contract. `source_vocab_size`, `target_vocab_size` and `max_length` are attributes.
+    Subclasses give `call`, `encode`, `start`, `step` and `attention_weights`;
+    `zoo/__init__.py` has the contract. Every constructor argument is an attribute; those
+    that tasks and training read are `source_vocab_size`, `target_vocab_size`, `width` and
+    `max_length`.
     """
+
+    @property
+    def attends(self):
+        """Whether the model has attention weights to show."""
+        return True
 
     @classmethod
     def from_preset(cls, name, **overrides):
@@ -30,6 +39,14 @@ class Seq2SeqModel(keras.Model):
             raise ValueError(f"no preset {name!r} for {cls.__name__}; there are {', '.join(names)}")
         return cls(**{**PRESETS[name]["config"], **overrides})
 
+    def _check_shared_embeddings(self):
+        if self.share_embeddings and self.target_vocab_size != self.source_vocab_size:
+            raise ValueError(
+                f"share_embeddings needs one vocabulary for both sides, received "
+                f"source_vocab_size={self.source_vocab_size}, "
+                f"target_vocab_size={self.target_vocab_size}"
+            )
+
     def reorder(self, cache, parents_BN):
         """Makes hypothesis n of each sentence go on from hypothesis `parents[n]`.
 
@@ -41,6 +58,12 @@ class Seq2SeqModel(keras.Model):
             The cache in the new order.
         """
         return [gather_hypotheses(tensor, parents_BN) for tensor in cache]
+
+    def get_config(self):
+        """All constructor arguments."""
+        own = inspect.signature(type(self).__init__).parameters
+        names = [name for name in own if name not in ("self", "kwargs")]
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 def gather_hypotheses(tensor, parents_BN):

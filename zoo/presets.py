@@ -5,6 +5,11 @@
 one embedding matrix for both languages and the output. `transformer_small` and
 `transformer_tiny` are ours, made for one machine without an accelerator: pre-norm,
 which needs neither a long warm-up nor luck when training is short.
+
+`gnmt_small` is "Google's Neural Machine Translation System" (Wu et al. 2016) with half
+the layers and half the width: LSTM, only the first layer of the encoder in both
+directions, residual connections. It differs in that the attention's query is the
+decoder's last layer, not its first, and what is read enters the first layer alone.
 """
 
 _PAPER = {
@@ -14,9 +19,41 @@ _PAPER = {
     "norm": "post",
     "attention_bias": False,
 }
+_BASE_RNN = {"cell": "gru", "attention": "additive"}
 _OURS = {"activation": "relu", "norm": "pre", "attention_bias": True}
 
 PRESETS = {
+    "rnn_attention_tiny": {
+        "model": "RNNAttention",
+        "description": "1+1 GRU layers, 128 wide; for short, regular texts such as dates",
+        "config": {**_BASE_RNN, "width": 128, "dropout": 0.1},
+    },
+    "rnn_attention_small": {
+        "model": "RNNAttention",
+        "description": "2+2 GRU layers, 256 wide; for words, and some ten thousand sentence pairs",
+        "config": {
+            **_BASE_RNN,
+            "width": 256,
+            "num_encoder_layers": 2,
+            "num_decoder_layers": 2,
+            "residual": True,
+            "dropout": 0.2,
+        },
+    },
+    "gnmt_small": {
+        "model": "RNNAttention",
+        "description": "4+4 LSTM layers, 512 wide, residual; after Google's system of 2016",
+        "config": {
+            "cell": "lstm",
+            "attention": "additive",
+            "width": 512,
+            "num_encoder_layers": 4,
+            "num_decoder_layers": 4,
+            "bidirectional": "first",
+            "residual": True,
+            "dropout": 0.2,
+        },
+    },
     "transformer_tiny": {
         "model": "Transformer",
         "description": "2+2 blocks, 128 wide, 4 heads; for short, regular texts such as dates",

@@ -105,12 +105,7 @@ class Transformer(Seq2SeqModel):
         self.activation_dropout = activation_dropout
         self.attention_bias = attention_bias
         self.epsilon = epsilon
-        if share_embeddings and self.target_vocab_size != source_vocab_size:
-            raise ValueError(
-                f"share_embeddings needs one vocabulary for both sides, received "
-                f"source_vocab_size={source_vocab_size}, "
-                f"target_vocab_size={self.target_vocab_size}"
-            )
+        self._check_shared_embeddings()
         if positions not in _POSITIONS:
             raise ValueError(f"positions must be one of {list(_POSITIONS)}, received {positions!r}")
         self._make_layers()
@@ -186,7 +181,7 @@ class Transformer(Seq2SeqModel):
         hidden_BTD, _ = self._decode(source_ids, target_ids)
         return self._logits(hidden_BTD, training)
 
-    def attention(self, inputs):
+    def attention_weights(self, inputs):
         """Where each block of the decoder looks: weights `(B, blocks, H, T, S)`."""
         source_ids, target_ids = inputs
         _, weights = self._decode(source_ids, target_ids)
@@ -311,27 +306,3 @@ class Transformer(Seq2SeqModel):
     def reorder(self, cache, parents_BN):
         """Only the ancestry moves; keys and values stay where they were written."""
         return [gather_hypotheses(cache[0], parents_BN), *cache[1:]]
-
-    def get_config(self):
-        """All constructor arguments."""
-        names = (
-            "source_vocab_size",
-            "target_vocab_size",
-            "width",
-            "num_heads",
-            "feed_forward_width",
-            "num_encoder_blocks",
-            "num_decoder_blocks",
-            "share_embeddings",
-            "tie_output",
-            "positions",
-            "max_length",
-            "activation",
-            "norm",
-            "dropout",
-            "attention_dropout",
-            "activation_dropout",
-            "attention_bias",
-            "epsilon",
-        )
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

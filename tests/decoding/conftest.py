@@ -92,7 +92,7 @@ def teacher_forced_attention():
 
     def last_block(model, source, hypotheses):
         inputs, _, emitted = _as_in_training(source, hypotheses)
-        attention_BTS = model.attention(inputs).numpy()[:, -1].mean(axis=1)
+        attention_BTS = model.attention_weights(inputs).numpy()[:, -1].mean(axis=1)
         attention_BTS *= emitted[:, :, np.newaxis]
         return attention_BTS.reshape(*hypotheses.ids.shape, -1)
 

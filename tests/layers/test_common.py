@@ -83,6 +83,12 @@ EXAMPLES = {
         NORM,
     ),
     "AddNorm, pre": Example("AddNorm", {"norm": "pre"}, {"residual": "BTD", "output": "BTD"}, NORM),
+    "AdditiveAttention": Example(
+        "AdditiveAttention",
+        {"units": F, "dropout": 0.1},
+        {"query": "BTD", "memory": "BSE", "attention_mask": "BS"},
+        D * F + E * F + F,
+    ),
     "DecoderBlock": Example(
         "DecoderBlock",
         BLOCK,
@@ -123,6 +129,23 @@ EXAMPLES = {
         D * E,
     ),
     "Linear, defaults": Example("Linear", {"width": E}, {"inputs": "BTD"}, D * E + E),
+    "LuongAttention, general": Example(
+        "LuongAttention",
+        {"dropout": 0.1},
+        {"query": "BTD", "memory": "BSE", "attention_mask": "BS"},
+        E * D,
+    ),
+    "LuongAttention, concat": Example(
+        "LuongAttention",
+        {"score": "concat"},
+        {"query": "BTD", "memory": "BSE", "attention_mask": "BS"},
+        D * D + E * D + D,
+    ),
+    "LuongAttention, dot": Example(
+        "LuongAttention",
+        {"score": "dot"},
+        {"query": "BTK", "memory": "BSK", "attention_mask": "BS"},
+    ),
     "MultiHeadAttention, self": Example(
         "MultiHeadAttention", ATTENTION, {"query": "BTD", "attention_mask": "BT"}, 4 * D * D
     ),
@@ -138,6 +161,24 @@ EXAMPLES = {
         {"num_heads": H},
         {"query": "BTD", "memory": "BSE", "attention_mask": "BS"},
         (D * D + D) + (2 * E * D + 2 * D) + (D * D + D),
+    ),
+    "Recurrent, gru": Example(
+        "Recurrent",
+        {"units": F, "dropout": 0.1, "recurrent_dropout": 0.2, "variational": True},
+        {"inputs": "BTD", "token_mask": "BT"},
+        3 * (D * F + F * F + 2 * F),
+    ),
+    "Recurrent, gru of the paper": Example(
+        "Recurrent",
+        {"units": F, "reset_after": False, "fused": False},
+        {"inputs": "BTD", "token_mask": "BT"},
+        3 * (D * F + F * F + F),
+    ),
+    "Recurrent, lstm": Example(
+        "Recurrent",
+        {"units": F, "cell": "lstm", "reverse": True, "layer_norm": True},
+        {"inputs": "BTD", "token_mask": "BT"},
+        4 * (D * F + F * F + F) + 2 * 2 * 4 * F + 2 * F,
     ),
     "ScaledDotProductAttention": Example(
         "ScaledDotProductAttention",
