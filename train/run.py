@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 import keras
+import tensorflow as tf
 
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.files import atomic_file, require_empty
@@ -142,7 +143,7 @@ def _train_tokenizer(settings, texts):
 
 def _room_for(texts, tokenizer):
     """The longest of the texts in ids, a quarter more, the end id; a multiple of 8, at most 256."""
-    longest = max(len(row) for row in tokenizer.tokenize(list(texts)))
+    longest = int(tf.reduce_max(tokenizer.tokenize(tf.constant(texts)).row_lengths()))
     return min(256, 8 * math.ceil((1.25 * longest + 1) / 8))
 
 

@@ -1,4 +1,4 @@
-"""Two models to decode with: a Transformer of random weights, and a table of probabilities."""
+"""Models to decode with: one of each family, of random weights, and a table of probabilities."""
 
 import functools
 
@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from attention_zoo.text.vocabulary import START_ID
-from attention_zoo.zoo import Transformer
+from attention_zoo.zoo import RNNAttention, Transformer
 
 SOURCE = np.array(
     [
@@ -22,24 +22,30 @@ SOURCE = np.array(
 )
 
 
-@functools.cache
-def make_model(seed, dtype="float32"):
-    """A Transformer whose answers differ: wide weights, and positions that count."""
-    model = Transformer(
-        source_vocab_size=11,
-        target_vocab_size=9,
+_FAMILIES = {
+    "transformer": functools.partial(
+        Transformer,
         width=12,
         num_heads=3,
         feed_forward_width=14,
         num_encoder_blocks=1,
         num_decoder_blocks=2,
-        max_length=16,
         share_embeddings=False,
         tie_output=False,
         norm="pre",
         positions="learned",
-        dtype=dtype,
-    )
+    ),
+    "rnn": functools.partial(RNNAttention, width=12, num_decoder_layers=2),
+    "rnn, fed": functools.partial(
+        RNNAttention, width=12, cell="lstm", attention="luong", input_feeding=True
+    ),
+}
+
+
+@functools.cache
+def make_model(family, seed, dtype="float32"):
+    """A model whose answers differ: wide weights, and positions that count."""
+    model = _FAMILIES[family](source_vocab_size=11, target_vocab_size=9, max_length=16, dtype=dtype)
     rng = np.random.default_rng(seed)
     for weight in model.weights:
         deviation = 2.0 if "position" in weight.path else 0.6
@@ -50,19 +56,23 @@ def make_model(seed, dtype="float32"):
     return model
 
 
-@pytest.fixture(params=[0, 4, 5], ids="seed{}".format)
+# Seeds with which some answers end early and some do not.
+_SEEDS = [("transformer", 0), ("transformer", 4), ("transformer", 5), ("rnn", 5), ("rnn, fed", 0)]
+
+
+@pytest.fixture(params=_SEEDS, ids=lambda param: f"{param[0]}, seed {param[1]}")
 def each_model(request):
-    return make_model(request.param)
+    return make_model(*request.param)
 
 
-@pytest.fixture
-def model():
-    return make_model(5)
+@pytest.fixture(params=_SEEDS[2:], ids=lambda param: param[0])
+def model(request):
+    return make_model(*request.param)
 
 
 @pytest.fixture(params=["mixed_bfloat16", "mixed_float16"])
 def half_model(request):
-    return make_model(4, request.param)
+    return make_model("transformer", 4, request.param)
 
 
 @pytest.fixture
