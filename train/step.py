@@ -11,6 +11,8 @@ Four habits of Keras would change results here, and are avoided:
   gradients by the number of all target tokens.
 """
 
+import functools
+
 import keras
 import tensorflow as tf
 
@@ -63,17 +65,20 @@ def make_train_step(
         optimizer.apply([gradient / replicas for gradient in grads], variables)
         return loss_sum, count, norm
 
-    # XLA compiles each shape of batch for itself; without it one trace serves them all.
-    @tf.function(
-        jit_compile=jit_compile and replicas == 1,
-        reduce_retracing=not jit_compile,
-        autograph=False,
-    )
-    def compiled(batch, step):
-        return strategy.run(replica_step, args=(batch, step))
+    # XLA compiles each shape of batch for itself; without it one trace serves them all. A
+    # function for each shape, because TensorFlow warns of one that is traced for many.
+    @functools.cache
+    def compiled(_shapes):
+        return tf.function(
+            lambda batch, step: strategy.run(replica_step, args=(batch, step)),
+            jit_compile=jit_compile and replicas == 1,
+            reduce_retracing=not jit_compile,
+            autograph=False,
+        )
 
     def train_step(batch, step):
-        results = compiled(_split(batch, strategy), tf.constant(step, tf.int32))
+        function = compiled(tuple(field.shape for field in batch) if jit_compile else None)
+        results = function(_split(batch, strategy), tf.constant(step, tf.int32))
         # After the sum every replica holds the same three numbers.
         return tuple(strategy.experimental_local_results(result)[0] for result in results)
 
