@@ -1,0 +1,1 @@
+"""Models from weights made elsewhere, every array accounted for."""
