@@ -16,6 +16,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
     ("script", "options", "needs"),
     [
         ("training.py", ["--rounds", "1"], "keras_hub"),
+        ("training.py", ["--rounds", "1", "--model", "rnn"], "keras_hub"),
         ("decoding.py", ["--rounds", "1", "--batches", "2"], "ctranslate2"),
         ("decoding_profile.py", ["--cases", "beam4 b1", "--repeats", "1"], None),
     ],
