@@ -28,10 +28,14 @@ demo: .venv/demo  ## train, export and verify on the embedded dataset
 	$(BIN)/pip install --quiet --no-deps --target $@ .venv/wheel/*.whl
 	rm -rf build
 
+.venv/benchmarks: .venv/test
+	$(BIN)/pip install --quiet --quiet --editable '.[benchmarks]'
+	touch $@
+
 test: .venv/installed  ## the test suite
 	PYTHONPATH=$(CURDIR)/$< $(BIN)/pytest -m 'not slow'
 
-test-slow: .venv/installed  ## the tests that take minutes
+test-slow: .venv/installed .venv/benchmarks  ## the tests that take minutes
 	PYTHONPATH=$(CURDIR)/$< $(BIN)/pytest -m slow
 
 check: .venv/test  ## formatting and lint

@@ -37,6 +37,7 @@ from attention_zoo.layers.positional_encoding import (
     SinusoidalPositionalEncoding,
 )
 from attention_zoo.layers.recurrent import Recurrent
+from attention_zoo.layers.recurrent_encoder import RecurrentEncoder
 from attention_zoo.layers.token_embedding import TokenEmbedding
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "LuongAttention",
     "MultiHeadAttention",
     "Recurrent",
+    "RecurrentEncoder",
     "ScaledDotProductAttention",
     "SinusoidalPositionalEncoding",
     "TokenEmbedding",

@@ -8,6 +8,7 @@ from attention_zoo.layers import (
     Linear,
     LuongAttention,
     Recurrent,
+    RecurrentEncoder,
     TokenEmbedding,
     padding_mask,
     recur,
@@ -15,7 +16,6 @@ from attention_zoo.layers import (
 from attention_zoo.zoo.model import Seq2SeqModel
 
 _CHOICES = {
-    "bidirectional": ("all", "first", "none"),
     "initial_state": ("projected", "last", "zero"),
     "attention": ("additive", "luong", "none"),
 }
@@ -46,8 +46,7 @@ class RNNAttention(Seq2SeqModel):
         reset_after: see `Recurrent`.
         num_encoder_layers: depth of the encoder.
         num_decoder_layers: depth of the decoder.
-        bidirectional: which layers of the encoder read both ways: `"all"`, `"first"` (Wu
-            et al. 2016) or `"none"`.
+        bidirectional: which layers of the encoder read both ways, see `RecurrentEncoder`.
         residual: add the input of each layer from the second on to its output.
         initial_state: of the decoder: `"projected"` from the encoder's last states
             through tanh, `"last"`, the state of the same layer, or `"zero"`.
@@ -149,8 +148,6 @@ class RNNAttention(Seq2SeqModel):
                 f"input_feeding feeds Luong's attentional vector: it needs attention='luong', "
                 f"received attention={self.attention!r}"
             )
-        if self.bidirectional != "none" and self.width % 2:
-            raise ValueError(f"both directions share the width: it must be even, is {self.width}")
         if self.tie_output and self.attention == "none" and self.embedding_width != self.width:
             raise ValueError(
                 "tie_output without attention needs embedding_width=width, received "
@@ -166,17 +163,31 @@ class RNNAttention(Seq2SeqModel):
             if self.share_embeddings
             else self._embedding("source_embedding", self.source_vocab_size)
         )
-        self.forward_layers = [
-            self._recurrent(f"encoder_{i}_forward", i, both=self._reads_both_ways(i))
-            for i in range(self.num_encoder_layers)
-        ]
-        self.backward_layers = [
-            self._recurrent(f"encoder_{i}_backward", i, both=True, reverse=True)
-            for i in range(self.num_encoder_layers)
-            if self._reads_both_ways(i)
-        ]
+        recurrent = {
+            "cell": self.cell,
+            "reset_after": self.reset_after,
+            "recurrent_dropout": self.recurrent_dropout,
+            "variational": self.variational,
+            "layer_norm": self.layer_norm,
+            "fused": self.fused,
+        }
+        self.encoder = RecurrentEncoder(
+            self.width,
+            self.num_encoder_layers,
+            self.bidirectional,
+            self.residual,
+            self.dropout,
+            **recurrent,
+            **self._named("encoder"),
+        )
         self.decoder_layers = [
-            self._recurrent(f"decoder_{i}", i) for i in range(self.num_decoder_layers)
+            Recurrent(
+                self.width,
+                dropout=self.dropout if i else 0.0,  # embeddings have a dropout of their own
+                **recurrent,
+                **self._named(f"decoder_{i}"),
+            )
+            for i in range(self.num_decoder_layers)
         ]
         first = self.decoder_layers[0]
         self.state_projections = [
@@ -218,23 +229,6 @@ class RNNAttention(Seq2SeqModel):
     def _embedding(self, name, vocab_size):
         return TokenEmbedding(vocab_size, self.embedding_width, scale=False, **self._named(name))
 
-    def _reads_both_ways(self, i):
-        return self.bidirectional == "all" or (self.bidirectional == "first" and i == 0)
-
-    def _recurrent(self, name, i, both=False, reverse=False):
-        return Recurrent(
-            self.width // 2 if both else self.width,
-            self.cell,
-            self.reset_after,
-            reverse,
-            dropout=self.dropout if i else 0.0,  # the embeddings have their own
-            recurrent_dropout=self.recurrent_dropout,
-            variational=self.variational,
-            layer_norm=self.layer_norm,
-            fused=self.fused,
-            **self._named(name),
-        )
-
     def _attention(self):
         if self.attention == "additive":
             return AdditiveAttention(self.width, **self._named("attention"))
@@ -247,9 +241,9 @@ class RNNAttention(Seq2SeqModel):
         hidden, embedded = (None, None, self.width), (None, None, self.embedding_width)
         for layer in {id(e): e for e in (self.source_embedding, self.target_embedding)}.values():
             layer.build()
-        for layers in (self.forward_layers, self.backward_layers, self.decoder_layers):
-            for i, layer in enumerate(layers):
-                layer.build(hidden if i else embedded)
+        self.encoder.build(embedded)
+        for i, layer in enumerate(self.decoder_layers):
+            layer.build(hidden if i else embedded)
         for layer in self.state_projections:
             layer.build(hidden)
         if self.attention_layer:
@@ -320,18 +314,10 @@ class RNNAttention(Seq2SeqModel):
             and `values (B, S, D)`.
         """
         mask = padding_mask(source_ids)
-        hidden_BSD = self.source_dropout(self.source_embedding(source_ids), training=training)
-        last = []
-        for i, forward in enumerate(self.forward_layers):
-            options = {"token_mask": mask, "return_state": True, "training": training}
-            outputs, states = forward(hidden_BSD, **options)
-            if i < len(self.backward_layers):
-                other, other_states = self.backward_layers[i](hidden_BSD, **options)
-                outputs = ops.concatenate([outputs, other], axis=-1)
-                pairs = zip(states, other_states, strict=True)
-                states = [ops.concatenate(pair, axis=-1) for pair in pairs]
-            hidden_BSD = self._join(outputs, hidden_BSD, i)
-            last.append(states)
+        embedded_BSE = self.source_dropout(self.source_embedding(source_ids), training=training)
+        hidden_BSD, last = self.encoder(
+            embedded_BSE, token_mask=mask, return_state=True, training=training
+        )
         memory = {"mask": mask}
         if self.attention_layer:
             memory["keys"] = self.attention_layer.project_memory(hidden_BSD)

@@ -180,6 +180,29 @@ EXAMPLES = {
         {"inputs": "BTD", "token_mask": "BT"},
         4 * (D * F + F * F + F) + 2 * 2 * 4 * F + 2 * F,
     ),
+    "RecurrentEncoder": Example(
+        "RecurrentEncoder",
+        {
+            "width": D,
+            "num_layers": 2,
+            "bidirectional": "first",
+            "residual": True,
+            "dropout": 0.1,
+            "cell": "lstm",
+            "recurrent_dropout": 0.2,
+            "variational": True,
+            "layer_norm": True,
+        },
+        {"inputs": "BTD", "token_mask": "BT"},
+        2 * (4 * (D * D // 2 + D // 2 * D // 2 + D // 2) + 2 * 2 * 2 * D + D)
+        + (4 * (D * D + D * D + D) + 2 * 2 * 4 * D + 2 * D),
+    ),
+    "RecurrentEncoder, gru of the paper": Example(
+        "RecurrentEncoder",
+        {"width": K, "bidirectional": "none", "reset_after": False, "fused": False},
+        {"inputs": "BTD", "token_mask": "BT"},
+        3 * (D * K + K * K + K),
+    ),
     "ScaledDotProductAttention": Example(
         "ScaledDotProductAttention",
         {"dropout": 0.1},
