@@ -128,10 +128,18 @@ def additive_scores(query, key, scale):
 
 
 def dot_scores(query, key):
-    """Scores by the dot product, Luong et al. (2015), section 3.1: `(B, T, D)`, `(B, S, D)`.
+    """Scores by the dot product, Luong et al. (2015), section 3.1.
+
+    Args:
+        query: float tensor `(B, T, D)`.
+        key: float tensor `(B, S, D)`.
 
     Returns:
         Float tensor `(B, T, S)`.
+
+    Example:
+        >>> dot_scores(np.array([[[1.0, 2.0]]]), np.array([[[3.0, 4.0]]])).numpy().tolist()
+        [[[11.0]]]
     """
     return ops.einsum("BTD,BSD->BTS", query, key)
 
