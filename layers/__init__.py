@@ -15,6 +15,7 @@ Masks are boolean and say where attention may go: True = may attend.
 
 from attention_zoo.layers.add_norm import AddNorm
 from attention_zoo.layers.additive_attention import AdditiveAttention
+from attention_zoo.layers.attention_decoder import AttentionDecoder
 from attention_zoo.layers.decoder_block import DecoderBlock
 from attention_zoo.layers.dot_attention import ScaledDotProductAttention
 from attention_zoo.layers.encoder_block import EncoderBlock
@@ -43,6 +44,7 @@ from attention_zoo.layers.token_embedding import TokenEmbedding
 __all__ = [
     "AddNorm",
     "AdditiveAttention",
+    "AttentionDecoder",
     "DecoderBlock",
     "EncoderBlock",
     "FeedForward",

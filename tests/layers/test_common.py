@@ -12,7 +12,7 @@ from attention_zoo import layers
 
 B, T, H, S, E, K, F, V = 2, 3, 4, 5, 6, 7, 11, 13
 D = H * K
-SIZES = {"B": B, "T": T, "S": S, "E": E, "K": K, "D": D}
+SIZES = {"B": B, "T": T, "S": S, "E": E, "F": F, "K": K, "D": D}
 
 BLOCK = {
     "num_heads": H,
@@ -88,6 +88,42 @@ EXAMPLES = {
         {"units": F, "dropout": 0.1},
         {"query": "BTD", "memory": "BSE", "attention_mask": "BS"},
         D * F + E * F + F,
+    ),
+    "AttentionDecoder": Example(
+        "AttentionDecoder",
+        {"width": F, "num_layers": 2, "residual": True, "dropout": 0.1, "recurrent_dropout": 0.2},
+        {"inputs": "BTD", "memory": "BSE", "memory_mask": "BS"},
+        3 * (D * F + F * F + 2 * F)
+        + 3 * (F * F + F * F + 2 * F)
+        + (F * F + E * F + F)
+        + E * 3 * F
+        + (F + E + D) * F,
+    ),
+    "AttentionDecoder, luong": Example(
+        "AttentionDecoder",
+        {
+            "width": F,
+            "attention": "luong",
+            "score": "dot",
+            "reset_after": False,
+            "fused": False,
+            "output_width": K,
+        },
+        {"inputs": "BTD", "memory": "BSF", "memory_mask": "BS"},
+        3 * (D * F + F * F + F) + 2 * F * K,
+    ),
+    "AttentionDecoder, fed": Example(
+        "AttentionDecoder",
+        {
+            "width": F,
+            "attention": "luong",
+            "input_feeding": True,
+            "cell": "lstm",
+            "layer_norm": True,
+            "variational": True,
+        },
+        {"inputs": "BTD", "memory": "BSE", "memory_mask": "BS"},
+        4 * (D * F + F * F + F) + 2 * 2 * 4 * F + 2 * F + E * F + F * 4 * F + (F + E) * F,
     ),
     "DecoderBlock": Example(
         "DecoderBlock",

@@ -200,7 +200,7 @@ def test_future_tokens_change_no_logit(changed, model):
     other[:, changed:] = 5
     before, after = model([SOURCE, TARGET]).numpy(), model([SOURCE, other]).numpy()
     assert_array_equal(before[:, :changed], after[:, :changed])
-    assert np.abs(before - after)[:, changed:].max() > 0.1
+    assert np.abs(before - after)[:, changed:].max() > 0.02
 
 
 def test_an_empty_source_gives_finite_logits(model):

@@ -64,7 +64,7 @@ def import_g2p_en(path):
     )
     model.source_embedding.table.assign(arrays["enc_emb"][_SOURCE_ROWS])
     model.target_embedding.table.assign(arrays["dec_emb"])
-    for side, layer in (("enc", model.encoder.forward_layers[0]), ("dec", model.decoder_layers[0])):
+    for side, layer in (("enc", model.encoder.forward_layers[0]), ("dec", model.decoder.layers[0])):
         layer.kernel.assign(_reorder(arrays[f"{side}_w_ih"].T))
         layer.recurrent_kernel.assign(_reorder(arrays[f"{side}_w_hh"].T))
         layer.bias.assign(_reorder(np.stack([arrays[f"{side}_b_ih"], arrays[f"{side}_b_hh"]])))
