@@ -79,19 +79,29 @@ class Seq2Seq(TextToText, Task):
 
     # Training
 
-    def loss(self, batch, training=True, label_smoothing=0.0):
-        """The loss of teacher forcing.
+    def loss(self, batch, training=True, label_smoothing=0.0, own_words=None):
+        """The loss of teacher forcing, or of scheduled sampling.
 
         Args:
             batch: source ids `(B, S)` and target ids `(B, T)`, both ending in the end id.
             training: whether dropout is on.
             label_smoothing: 0 to 1.
+            own_words: for scheduled sampling (Bengio et al. 2015) a pair: the share of
+                the decoder's inputs that are what the model itself would have said, 0 to
+                1, and a seed, int32 `(2,)`. What it would have said is taken from a first
+                pass under teacher forcing, so both passes stay parallel (Duckworth et
+                al. 2019, with one pass).
 
         Returns:
             The sum of the losses and the number of target tokens, scalars.
         """
         source_ids, target_ids = batch
-        logits = self.model([source_ids, shift_right(target_ids)], training=training)
+        inputs = shift_right(target_ids)
+        if own_words is not None:
+            logits = self.model([source_ids, inputs], training=training)
+            said = shift_right(tf.argmax(logits, axis=2, output_type=tf.int32))
+            inputs = _replace(inputs, said, *own_words)
+        logits = self.model([source_ids, inputs], training=training)
         mask = tf.not_equal(target_ids, PAD_ID)
         return smoothed_cross_entropy(logits, target_ids, mask, label_smoothing)
 
@@ -234,6 +244,12 @@ class Seq2Seq(TextToText, Task):
     @classmethod
     def _from_config(cls, config, folder, model):
         return cls(model, **cls._read_config(config, folder))
+
+
+def _replace(inputs, said, share, seed):
+    """Replaces a share of the ids, drawn at random, by others; padding stays."""
+    drawn = tf.random.stateless_uniform(tf.shape(inputs), seed) < share
+    return tf.where(drawn & tf.not_equal(inputs, PAD_ID), said, inputs)
 
 
 def shift_right(target_ids):

@@ -88,6 +88,9 @@ class TrainSettings(_Section):
     minutes: Annotated[float, Field(gt=0)] | None = None
     learning_rate: LearningRateSettings = LearningRateSettings()
     label_smoothing: Share = 0.1
+    # Share of the decoder's inputs that are the model's own words in the last step; it
+    # rises from 0. A step then passes through the model twice.
+    scheduled_sampling: Share = 0.0
     # Clip gradients by their global norm; null: never.
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
     beta_1: Share = 0.9

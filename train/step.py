@@ -18,7 +18,14 @@ import tensorflow as tf
 
 
 def make_train_step(
-    task, optimizer, strategy, label_smoothing=0.0, clip_norm=None, seed=0, jit_compile=False
+    task,
+    optimizer,
+    strategy,
+    label_smoothing=0.0,
+    clip_norm=None,
+    seed=0,
+    jit_compile=False,
+    scheduled_sampling=None,
 ):
     """Makes the function that trains on one batch.
 
@@ -31,6 +38,8 @@ def make_train_step(
         seed: of the dropout masks.
         jit_compile: compile with XLA: with one replica the whole step, with several
             forward and backward pass (the rest talks to other replicas).
+        scheduled_sampling: a function from the step, an int32 scalar, to the share of
+            the decoder's inputs that are the model's own words; None for none.
 
     Returns:
         A function `(batch, step) -> (sum of losses, number of targets, gradient norm)`,
@@ -41,10 +50,17 @@ def make_train_step(
     variables = task.model.trainable_variables
     seed_states = [v for v in task.model.variables if v.path.endswith("seed_generator_state")]
 
+    def options(step, replica):
+        if scheduled_sampling is None:
+            return {}
+        return {"own_words": (scheduled_sampling(step), _fold(seed, 1, step, replica))}
+
     def gradients(batch, step, replica):
         drawn = _seeds(seed_states, seed, step, replica)
         with keras.StatelessScope(state_mapping=drawn), tf.GradientTape() as tape:
-            loss_sum, count = task.loss(batch, training=True, label_smoothing=label_smoothing)
+            loss_sum, count = task.loss(
+                batch, training=True, label_smoothing=label_smoothing, **options(step, replica)
+            )
         found = tape.gradient(loss_sum, [v.value for v in variables])
         return [tf.convert_to_tensor(gradient) for gradient in found], loss_sum, count
 
@@ -105,10 +121,16 @@ def _split(batch, strategy):
 
 def _seeds(seed_states, seed, step, replica):
     """A fresh state for each random number generator of the model."""
-    base = tf.constant([seed & 0x7FFFFFFF, 0], tf.int32)
-    folded = tf.random.experimental.stateless_fold_in(base, step)
-    folded = tf.random.experimental.stateless_fold_in(folded, replica)
+    folded = _fold(seed, 0, step, replica)
     return [
         (state, tf.cast(folded + tf.constant([0, number], tf.int32) * 65_537, state.dtype))
         for number, state in enumerate(seed_states)
     ]
+
+
+def _fold(seed, purpose, step, replica):
+    """A seed, int32 `(2,)`, that is a function of these four numbers."""
+    folded = tf.constant([seed & 0x7FFFFFFF, purpose], tf.int32)
+    for number in (step, replica):
+        folded = tf.random.experimental.stateless_fold_in(folded, number)
+    return folded

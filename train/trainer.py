@@ -71,6 +71,7 @@ class Trainer:
             settings.clip_norm,
             settings.seed,
             settings.jit_compile,
+            self._scheduled_sampling(),
         )
         self._valid_loss = tf.function(
             lambda batch: task.loss(batch, training=False), autograph=False, reduce_retracing=True
@@ -95,6 +96,12 @@ class Trainer:
         )
         optimizer.build(self.task.model.trainable_variables)
         return optimizer
+
+    def _scheduled_sampling(self):
+        last = self.settings.scheduled_sampling
+        if not last:
+            return None
+        return lambda step: last * tf.cast(step, tf.float32) / self.settings.steps
 
     def resume(self):
         """Goes back to the last checkpoint; a run that has none starts at step 0.

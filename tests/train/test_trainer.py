@@ -78,6 +78,20 @@ def test_resume_is_exact(make_task, pairs, tmp_path):
         assert (last[0] / name).read_bytes() == (last[1] / name).read_bytes()
 
 
+def test_scheduled_sampling_starts_as_teacher_forcing_and_is_reproducible(
+    make_task, pairs, tmp_path
+):
+    losses = []
+    for name, share in (("none", 0.0), ("half", 0.5), ("again", 0.5)):
+        settings = {"scheduled_sampling": share, "log_every": 1, "steps": 6}
+        _trainer(make_task(), pairs, tmp_path / name, **settings).run()
+        losses.append(_losses(tmp_path / name))
+    none, half, again = losses
+    assert half == again
+    assert half[1] == none[1]
+    assert half[6] != none[6]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_a_usable_run(make_task, pairs, tmp_path, number):
     task = make_task()
