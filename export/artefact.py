@@ -87,7 +87,7 @@ class LiteRTTask(ExportedTask):
             )
         source_ids = pad_rows([ids for ids, _ in self.to_ids([(text, "") for text in texts])])
         outputs = self._run(source_ids=source_ids)
-        strings = [[answer.encode()] for answer in self.answers(outputs)]
+        strings = [[answer.encode()] for answer in self.answers(outputs, texts)]
         return strings, np.expand_dims(outputs["score"], 1)
 
 

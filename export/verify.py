@@ -99,7 +99,7 @@ def verify_artefact(task, expected, path, kind, quantize):
         return {**result, "failure": str(error)}
     counted = expected["target_ids"] != PAD_ID
     difference = np.abs(outputs["logits"]["logits"] - expected["logits"])[counted]
-    answers = task.answers(outputs["answers"])
+    answers = task.answers(outputs["answers"], list(expected["text"]))
     same = np.mean([a == b for a, b in zip(answers, expected["answers"], strict=True)])
     references = list(expected["references"])
     sources = list(expected["text"])

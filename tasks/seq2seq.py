@@ -9,7 +9,7 @@ from attention_zoo.decoding.sampling import sample
 from attention_zoo.tasks.losses import smoothed_cross_entropy
 from attention_zoo.tasks.task import Task
 from attention_zoo.tasks.text_to_text import TextToText, pad_rows
-from attention_zoo.text.vocabulary import PAD_ID, START_ID
+from attention_zoo.text.vocabulary import END_ID, PAD_ID, START_ID
 
 
 class Seq2Seq(TextToText, Task):
@@ -24,9 +24,12 @@ class Seq2Seq(TextToText, Task):
         beam_size: of decoding, unless a call says otherwise; 1 is greedy search.
         length_penalty: of beam search, unless a call says otherwise.
         fields: names of the columns of an example.
+        replace_unknown: write the source token that was attended to most where the
+            answer has an unknown one, see `TextToText`.
 
     Raises:
-        ValueError: if a vocabulary or a length does not fit the model.
+        ValueError: if a vocabulary or a length does not fit the model, or unknown tokens
+            cannot be replaced.
 
     Example:
         >>> from attention_zoo.text.character_tokenizer import CharacterTokenizer
@@ -50,6 +53,7 @@ class Seq2Seq(TextToText, Task):
         beam_size=1,
         length_penalty=0.6,
         fields=("source", "target"),
+        replace_unknown=False,
     ):
         super().__init__(
             source_tokenizer,
@@ -59,7 +63,10 @@ class Seq2Seq(TextToText, Task):
             beam_size,
             length_penalty,
             fields,
+            replace_unknown,
         )
+        if replace_unknown and not model.attends:
+            raise ValueError("replace_unknown needs a model with attention, this one has none")
         self.model = model
         self._decoders = {}
         for side, tokenizer, size in (
@@ -138,22 +145,28 @@ class Seq2Seq(TextToText, Task):
         """Strings `(B,)` to answers `(B, N)` and scores `(B, N)`, in-graph."""
         source_ids = self.source_tokenizer.encode(text, self.max_source_length)
         hypotheses = self.decode_ids(source_ids, **options)
-        answers = tf.where(tf.equal(text, "")[:, tf.newaxis], "", self.detokenize(hypotheses.ids))
-        return answers, hypotheses.scores
+        answers = self._texts_of(hypotheses, text, source_ids)
+        return tf.where(tf.equal(text, "")[:, tf.newaxis], "", answers), hypotheses.scores
 
     def decode_ids(self, source_ids, **options):
         """Ids `(B, S)` to `Hypotheses`, by the decoder that the options ask for."""
+        options = {**options, "return_attention": self.replace_unknown}
         if "seed" in options:
             return sample(self.model, source_ids, **options)
         if isinstance(options["beam_size"], int) and options["beam_size"] == 1:
-            return greedy_search(self.model, source_ids, options["max_length"])
+            options = {name: options[name] for name in ("max_length", "return_attention")}
+            return greedy_search(self.model, source_ids, **options)
         return beam_search(self.model, source_ids, **options)
 
-    def detokenize(self, ids_BNL):
-        """Ids of hypotheses to strings `(B, N)`."""
-        _, hypotheses, length = tf.unstack(tf.shape(ids_BNL))
-        strings = self.target_tokenizer.decode(tf.reshape(ids_BNL, [-1, length]))
-        return tf.reshape(strings, [-1, hypotheses])
+    def _texts_of(self, hypotheses, text, source_ids):
+        """Hypotheses to strings `(B, N)`."""
+        _, number, length = tf.unstack(tf.shape(hypotheses.ids))
+        positions = None
+        if self.replace_unknown:
+            positions = tf.reshape(_positions(hypotheses, source_ids), [-1, length])
+        ids = tf.reshape(hypotheses.ids, [-1, length])
+        strings = self.detokenize(ids, tf.repeat(text, number), positions)
+        return tf.reshape(strings, [-1, number])
 
     # Exporting
 
@@ -218,7 +231,10 @@ class Seq2Seq(TextToText, Task):
 
     def _answer_ids(self, source_ids):
         best = self.decode_ids(source_ids, **self._search())
-        return {"target_ids": best.ids[:, 0], "score": best.scores[:, 0]}
+        outputs = {"target_ids": best.ids[:, 0], "score": best.scores[:, 0]}
+        if self.replace_unknown:
+            outputs["positions"] = _positions(best, source_ids)[:, 0]
+        return outputs
 
     def _logits(self, source_ids, target_ids):
         return {"logits": self.model([source_ids, target_ids], training=False)}
@@ -244,6 +260,14 @@ class Seq2Seq(TextToText, Task):
     @classmethod
     def _from_config(cls, config, folder, model):
         return cls(model, **cls._read_config(config, folder))
+
+
+def _positions(hypotheses, source_ids):
+    """Which token of the source each token looked at most, int32 `(B, N, L)`; not its end."""
+    is_token_BS = tf.not_equal(source_ids, PAD_ID) & tf.not_equal(source_ids, END_ID)
+    is_token_B11S = tf.expand_dims(tf.expand_dims(is_token_BS, 1), 1)
+    seen_BNLS = tf.where(is_token_B11S, hypotheses.attention, -1.0)
+    return tf.argmax(seen_BNLS, axis=3, output_type=tf.int32)
 
 
 def _replace(inputs, said, share, seed):

@@ -36,7 +36,7 @@ class Task:
         predict(texts): one `Answer` a text.
         signatures(): functions over strings and ids for a SavedModel.
         lite_signatures(): functions over ids for LiteRT.
-        export_inputs(examples), answers(outputs): see `export/verify.py`.
+        export_inputs(examples), answers(outputs, texts): see `export/verify.py`.
         tokenizers(): a dict from folder name to tokenizer.
         _config(), _from_config(config, folder, model).
     """

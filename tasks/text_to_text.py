@@ -35,6 +35,13 @@ class TextToText:
         beam_size: of decoding, unless a call says otherwise; 1 is greedy search.
         length_penalty: of beam search, unless a call says otherwise.
         fields: names of the columns of an example.
+        replace_unknown: write the source token that was attended to most where the
+            answer has an unknown one (Luong et al. 2015, section 4.2). For tokens that
+            are characters or words, and models with attention.
+
+    Raises:
+        ValueError: if unknown tokens are to be replaced and one of the tokenizers has
+            tokens that are no parts of the text.
     """
 
     kind = "seq2seq"
@@ -48,6 +55,7 @@ class TextToText:
         beam_size,
         length_penalty,
         fields,
+        replace_unknown=False,
     ):
         self.source_tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer
@@ -56,6 +64,13 @@ class TextToText:
         self.beam_size = beam_size
         self.length_penalty = length_penalty
         self.fields = tuple(fields)
+        self.replace_unknown = replace_unknown
+        for tokenizer in (source_tokenizer, target_tokenizer):
+            if replace_unknown and tokenizer.separator is None:
+                raise ValueError(
+                    "replace_unknown needs tokens that are characters or words, received a "
+                    f"tokenizer of the kind {tokenizer.kind!r}"
+                )
 
     def __call__(self, texts, **options):
         """Answers a list of strings with a list of strings; options as in `predict`."""
@@ -142,11 +157,35 @@ class TextToText:
             columns.append([np.append(row[: limit - 1], np.int32(END_ID)) for row in rows])
         return list(zip(*columns, strict=True))
 
-    def answers(self, outputs):
-        """The answers in the outputs of `serving_default` of any artefact, as strings."""
+    def detokenize(self, ids, texts, positions=None):
+        """Ids of answers to strings.
+
+        Args:
+            ids: int32 tensor `(B, L)`.
+            texts: string tensor `(B,)`, the sources.
+            positions: int32 tensor `(B, L)`, where in the source each token looked;
+                needed to replace unknown ones.
+
+        Returns:
+            String tensor `(B,)`.
+        """
+        if not self.replace_unknown:
+            return self.target_tokenizer.decode(ids)
+        tokens_BS = self.source_tokenizer.tokens(texts, self.max_source_length)
+        attended_BL = tf.gather(tokens_BS, positions, batch_dims=1)
+        return self.target_tokenizer.decode(ids, attended_BL)
+
+    def answers(self, outputs, texts):
+        """The answers in the outputs of `serving_default` of any artefact, as strings.
+
+        Args:
+            outputs: dict of arrays.
+            texts: list of strings or bytes, the sources.
+        """
         if "text" in outputs:
             return [text.decode() for text in outputs["text"]]
-        strings = self.target_tokenizer.decode(tf.constant(outputs["target_ids"]))
+        positions = outputs.get("positions")
+        strings = self.detokenize(outputs["target_ids"], tf.constant(texts), positions)
         return [text.decode() for text in strings.numpy()]
 
     def _config(self):
@@ -156,6 +195,7 @@ class TextToText:
             "max_target_length": self.max_target_length,
             "beam_size": self.beam_size,
             "length_penalty": self.length_penalty,
+            "replace_unknown": self.replace_unknown,
         }
 
     def tokenizers(self):
@@ -172,6 +212,7 @@ class TextToText:
         target = source if shared else load_tokenizer(folder / "target")
         names = ("max_source_length", "max_target_length", "beam_size", "length_penalty", "fields")
         arguments = {name: config[name] for name in names}
+        arguments["replace_unknown"] = config.get("replace_unknown", False)
         return {"source_tokenizer": source, "target_tokenizer": target, **arguments}
 
 

@@ -33,6 +33,7 @@ class CharacterTokenizer(Tokenizer):
     """
 
     kind = "characters"
+    separator = ""
 
     def __init__(self, characters):
         super().__init__()
@@ -57,6 +58,9 @@ class CharacterTokenizer(Tokenizer):
         if not counts:
             raise UserError("there is no text to take characters from")
         return cls("".join(most_frequent(counts, vocab_size)))
+
+    def _split(self, strings):
+        return tf.strings.unicode_split(strings, "UTF-8")
 
     def _tokenize(self, strings):
         code_points = tf.strings.unicode_decode(strings, "UTF-8")

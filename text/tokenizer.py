@@ -16,9 +16,13 @@ class Tokenizer(tf.Module):
     """Strings to ids and back, in-graph.
 
     Subclasses give `kind`, `vocab_size`, `train`, `pieces`, `_tokenize` and
-    `_detokenize`, and `_save` and `_load` for their files. A tokenizer is a
-    `tf.Module` because some hold a resource, which a SavedModel keeps only if tracked.
+    `_detokenize`, and `_save` and `_load` for their files. Those whose tokens are parts
+    of the text as it stands also give `separator`, which stands between tokens, and
+    `_split`, the tokens as strings. A tokenizer is a `tf.Module` because some hold a
+    resource, which a SavedModel keeps only if tracked.
     """
+
+    separator = None
 
     def tokenize(self, strings):
         """Cuts strings into ids, without start and end.
@@ -47,19 +51,42 @@ class Tokenizer(tf.Module):
         end = tf.fill([ids.nrows(), 1], END_ID)
         return tf.concat([ids, end], axis=1).to_tensor(PAD_ID)
 
-    def decode(self, ids):
+    def tokens(self, strings, max_length):
+        """The tokens as strings, each where `encode` has its id.
+
+        Args:
+            strings: string tensor `(B,)`.
+            max_length: as of `encode`.
+
+        Returns:
+            String tensor `(B, S)`; empty at the end id and beyond.
+        """
+        strings = tf.strings.unicode_transcode(strings, "UTF-8", "UTF-8", errors="replace")
+        tokens = self._split(strings)[:, : max_length - 1]
+        end = tf.fill([tokens.nrows(), 1], "")
+        return tf.concat([tokens, end], axis=1).to_tensor("")
+
+    def decode(self, ids, unknown=None):
         """Turns ids into strings.
 
         Args:
             ids: int32 tensor `(B, L)`. A row ends before its first end id; padding,
                 start and ids outside the vocabulary are passed over.
+            unknown: string tensor `(B, L)`, what to write for the unknown id; for
+                tokenizers with a `separator`.
 
         Returns:
             String tensor `(B,)`.
         """
         ended = tf.cumsum(tf.cast(tf.equal(ids, END_ID), tf.int32), axis=1) > 0
         known = (ids == UNKNOWN_ID) | ((ids >= NUM_SPECIAL_IDS) & (ids < self.vocab_size))
-        return self._detokenize(tf.ragged.boolean_mask(ids, known & ~ended))
+        kept = known & ~ended
+        if unknown is None:
+            return self._detokenize(tf.ragged.boolean_mask(ids, kept))
+        pieces = tf.gather(tf.constant(self.pieces(range(self.vocab_size))), tf.where(kept, ids, 0))
+        pieces = tf.where(tf.equal(ids, UNKNOWN_ID), unknown, pieces)
+        kept_pieces = tf.ragged.boolean_mask(pieces, kept)
+        return tf.strings.reduce_join(kept_pieces, axis=1, separator=self.separator)
 
     def save(self, directory):
         """Writes the tokenizer's files into a directory."""

@@ -31,6 +31,7 @@ class WordTokenizer(Tokenizer):
     """
 
     kind = "words"
+    separator = " "
 
     def __init__(self, words):
         super().__init__()
@@ -56,8 +57,11 @@ class WordTokenizer(Tokenizer):
             raise UserError("there is no text to take words from")
         return cls(most_frequent(counts, vocab_size))
 
+    def _split(self, strings):
+        return tf.strings.split(strings)
+
     def _tokenize(self, strings):
-        return tf.ragged.map_flat_values(self._table.lookup, tf.strings.split(strings))
+        return tf.ragged.map_flat_values(self._table.lookup, self._split(strings))
 
     def _detokenize(self, ids):
         table = tf.constant(["\N{REPLACEMENT CHARACTER}"] * NUM_SPECIAL_IDS + self.words)

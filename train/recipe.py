@@ -114,6 +114,8 @@ class EvaluateSettings(_Section):
 
     beam_size: Positive = 1
     length_penalty: float = 0.6
+    # Write the most attended source token where the answer has an unknown one.
+    replace_unknown: bool = False
     metrics: list[str] | None = None
 
 

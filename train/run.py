@@ -102,15 +102,19 @@ def make_task(recipe, examples):
         model = model_class(**options)
     except ValueError as error:
         raise UserError(f"model: {error}") from error
-    return Seq2Seq(
-        model,
-        source,
-        target,
-        *limits,
-        recipe.evaluate.beam_size,
-        recipe.evaluate.length_penalty,
-        (recipe.data.source, recipe.data.target),
-    )
+    try:
+        return Seq2Seq(
+            model,
+            source,
+            target,
+            *limits,
+            recipe.evaluate.beam_size,
+            recipe.evaluate.length_penalty,
+            (recipe.data.source, recipe.data.target),
+            recipe.evaluate.replace_unknown,
+        )
+    except ValueError as error:
+        raise UserError(f"evaluate: {error}") from error
 
 
 def _model_options(preset, overrides):

@@ -57,7 +57,7 @@ def make_model(family, seed, dtype="float32"):
 
 
 # Seeds with which some answers end early and some do not.
-_SEEDS = [("transformer", 0), ("transformer", 4), ("transformer", 5), ("rnn", 5), ("rnn, fed", 0)]
+_SEEDS = [("transformer", 0), ("transformer", 4), ("transformer", 5), ("rnn", 5), ("rnn, fed", 9)]
 
 
 @pytest.fixture(params=_SEEDS, ids=lambda param: f"{param[0]}, seed {param[1]}")
