@@ -1,7 +1,7 @@
 """Score the package g2p-en on the test words, with its weights in our model.
 
     pip install 'attention-zoo[recipes]'
-    python recipes/g2p/evaluate_g2p_en.py [--data FILE] [--beam-size N]
+    python benchmarks/g2p_en.py [--data FILE] [--beam-size N]
 
 Its phonemes have stress, which is taken off before they are compared. It was trained on the
 dictionary as a whole, so it may know the test words; it takes the letters a to z only.
@@ -24,7 +24,9 @@ METRICS = ("word_error_rate", "phoneme_error_rate")
 def main() -> None:
     """Print the metrics as `attention-zoo evaluate` does."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default=str(Path(__file__).parent / "data/test.tsv"))
+    parser.add_argument(
+        "--data", default=str(Path(__file__).parents[1] / "recipes/g2p/data/test.tsv")
+    )
     parser.add_argument("--beam-size", type=int, default=1)
     options = parser.parse_args()
     package = Path(importlib.util.find_spec("g2p_en").origin).parent
