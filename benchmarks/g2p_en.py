@@ -24,9 +24,8 @@ METRICS = ("word_error_rate", "phoneme_error_rate")
 def main() -> None:
     """Print the metrics as `attention-zoo evaluate` does."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--data", default=str(Path(__file__).parents[1] / "recipes/g2p/data/test.tsv")
-    )
+    data = Path(__file__).parents[1] / "recipes/g2p/data/test.tsv"
+    parser.add_argument("--data", default=str(data))
     parser.add_argument("--beam-size", type=int, default=1)
     options = parser.parse_args()
     package = Path(importlib.util.find_spec("g2p_en").origin).parent
