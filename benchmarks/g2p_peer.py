@@ -1,7 +1,7 @@
 """Score the package g2p-en on the test words, with its weights in our model.
 
     pip install 'attention-zoo[recipes]'
-    python benchmarks/g2p_en.py [--data FILE] [--beam-size N]
+    python benchmarks/g2p_peer.py [--data FILE] [--beam-size N]
 
 Its phonemes have stress, which is taken off before they are compared. It was trained on the
 dictionary as a whole, so it may know the test words; it takes the letters a to z only.
