@@ -81,20 +81,25 @@ def make_train_step(
         optimizer.apply([gradient / replicas for gradient in grads], variables)
         return loss_sum, count, norm
 
-    # XLA compiles each shape of batch for itself; without it one trace serves them all. A
-    # function for each shape, because TensorFlow warns of one that is traced for many.
+    # XLA compiles each shape of batch for itself. Without it one trace serves all shapes,
+    # from the first step on, since recurrent layers choose their loop by it.
     @functools.cache
-    def compiled(_shapes):
+    def compiled(shapes):
+        fields = tuple(tf.TensorSpec(shape, tf.int32) for shape in shapes)
         return tf.function(
             lambda batch, step: strategy.run(replica_step, args=(batch, step)),
+            # TensorFlow takes no signature for values that lie on several replicas.
+            input_signature=[fields, tf.TensorSpec([], tf.int32)] if replicas == 1 else None,
             jit_compile=jit_compile and replicas == 1,
-            reduce_retracing=not jit_compile,
+            reduce_retracing=replicas > 1 and not jit_compile,
             autograph=False,
         )
 
     def train_step(batch, step):
-        function = compiled(tuple(field.shape for field in batch) if jit_compile else None)
-        results = function(_split(batch, strategy), tf.constant(step, tf.int32))
+        shapes = tuple(
+            tuple(field.shape) if jit_compile else (None,) * len(field.shape) for field in batch
+        )
+        results = compiled(shapes)(_split(batch, strategy), tf.constant(step, tf.int32))
         # After the sum every replica holds the same three numbers.
         return tuple(strategy.experimental_local_results(result)[0] for result in results)
 

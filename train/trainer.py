@@ -149,12 +149,14 @@ class Trainer:
         pending = []
         started = time.monotonic()
         steps = self.batches.steps_from(state["step"])
-        while state["step"] < settings.steps and not stop.is_set():
+        while state["step"] < settings.steps:
             _, batch = next(steps)
             pending.append(self._train_step(batch, state["step"]))
             state["step"] += 1
+            # Asked once a step: a signal that comes later is answered after the next one.
+            stopping = stop.is_set()
             last = state["step"] == settings.steps
-            due = last or stop.is_set() or state["step"] % settings.evaluate_every == 0
+            due = last or stopping or state["step"] % settings.evaluate_every == 0
             if due or len(pending) >= settings.log_every:
                 self._report(progress, pending, time.monotonic() - started)
                 pending, started = [], time.monotonic()
@@ -168,8 +170,8 @@ class Trainer:
                 patience = settings.patience
                 if patience and state["evaluations_since_best"] >= patience:
                     return f"stopped early: {patience} evaluations without a better one"
-        if stop.is_set():
-            return f"interrupted after step {state['step']:,}; go on with --resume"
+            if stopping:
+                return f"interrupted after step {state['step']:,}; go on with --resume"
         return None
 
     def _report(self, progress, pending, seconds):
