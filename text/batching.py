@@ -108,9 +108,9 @@ class TokenBatches:
 
 
 def _make_buckets(lengths, batch_tokens, num_buckets, multiple):
-    """Cuts the examples, sorted by length, where padding would waste the fewest tokens."""
+    """Cuts the examples, sorted by length, into shares of equally many tokens."""
     longest = lengths.max(axis=1)
-    # Equal shares of tokens, not of examples: long sentences cost more.
+    # Not of equally many examples: long sentences cost more.
     order = np.argsort(longest, kind="stable")
     tokens = np.cumsum(longest[order])
     cuts = np.searchsorted(tokens, tokens[-1] * np.arange(1, num_buckets + 1) / num_buckets)

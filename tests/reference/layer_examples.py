@@ -1,0 +1,253 @@
+"""An example of every layer, for the tests of what all layers have in common."""
+
+import inspect
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+
+from attention_zoo import layers
+
+B, T, H, S, E, K, F, V = 2, 3, 4, 5, 6, 7, 11, 13
+D = H * K
+SIZES = {"B": B, "T": T, "S": S, "E": E, "F": F, "K": K, "D": D}
+
+BLOCK = {
+    "num_heads": H,
+    "feed_forward_width": F,
+    "activation": "gelu",
+    "norm": "pre",
+    "dropout": 0.1,
+    "attention_dropout": 0.2,
+    "activation_dropout": 0.3,
+    "attention_bias": False,
+    "epsilon": 1e-3,
+}
+ATTENTION = {"num_heads": H, "dropout": 0.2, "use_bias": False}
+NORM = 2 * D
+FEED_FORWARD = (D * F + F) + (F * D + D)
+
+
+@dataclass(frozen=True)
+class Example:
+    """Arguments that are no defaults, the axes of the inputs, and the number of weights."""
+
+    layer: str
+    arguments: dict
+    inputs: dict
+    parameters: int = 0
+    options: dict = field(default_factory=dict)
+
+    def make(self, **overrides):
+        """A layer with weights."""
+        layer = getattr(layers, self.layer)(**{**self.arguments, **overrides})
+        self.call(layer)
+        return layer
+
+    def call(self, layer, sizes=SIZES, **options):
+        return layer(**self.draw(sizes), **self.options, **options)
+
+    def draw(self, sizes=SIZES):
+        rng = np.random.default_rng(3)
+        draws = {
+            "int32": lambda shape: rng.integers(0, V, shape, "int32"),
+            "bool": lambda shape: np.ones(shape, bool),
+            "float32": lambda shape: rng.normal(size=shape).astype("float32"),
+        }
+        return {
+            name: draws[dtype(name)]([sizes[axis] for axis in axes])
+            for name, axes in self.inputs.items()
+        }
+
+    def functional(self, layer, **options):
+        """A functional model of the layer; batch and lengths are unknown."""
+        unknown = {**SIZES, "T": None, "S": None}
+        inputs = {
+            name: keras.Input([unknown[axis] for axis in axes[1:]], dtype=dtype(name), name=name)
+            for name, axes in self.inputs.items()
+        }
+        return keras.Model(inputs, layer(**inputs, **self.options, **options))
+
+
+def dtype(name):
+    return "int32" if name.endswith("ids") else "bool" if name.endswith("mask") else "float32"
+
+
+EXAMPLES = {
+    "AddNorm, post": Example(
+        "AddNorm",
+        {"norm": "post", "dropout": 0.1, "epsilon": 1e-3},
+        {"residual": "BTD", "output": "BTD"},
+        NORM,
+    ),
+    "AddNorm, pre": Example("AddNorm", {"norm": "pre"}, {"residual": "BTD", "output": "BTD"}, NORM),
+    "AdditiveAttention": Example(
+        "AdditiveAttention",
+        {"units": F, "dropout": 0.1},
+        {"query": "BTD", "memory": "BSE", "attention_mask": "BS"},
+        D * F + E * F + F,
+    ),
+    "AttentionDecoder": Example(
+        "AttentionDecoder",
+        {"width": F, "num_layers": 2, "residual": True, "dropout": 0.1, "recurrent_dropout": 0.2},
+        {"inputs": "BTD", "memory": "BSE", "memory_mask": "BS"},
+        3 * (D * F + F * F + 2 * F)
+        + 3 * (F * F + F * F + 2 * F)
+        + (F * F + E * F + F)
+        + E * 3 * F
+        + (F + E + D) * F,
+    ),
+    "AttentionDecoder, luong": Example(
+        "AttentionDecoder",
+        {
+            "width": F,
+            "attention": "luong",
+            "score": "dot",
+            "reset_after": False,
+            "fused": False,
+            "output_width": K,
+        },
+        {"inputs": "BTD", "memory": "BSF", "memory_mask": "BS"},
+        3 * (D * F + F * F + F) + 2 * F * K,
+    ),
+    "AttentionDecoder, fed": Example(
+        "AttentionDecoder",
+        {
+            "width": F,
+            "attention": "luong",
+            "input_feeding": True,
+            "cell": "lstm",
+            "layer_norm": True,
+            "variational": True,
+        },
+        {"inputs": "BTD", "memory": "BSE", "memory_mask": "BS"},
+        4 * (D * F + F * F + F) + 2 * 2 * 4 * F + 2 * F + E * F + F * 4 * F + (F + E) * F,
+    ),
+    "DecoderBlock": Example(
+        "DecoderBlock",
+        BLOCK,
+        {"inputs": "BTD", "memory": "BSE", "attention_mask": "BT", "memory_mask": "BS"},
+        (3 * D * D + D * D) + (D * D + 2 * E * D + D * D) + FEED_FORWARD + 3 * NORM,
+    ),
+    "DecoderBlock, defaults": Example(
+        "DecoderBlock",
+        {"num_heads": H, "feed_forward_width": F},
+        {"inputs": "BTD", "memory": "BSE"},
+        (4 * D * D + 4 * D) + (2 * D * D + 2 * E * D + 4 * D) + FEED_FORWARD + 3 * NORM,
+    ),
+    "EncoderBlock": Example(
+        "EncoderBlock",
+        BLOCK,
+        {"inputs": "BTD", "attention_mask": "BT"},
+        4 * D * D + FEED_FORWARD + 2 * NORM,
+    ),
+    "EncoderBlock, defaults": Example(
+        "EncoderBlock",
+        {"num_heads": H, "feed_forward_width": F},
+        {"inputs": "BTD"},
+        4 * D * D + 4 * D + FEED_FORWARD + 2 * NORM,
+    ),
+    "FeedForward": Example(
+        "FeedForward",
+        {"inner_width": F, "activation": "gelu", "dropout": 0.2},
+        {"inputs": "BTD"},
+        FEED_FORWARD,
+    ),
+    "LearnedPositionalEncoding": Example(
+        "LearnedPositionalEncoding", {"max_length": 9}, {"inputs": "BTD"}, 9 * D
+    ),
+    "Linear": Example(
+        "Linear",
+        {"width": E, "use_bias": False, "kernel_initializer": "lecun_uniform"},
+        {"inputs": "BTD"},
+        D * E,
+    ),
+    "Linear, defaults": Example("Linear", {"width": E}, {"inputs": "BTD"}, D * E + E),
+    "LuongAttention, general": Example(
+        "LuongAttention",
+        {"dropout": 0.1},
+        {"query": "BTD", "memory": "BSE", "attention_mask": "BS"},
+        E * D,
+    ),
+    "LuongAttention, concat": Example(
+        "LuongAttention",
+        {"score": "concat"},
+        {"query": "BTD", "memory": "BSE", "attention_mask": "BS"},
+        D * D + E * D + D,
+    ),
+    "LuongAttention, dot": Example(
+        "LuongAttention",
+        {"score": "dot"},
+        {"query": "BTK", "memory": "BSK", "attention_mask": "BS"},
+    ),
+    "MultiHeadAttention, self": Example(
+        "MultiHeadAttention", ATTENTION, {"query": "BTD", "attention_mask": "BT"}, 4 * D * D
+    ),
+    "MultiHeadAttention, causal": Example(
+        "MultiHeadAttention",
+        {"num_heads": H},
+        {"query": "BTD", "attention_mask": "BT"},
+        4 * D * D + 4 * D,
+        {"causal": True},
+    ),
+    "MultiHeadAttention, cross": Example(
+        "MultiHeadAttention",
+        {"num_heads": H},
+        {"query": "BTD", "memory": "BSE", "attention_mask": "BS"},
+        (D * D + D) + (2 * E * D + 2 * D) + (D * D + D),
+    ),
+    "Recurrent, gru": Example(
+        "Recurrent",
+        {"units": F, "dropout": 0.1, "recurrent_dropout": 0.2, "variational": True},
+        {"inputs": "BTD", "token_mask": "BT"},
+        3 * (D * F + F * F + 2 * F),
+    ),
+    "Recurrent, gru of the paper": Example(
+        "Recurrent",
+        {"units": F, "reset_after": False, "fused": False},
+        {"inputs": "BTD", "token_mask": "BT"},
+        3 * (D * F + F * F + F),
+    ),
+    "Recurrent, lstm": Example(
+        "Recurrent",
+        {"units": F, "cell": "lstm", "reverse": True, "layer_norm": True},
+        {"inputs": "BTD", "token_mask": "BT"},
+        4 * (D * F + F * F + F) + 2 * 2 * 4 * F + 2 * F,
+    ),
+    "RecurrentEncoder": Example(
+        "RecurrentEncoder",
+        {
+            "width": D,
+            "num_layers": 2,
+            "bidirectional": "first",
+            "residual": True,
+            "dropout": 0.1,
+            "cell": "lstm",
+            "recurrent_dropout": 0.2,
+            "variational": True,
+            "layer_norm": True,
+        },
+        {"inputs": "BTD", "token_mask": "BT"},
+        2 * (4 * (D * D // 2 + D // 2 * D // 2 + D // 2) + 2 * 2 * 2 * D + D)
+        + (4 * (D * D + D * D + D) + 2 * 2 * 4 * D + 2 * D),
+    ),
+    "RecurrentEncoder, gru of the paper": Example(
+        "RecurrentEncoder",
+        {"width": K, "bidirectional": "none", "reset_after": False, "fused": False},
+        {"inputs": "BTD", "token_mask": "BT"},
+        3 * (D * K + K * K + K),
+    ),
+    "ScaledDotProductAttention": Example(
+        "ScaledDotProductAttention",
+        {"dropout": 0.1},
+        {"query": "BTK", "key": "BSK", "value": "BSE", "attention_mask": "BS"},
+    ),
+    "SinusoidalPositionalEncoding": Example(
+        "SinusoidalPositionalEncoding", {"max_length": 9}, {"inputs": "BTD"}
+    ),
+    "TokenEmbedding": Example(
+        "TokenEmbedding", {"vocab_size": V, "width": D, "scale": False}, {"token_ids": "BT"}, V * D
+    ),
+}
+LAYERS = {name: getattr(layers, name) for name in layers.__all__}
+LAYERS = {name: layer for name, layer in LAYERS.items() if inspect.isclass(layer)}
