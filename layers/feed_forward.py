@@ -2,7 +2,10 @@
 
 import keras
 
+from attention_zoo.layers.functional import gelu_tanh
 from attention_zoo.layers.linear import Linear
+
+_ACTIVATIONS = {"gelu_tanh": gelu_tanh}
 
 
 class FeedForward(keras.layers.Layer):
@@ -10,12 +13,13 @@ class FeedForward(keras.layers.Layer):
 
         FFN(x) = activation(x W_1 + b_1) W_2 + b_2
 
-    "Attention Is All You Need" (Vaswani et al. 2017), section 3.3, with relu;
-    BERT uses gelu in the exact form (with the error function).
+    "Attention Is All You Need" (Vaswani et al. 2017), section 3.3, with relu. BERT has
+    gelu: its paper and its PyTorch heirs in the exact form, with the error function; its
+    own code, and KerasHub, by the approximation with tanh.
 
     Args:
         inner_width: width F between the two maps.
-        activation: `"relu"`, `"gelu"`, or any Keras activation.
+        activation: `"relu"`, `"gelu"`, `"gelu_tanh"`, or any Keras activation.
         dropout: share of the inner activations set to zero in training (the paper: none).
 
     Call arguments:
@@ -32,7 +36,7 @@ class FeedForward(keras.layers.Layer):
     def __init__(self, inner_width, activation="relu", dropout=0.0, **kwargs):
         super().__init__(**kwargs)
         self.inner_width = inner_width
-        self.activation = keras.activations.get(activation)
+        self.activation = activation_function(activation)
         self.dropout = dropout
         self.inner_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
@@ -57,6 +61,15 @@ class FeedForward(keras.layers.Layer):
         return {
             **super().get_config(),
             "inner_width": self.inner_width,
-            "activation": keras.activations.serialize(self.activation),
+            "activation": self._activation_name(),
             "dropout": self.dropout,
         }
+
+    def _activation_name(self):
+        names = [name for name, function in _ACTIVATIONS.items() if function is self.activation]
+        return names[0] if names else keras.activations.serialize(self.activation)
+
+
+def activation_function(name):
+    """The activation of a name: one of ours, or Keras's."""
+    return _ACTIVATIONS.get(name) or keras.activations.get(name)

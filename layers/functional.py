@@ -103,6 +103,26 @@ def scaled_dot_product_attention(query, key, value, mask=None, dropout=None):
     return ops.einsum("...TS,...SW->...TW", kept, value), weights
 
 
+def gelu_tanh(inputs):
+    r"""Hendrycks and Gimpel's approximation of gelu, which BERT's own code has.
+
+        0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
+
+    "Gaussian Error Linear Units" (Hendrycks and Gimpel 2016), section 2.
+
+    Args:
+        inputs: float tensor of any shape.
+
+    Returns:
+        A tensor of the same shape.
+
+    Example:
+        >>> round(float(gelu_tanh(np.array([1.0], "float32"))[0]), 4)
+        0.8412
+    """
+    return ops.gelu(inputs, approximate=True)
+
+
 def additive_scores(query, key, scale):
     """Scores by a network of one hidden layer: `scale^T tanh(query + key)`.
 

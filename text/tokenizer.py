@@ -88,12 +88,16 @@ class Tokenizer(tf.Module):
         kept_pieces = tf.ragged.boolean_mask(pieces, kept)
         return tf.strings.reduce_join(kept_pieces, axis=1, separator=self.separator)
 
+    def _settings(self):
+        """What else `tokenizer.json` is to hold."""
+        return {}
+
     def save(self, directory):
         """Writes the tokenizer's files into a directory."""
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         self._save(directory)
-        config = {"kind": self.kind, "vocab_size": self.vocab_size}
+        config = {"kind": self.kind, "vocab_size": self.vocab_size, **self._settings()}
         with atomic_file(directory / CONFIG_FILE) as temporary:
             temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
@@ -103,8 +107,9 @@ def tokenizer_classes():
     from attention_zoo.text.character_tokenizer import CharacterTokenizer
     from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
     from attention_zoo.text.word_tokenizer import WordTokenizer
+    from attention_zoo.text.wordpiece_tokenizer import WordPieceTokenizer
 
-    classes = (CharacterTokenizer, SentencePieceTokenizer, WordTokenizer)
+    classes = (CharacterTokenizer, SentencePieceTokenizer, WordPieceTokenizer, WordTokenizer)
     return {cls.kind: cls for cls in classes}
 
 

@@ -13,14 +13,40 @@ A sequence-to-sequence model is a `keras.Model` that offers, beside the call
 written once and run eagerly, in a SavedModel and in LiteRT. What makes that
 possible: caches of fixed shape, -1 for the batch in reshapes, and the N
 hypotheses of a sentence side by side where a sentence has its time steps.
+
+An encoder is called on a dict of tensors: `token_ids`, and if wanted `segment_ids` and
+`mask`. `Bert` gives states; the classes named after it put a head on them.
 """
 
+from attention_zoo.zoo.bert import Bert
+from attention_zoo.zoo.bert_classifier import BertClassifier
+from attention_zoo.zoo.bert_pretrainer import BertPretrainer
+from attention_zoo.zoo.bert_token_classifier import BertTokenClassifier
 from attention_zoo.zoo.presets import PRESETS
 from attention_zoo.zoo.rnn_attention import RNNAttention
 from attention_zoo.zoo.transformer import Transformer
 
 # The classes a saved task may name. Loading looks names up here and nowhere
 # else, so that a file from a stranger cannot make us import code of theirs.
-MODELS = {cls.__name__: cls for cls in (RNNAttention, Transformer)}
+MODELS = {
+    cls.__name__: cls
+    for cls in (
+        Bert,
+        BertClassifier,
+        BertPretrainer,
+        BertTokenClassifier,
+        RNNAttention,
+        Transformer,
+    )
+}
 
-__all__ = ["MODELS", "PRESETS", "RNNAttention", "Transformer"]
+__all__ = [
+    "MODELS",
+    "PRESETS",
+    "Bert",
+    "BertClassifier",
+    "BertPretrainer",
+    "BertTokenClassifier",
+    "RNNAttention",
+    "Transformer",
+]

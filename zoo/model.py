@@ -1,4 +1,4 @@
-"""What the sequence-to-sequence models have in common."""
+"""What the models have in common."""
 
 import inspect
 
@@ -8,7 +8,45 @@ from keras import ops
 from attention_zoo.zoo.presets import PRESETS
 
 
-class Seq2SeqModel(keras.Model):
+class PresetModel(keras.Model):
+    """A model whose every constructor argument is an attribute, and that has presets.
+
+    Attributes:
+        family: name of the class whose presets it takes; its own when None.
+    """
+
+    family = None
+
+    @classmethod
+    def from_preset(cls, name, **overrides):
+        """Builds a model with the hyper-parameters of a preset.
+
+        Args:
+            name: one of `attention_zoo.zoo.PRESETS`.
+            **overrides: constructor arguments that replace or complete the preset's.
+
+        Raises:
+            ValueError: if there is no such preset, or it belongs to another model.
+        """
+        family = cls.family or cls.__name__
+        names = [key for key, preset in PRESETS.items() if preset["model"] == family]
+        if name not in names:
+            raise ValueError(f"no preset {name!r} for {cls.__name__}; there are {', '.join(names)}")
+        return cls(**cls.complete({**PRESETS[name]["config"], **overrides}))
+
+    @classmethod
+    def complete(cls, options):
+        """Turns options of the family and of this class into constructor arguments."""
+        return options
+
+    def get_config(self):
+        """All constructor arguments."""
+        own = inspect.signature(type(self).__init__).parameters
+        names = [name for name in own if name not in ("self", "kwargs")]
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+class Seq2SeqModel(PresetModel):
     """A model from source ids to target logits that can also be run step by step.
 
     Subclasses give `call`, `encode`, `start`, `step` and `attention_weights`;
@@ -21,23 +59,6 @@ class Seq2SeqModel(keras.Model):
     def attends(self):
         """Whether the model has attention weights to show."""
         return True
-
-    @classmethod
-    def from_preset(cls, name, **overrides):
-        """Builds a model with the hyper-parameters of a preset.
-
-        Args:
-            name: one of `attention_zoo.zoo.PRESETS`.
-            **overrides: constructor arguments that replace or complete the preset's;
-                the vocabulary sizes are always needed.
-
-        Raises:
-            ValueError: if there is no such preset, or it belongs to another model.
-        """
-        names = [key for key, preset in PRESETS.items() if preset["model"] == cls.__name__]
-        if name not in names:
-            raise ValueError(f"no preset {name!r} for {cls.__name__}; there are {', '.join(names)}")
-        return cls(**{**PRESETS[name]["config"], **overrides})
 
     def _check_shared_embeddings(self):
         if self.share_embeddings and self.target_vocab_size != self.source_vocab_size:
@@ -58,12 +79,6 @@ class Seq2SeqModel(keras.Model):
             The cache in the new order.
         """
         return [gather_hypotheses(tensor, parents_BN) for tensor in cache]
-
-    def get_config(self):
-        """All constructor arguments."""
-        own = inspect.signature(type(self).__init__).parameters
-        names = [name for name in own if name not in ("self", "kwargs")]
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 def gather_hypotheses(tensor, parents_BN):

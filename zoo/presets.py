@@ -6,6 +6,9 @@ one embedding matrix for both languages and the output. `transformer_small` and
 `transformer_tiny` are ours, made for one machine without an accelerator: pre-norm,
 which needs neither a long warm-up nor luck when training is short.
 
+`bert_base` and `bert_large` are those of Devlin et al. 2019, the smaller ones those of
+"Well-Read Students Learn Better" (Turc et al. 2019).
+
 `gnmt_small` is "Google's Neural Machine Translation System" (Wu et al. 2016) with half
 the layers and half the width: LSTM, only the first layer of the encoder in both
 directions, residual connections. It differs in that the attention's query is the
@@ -101,5 +104,20 @@ PRESETS = {
             "feed_forward_width": 4096,
             "dropout": 0.3,
         },
+    },
+    **{
+        f"bert_{name}": {
+            "model": "Bert",
+            "description": f"{blocks} blocks, {width} wide, {heads} heads; {what}",
+            "config": {"width": width, "num_blocks": blocks, "num_heads": heads},
+        }
+        for name, blocks, width, heads, what in (
+            ("tiny", 2, 128, 2, "4 million weights, for phones and first tries"),
+            ("mini", 4, 256, 4, "11 million weights"),
+            ("small", 4, 512, 8, "29 million weights"),
+            ("medium", 8, 512, 8, "41 million weights"),
+            ("base", 12, 768, 12, "110 million weights, the paper's base model"),
+            ("large", 24, 1024, 16, "335 million weights, the paper's large model"),
+        )
     },
 }

@@ -1,0 +1,196 @@
+"""BERT's basic tokenizer in-graph: text to words, and where each of their characters was."""
+
+import dataclasses
+import functools
+import unicodedata
+
+import numpy as np
+import tensorflow as tf
+
+# What becomes of a character: one of these, or the number of a replacement from _REPLACED on.
+_KEPT, _ISOLATED, _SPACE, _DROPPED, _REPLACED = range(5)
+_LENGTHS = (1, 3, 1, 0)  # of the outcome of the first four, in characters
+_BLOCK = 256
+# Ideographs, which stand alone as words: the ranges of google-research/bert.
+_IDEOGRAPHS = (
+    (0x4E00, 0x9FFF),
+    (0x3400, 0x4DBF),
+    (0x20000, 0x2A6DF),
+    (0x2A700, 0x2B73F),
+    (0x2B740, 0x2B81F),
+    (0x2B820, 0x2CEAF),
+    (0xF900, 0xFAFF),
+    (0x2F800, 0x2FA1F),
+)
+_PRIVATE = ((0xE000, 0xF8FF), (0xF0000, 0xFFFFD), (0x100000, 0x10FFFD))
+_ASCII_PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
+
+
+@dataclasses.dataclass(frozen=True)
+class Words:
+    """The words of several texts, one after the other.
+
+    Attributes:
+        words: string tensor `(W,)`.
+        row_splits: int64 tensor `(B + 1,)`, where in `words` each text begins and ends.
+        char_splits: int64 tensor `(W + 1,)`, where in `sources` each word begins and ends.
+        sources: int32 tensor, for each character of each word the place in its text,
+            in characters from 0, of the one that it came from.
+    """
+
+    words: tf.Tensor
+    row_splits: tf.Tensor
+    char_splits: tf.Tensor
+    sources: tf.Tensor
+
+
+class BasicTokenizer:
+    """Cleans text and cuts it into words, as BERT did before its word pieces were learned.
+
+    Control characters vanish; white space separates words; every ideograph and every
+    punctuation character is a word; accents and capitals go if so asked. After
+    `BasicTokenizer` of google-research/bert (Devlin et al. 2019), `tokenization.py`.
+
+    Each of these looks at one character at a time, so all of them together are one table
+    from a character to what replaces it, and every character of a word knows its origin.
+    (Python's `str.lower` looks further for one letter, the final sigma; nobody else does.)
+
+    Args:
+        lower_case: turn capitals into small letters.
+        strip_accents: decompose characters and drop the marks; as `lower_case` when None.
+
+    Example:
+        >>> found = BasicTokenizer().split(tf.constant(["Él  paga 5€!", "你好"]))
+        >>> " ".join(word.decode() for word in found.words.numpy())
+        'el paga 5€ ! 你 好'
+        >>> found.row_splits.numpy().tolist()
+        [0, 4, 6]
+    """
+
+    def __init__(self, lower_case=True, strip_accents=None):
+        self.lower_case = lower_case
+        self.strip_accents = lower_case if strip_accents is None else strip_accents
+        self._table = _make_table(self.lower_case, self.strip_accents)
+
+    def split(self, strings):
+        """Cuts texts into words.
+
+        Args:
+            strings: string tensor `(B,)`, UTF-8; other bytes are dropped.
+
+        Returns:
+            The `Words`.
+        """
+        characters = tf.strings.unicode_decode(strings, "UTF-8", errors="replace")
+        code, origin, place = self._replace(characters.values)
+        row_splits = tf.gather(place, characters.row_splits)
+        number = tf.size(code)
+        row = tf.repeat(tf.range(tf.size(row_splits) - 1), tf.cast(_lengths(row_splits), tf.int32))
+        in_word = tf.not_equal(code, ord(" "))
+        goes_on = tf.concat([[False], in_word[:-1] & tf.equal(row[1:], row[:-1])], 0)[:number]
+        begins = in_word & ~goes_on
+        kept = tf.where(in_word)[:, 0]
+        first = tf.where(tf.gather(begins, kept))[:, 0]
+        char_splits = tf.concat([first, [tf.size(kept, tf.int64)]], 0)
+        words = tf.RaggedTensor.from_row_splits(tf.gather(code, kept), char_splits, validate=False)
+        start_of_row = tf.gather(tf.cast(characters.row_splits, tf.int32), tf.gather(row, kept))
+        return Words(
+            words=tf.strings.unicode_encode(words, "UTF-8"),
+            row_splits=tf.gather(_splits(tf.cast(begins, tf.int64)), row_splits),
+            char_splits=char_splits,
+            sources=tf.gather(origin, kept) - start_of_row,
+        )
+
+    def spaces(self, code_points):
+        """Which code points are white space: boolean tensor of the shape of the argument."""
+        return tf.equal(self._kinds(code_points), _SPACE)
+
+    def _kinds(self, code_points):
+        table = self._table
+        block = tf.gather(tf.constant(table.block_of), code_points // _BLOCK)
+        return tf.gather(tf.constant(table.kinds), block * _BLOCK + code_points % _BLOCK)
+
+    def _replace(self, code):
+        """Replaces characters; gives the new ones, their origins, and where each old one went."""
+        kind = self._kinds(code)
+        length = tf.gather(tf.constant(self._table.lengths), kind)
+        place = _splits(length)
+        origin = tf.repeat(tf.range(tf.size(code)), length)
+        within = tf.range(tf.size(origin)) - tf.gather(place, origin)
+        code, kind = tf.gather(code, origin), tf.gather(kind, origin)
+        start = tf.gather(tf.constant(self._table.starts), kind)
+        replaced = tf.gather(tf.constant(self._table.replacements), start + within)
+        stays = tf.equal(kind, _KEPT) | (tf.equal(kind, _ISOLATED) & tf.equal(within, 1))
+        code = tf.where(stays, code, tf.where(kind >= _REPLACED, replaced, ord(" ")))
+        return code, origin, place
+
+
+@dataclasses.dataclass(frozen=True)
+class _Table:
+    """What becomes of each character, in blocks of 256, most of which are alike."""
+
+    block_of: np.ndarray
+    kinds: np.ndarray
+    lengths: np.ndarray
+    starts: np.ndarray
+    replacements: np.ndarray
+
+
+@functools.lru_cache
+def _make_table(lower_case, strip_accents):
+    kinds = np.full(0x110000, _KEPT, dtype="int32")
+    for first, last in _PRIVATE:
+        kinds[first : last + 1] = _DROPPED
+    texts = {}
+    for code in (*range(0xD800), *range(0xF900, 0x33480), *range(0xE0000, 0xE0200)):
+        character = chr(code)
+        text = _replacement(character, lower_case, strip_accents)
+        simple = {character: _KEPT, f" {character} ": _ISOLATED, "": _DROPPED, " ": _SPACE}
+        if text in simple:
+            kinds[code] = simple[text]
+        else:
+            kinds[code] = _REPLACED + texts.setdefault(text, len(texts))
+    lengths = np.array([*_LENGTHS, *map(len, texts)], dtype="int32")
+    of_replacements = np.cumsum([0, *map(len, texts)])[:-1]
+    starts = np.concatenate([[0] * _REPLACED, of_replacements]).astype("int32")
+    # Three more, so that the look-up of a character that is not replaced stays inside.
+    replacements = np.array([ord(c) for text in texts for c in text] + [0] * 3, dtype="int32")
+    blocks, block_of = np.unique(kinds.reshape(-1, _BLOCK), axis=0, return_inverse=True)
+    return _Table(
+        block_of.ravel().astype("int32"), blocks.ravel(), lengths, starts, replacements
+    )
+
+
+def _replacement(character, lower_case, strip_accents):
+    """What a character becomes; spaces separate words."""
+    category = unicodedata.category(character)
+    if character in "\t\n\r" or category in ("Zs", "Zl", "Zp"):
+        return " "
+    # Not those without a meaning yet (Cn): a later version of Unicode may give them one.
+    if category in ("Cc", "Cf", "Co") or character == "\N{REPLACEMENT CHARACTER}":
+        return ""
+    text = character
+    if strip_accents:
+        decomposed = unicodedata.normalize("NFD", character)
+        text = "".join(c for c in decomposed if unicodedata.category(c) != "Mn")
+    if lower_case:
+        text = "".join(c.lower() for c in text)
+    return "".join(f" {c} " if _stands_alone(c) else c for c in text)
+
+
+def _stands_alone(character):
+    code = ord(character)
+    return (
+        character in _ASCII_PUNCTUATION
+        or unicodedata.category(character).startswith("P")
+        or any(first <= code <= last for first, last in _IDEOGRAPHS)
+    )
+
+
+def _splits(lengths):
+    """Where rows of these lengths begin and end: one entry more."""
+    return tf.concat([tf.zeros([1], lengths.dtype), tf.cumsum(lengths)], axis=0)
+
+
+def _lengths(splits):
+    return splits[1:] - splits[:-1]

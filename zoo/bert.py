@@ -1,0 +1,173 @@
+"""BERT: a bidirectional encoder (Devlin et al. 2019)."""
+
+import keras
+from keras import ops
+
+from attention_zoo.layers import (
+    EncoderBlock,
+    LearnedPositionalEncoding,
+    Linear,
+    TokenEmbedding,
+    padding_mask,
+)
+from attention_zoo.zoo.model import PresetModel
+
+
+class Bert(PresetModel):
+    r"""Encoder of text, each position seeing all others, trained to fill in masked words.
+
+    "BERT: Pre-training of Deep Bidirectional Transformers" (Devlin et al. 2019),
+    section 3: the sum of the embeddings of token, position and segment, normalised,
+    then post-norm blocks. The pooler, a linear map with tanh of the first position
+    (`[CLS]`), is what next-sentence prediction looks at.
+
+    Args:
+        vocab_size: number of token ids.
+        width: of the states D (the paper's hidden size).
+        num_blocks: depth (the paper's L).
+        num_heads: attention heads (A).
+        feed_forward_width: inner width of the feed-forward networks; 4 times the width
+            when omitted.
+        max_length: longest sequence, in tokens.
+        num_segments: number of segment ids.
+        activation: of the feed-forward networks: `"gelu"`, exact, or `"gelu_tanh"`.
+        dropout: on the embeddings and the output of each sub-layer.
+        attention_dropout: on attention weights.
+        epsilon: of the layer normalisation.
+        pooler: whether there is one.
+
+    Call arguments:
+        inputs: a dict of integer tensors `(B, T)`: `token_ids`, and if wanted
+            `segment_ids` (zeros when omitted) and `mask` (not 0 = may be attended to;
+            everything but id 0 when omitted). Or `token_ids` alone.
+
+    Returns:
+        A dict: `states (B, T, D)`, and `pooled (B, D)` if there is a pooler.
+
+    Example:
+        >>> model = Bert(100, width=16, num_blocks=1, num_heads=2)
+        >>> outputs = model({"token_ids": np.array([[2, 7, 3]])})
+        >>> outputs["states"].shape, outputs["pooled"].shape
+        (TensorShape([1, 3, 16]), TensorShape([1, 16]))
+    """
+
+    def __init__(
+        self,
+        vocab_size=30522,
+        width=768,
+        num_blocks=12,
+        num_heads=12,
+        feed_forward_width=None,
+        max_length=512,
+        num_segments=2,
+        activation="gelu",
+        dropout=0.1,
+        attention_dropout=0.1,
+        epsilon=1e-12,
+        pooler=True,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.vocab_size = vocab_size
+        self.width = width
+        self.num_blocks = num_blocks
+        self.num_heads = num_heads
+        self.feed_forward_width = feed_forward_width or 4 * width
+        self.max_length = max_length
+        self.num_segments = num_segments
+        self.activation = activation
+        self.dropout = dropout
+        self.attention_dropout = attention_dropout
+        self.epsilon = epsilon
+        self.pooler = pooler
+        self._make_layers()
+        self.build()
+
+    def _make_layers(self):
+        policy = {"dtype": self.dtype_policy}
+        self.token_embedding = TokenEmbedding(
+            self.vocab_size, self.width, scale=False, **policy, name="token_embedding"
+        )
+        self.segment_embedding = TokenEmbedding(
+            self.num_segments, self.width, scale=False, **policy, name="segment_embedding"
+        )
+        self.position = LearnedPositionalEncoding(self.max_length, **policy, name="position")
+        self.embedding_norm = keras.layers.LayerNormalization(
+            epsilon=self.epsilon, **policy, name="embedding_norm"
+        )
+        self.embedding_dropout = keras.layers.Dropout(self.dropout, **policy)
+        self.blocks = [
+            EncoderBlock(
+                self.num_heads,
+                self.feed_forward_width,
+                self.activation,
+                dropout=self.dropout,
+                attention_dropout=self.attention_dropout,
+                epsilon=self.epsilon,
+                **policy,
+                name=f"block_{i}",
+            )
+            for i in range(self.num_blocks)
+        ]
+        self.pooler_projection = Linear(self.width, **policy, name="pooler") if self.pooler else None
+
+    def build(self, input_shape=None):
+        """Makes every weight, matrices drawn as the paper's code draws them."""
+        for layer in self._flatten_layers(include_self=False, recursive=False):
+            if not layer.built:
+                layer.build((None, None, self.width))
+        draw_bert_weights(self)
+
+    def call(self, inputs, training=False):
+        """Encodes; see the class docstring."""
+        states_BTD = self._encode(inputs)[0][-1]
+        outputs = {"states": states_BTD}
+        if self.pooler:
+            first_B1D = self.pooler_projection(states_BTD[:, :1], training=training)
+            outputs["pooled"] = ops.squeeze(ops.tanh(first_B1D), 1)
+        return outputs
+
+    def hidden_states(self, inputs):
+        """What the embeddings and then each block give: a list of tensors `(B, T, D)`."""
+        return self._encode(inputs)[0]
+
+    def attention_weights(self, inputs):
+        """Where each block looks: weights `(B, blocks, H, T, S)`."""
+        return ops.stack(self._encode(inputs)[1], axis=1)
+
+    def _encode(self, inputs):
+        token_ids, segment_ids, mask = split_inputs(inputs)
+        hidden_BTD = self.token_embedding(token_ids) + self.segment_embedding(segment_ids)
+        hidden_BTD = self.embedding_norm(self.position(hidden_BTD))
+        hidden_BTD = self.embedding_dropout(hidden_BTD)
+        states, weights = [hidden_BTD], []
+        for block in self.blocks:
+            hidden_BTD, weights_BHTS = block(hidden_BTD, attention_mask=mask, return_weights=True)
+            states.append(hidden_BTD)
+            weights.append(weights_BHTS)
+        return states, weights
+
+
+def split_inputs(inputs):
+    """The token ids, segment ids and boolean mask in the inputs of an encoder."""
+    if not isinstance(inputs, dict):
+        inputs = {"token_ids": inputs}
+    token_ids = inputs["token_ids"]
+    segment_ids = inputs.get("segment_ids")
+    mask = inputs.get("mask")
+    return (
+        token_ids,
+        ops.zeros_like(token_ids) if segment_ids is None else segment_ids,
+        padding_mask(token_ids) if mask is None else ops.not_equal(mask, 0),
+    )
+
+
+def draw_bert_weights(model):
+    """Draws kernels and tables from a normal distribution of deviation 0.02, cut at two of them.
+
+    As `create_initializer` of google-research/bert, `modeling.py`.
+    """
+    for variable in model.trainable_variables:
+        if variable.name in ("kernel", "table"):
+            draw = keras.initializers.TruncatedNormal(stddev=0.02)
+            variable.assign(draw(variable.shape, variable.dtype))
