@@ -111,7 +111,7 @@ def evaluate(
     from attention_zoo.train.evaluation import evaluate as score
 
     examples = read_examples(data, list(task.fields))
-    options = {"beam_size": beam_size, "length_penalty": length_penalty}
+    options = _given(beam_size=beam_size, length_penalty=length_penalty)
     result = score(task, examples, **options)
     if json_:
         print(json.dumps(result))
@@ -128,15 +128,20 @@ def predict(
     ] = None,
     beam_size: BeamSize = None,
     length_penalty: LengthPenalty = None,
-    n_best: Annotated[int, typer.Option(min=1, help="answers a line, the best first")] = 1,
+    n_best: Annotated[
+        int | None, typer.Option(min=1, help="answers a line, the best first")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
     batch: Annotated[int, typer.Option(min=1, help="lines answered at once")] = 32,
 ):
-    """Answer lines of text, a line each (with --n-best: that many lines each)."""
+    """Answer lines of text, a line each (with --n-best: that many lines each).
+
+    Where a task reads two texts, such as question and context, a tab stands between them.
+    """
     task = _load(source)
     from attention_zoo.predicting import predict_lines
 
-    options = {"beam_size": beam_size, "length_penalty": length_penalty, "n_best": n_best}
+    options = _given(beam_size=beam_size, length_penalty=length_penalty, n_best=n_best)
     try:
         file = open(input_, "rb") if input_ else sys.stdin.buffer  # noqa: SIM115
     except OSError as error:
@@ -144,14 +149,7 @@ def predict(
     # A person at a terminal waits for each answer.
     size = 1 if file.isatty() else batch
     for answer in predict_lines(task, file, size, options, _say):
-        if json_:
-            record = {"text": answer.text, "score": answer.score}
-            if n_best > 1:
-                record["n_best"] = [{"text": t, "score": s} for t, s in answer.n_best]
-            lines = [json.dumps(record, ensure_ascii=False)]
-        else:
-            # One line each, whatever the model learned to write.
-            lines = [" ".join(text.splitlines()) for text, _ in answer.n_best]
+        lines = [json.dumps(answer.record, ensure_ascii=False)] if json_ else answer.lines
         sys.stdout.write("".join(f"{line}\n" for line in lines))
         sys.stdout.flush()
 
@@ -207,6 +205,10 @@ def _load(path):
     from attention_zoo.loading import load
 
     return load(path)
+
+
+def _given(**options):
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _names(text):

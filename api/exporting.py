@@ -18,7 +18,7 @@ def export_run(run, out, formats=None, quantize=None, data=None, progress=lambda
         The report.
     """
     from attention_zoo.export.export import export
-    from attention_zoo.loading import load_task
+    from attention_zoo.tasks.kinds import load_task
     from attention_zoo.text.readers import read_examples
     from attention_zoo.train.recipe import ExportSettings, load_recipe
 

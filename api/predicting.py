@@ -2,6 +2,8 @@
 
 import itertools
 
+from attention_zoo.errors import UserError
+
 
 def predict_lines(task, file, batch, options, warn):
     """Answers the lines of a file, in their order.
@@ -18,7 +20,7 @@ def predict_lines(task, file, batch, options, warn):
     """
     first = 1
     while lines := list(itertools.islice(file, batch)):
-        texts = [_decode(line, first + i, warn) for i, line in enumerate(lines)]
+        texts = [_input(line, first + i, task, warn) for i, line in enumerate(lines)]
         for i in task.truncated(texts):
             warn(
                 f"line {first + i} is longer than {task.max_source_length - 1} tokens, "
@@ -26,6 +28,20 @@ def predict_lines(task, file, batch, options, warn):
             )
         yield from task.predict(texts, **options)
         first += len(lines)
+
+
+def _input(line, number, task, warn):
+    """A line as the task takes it: a string, or a tuple of those between tabs."""
+    text, expected = _decode(line, number, warn), len(task.text_inputs)
+    if expected == 1:
+        return text
+    columns = tuple(text.split("\t"))
+    if len(columns) != expected:
+        raise UserError(
+            f"line {number}: {' and '.join(task.text_inputs)} with a tab between are needed, "
+            f"received {len(columns)} column{'s' * (len(columns) != 1)}: {text!r}"
+        )
+    return columns
 
 
 def _decode(line, number, warn):

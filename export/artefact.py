@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from attention_zoo.errors import UserError
 from attention_zoo.quiet import silent_stderr
+from attention_zoo.tasks.encoder_task import ids_of
+from attention_zoo.tasks.kinds import TASKS
 from attention_zoo.tasks.task import TASK_FILE, TOKENIZER_FOLDER, read_task_config
 from attention_zoo.tasks.text_to_text import TextToText, pad_rows
 
@@ -26,6 +29,23 @@ class ExportedTask(TextToText):
         self.metrics = tuple(config["metrics"])
 
 
+def load_reader(directory):
+    """What lies beside the artefacts of an export: it can read their answers.
+
+    Args:
+        directory: the export directory.
+    """
+    config = read_task_config(directory)
+    task_class = TASKS.get(config["task"])
+    if task_class is None:
+        raise UserError(f"{directory} holds an unknown task, {config['task']!r}")
+    if task_class.kind == ExportedTask.kind:
+        return ExportedTask(directory)
+    reader = task_class._from_config(config, Path(directory) / TOKENIZER_FOLDER, None)
+    reader.metrics = tuple(config["metrics"])
+    return reader
+
+
 class SavedModelTask(ExportedTask):
     """Answers with a SavedModel; strings go in and come out.
 
@@ -36,21 +56,34 @@ class SavedModelTask(ExportedTask):
 
     def __init__(self, directory, path):
         super().__init__(directory)
-        import tensorflow as tf
-        import tensorflow_text  # noqa: F401  (registers the operators of the tokenizers)
-
-        self._tf = tf
-        try:
-            self._loaded = tf.saved_model.load(str(path))
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            raise UserError(f"{path} is no SavedModel, or is damaged: {error}") from error
+        self._signatures = _load_saved_model(path)
 
     def _answer_batch(self, texts, options):
-        arguments = {name: self._tf.constant(value) for name, value in options.items()}
-        outputs = self._loaded.signatures[_signature(options)](
-            text=self._tf.constant(texts), **arguments
-        )
+        arguments = {name: tf.constant(value) for name, value in options.items()}
+        outputs = self._signatures[_signature(options)](text=tf.constant(texts), **arguments)
         return outputs["text"].numpy(), outputs["score"].numpy()
+
+
+def _load_saved_model(path):
+    import tensorflow_text  # noqa: F401  (registers the operators of the tokenizers)
+
+    try:
+        loaded = tf.saved_model.load(str(path))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise UserError(f"{path} is no SavedModel, or is damaged: {error}") from error
+    # The signatures do not keep alive what they are of.
+    return _Signatures(loaded, loaded.signatures)
+
+
+class _Signatures:
+    """The signatures of a SavedModel, and the model that they need."""
+
+    def __init__(self, loaded, signatures):
+        self._loaded = loaded
+        self._signatures = signatures
+
+    def __getitem__(self, name):
+        return self._signatures[name]
 
 
 def _signature(options):
@@ -69,15 +102,7 @@ class LiteRTTask(ExportedTask):
 
     def __init__(self, directory, path):
         super().__init__(directory)
-        from ai_edge_litert.interpreter import Interpreter
-
-        try:
-            with silent_stderr():  # it announces its delegate
-                self._interpreter = Interpreter(model_path=str(path), num_threads=1)
-                self._interpreter.allocate_tensors()
-                self._run = self._interpreter.get_signature_runner("serving_default")
-        except (ValueError, RuntimeError) as error:
-            raise UserError(f"{path} is no LiteRT file of ours, or is damaged: {error}") from error
+        self._run = _load_litert(path)
 
     def _answer_batch(self, texts, options):
         if options != self._options(None, None, None, 1, {}):
@@ -89,6 +114,43 @@ class LiteRTTask(ExportedTask):
         outputs = self._run(source_ids=source_ids)
         strings = [[answer.encode()] for answer in self.answers(outputs, texts)]
         return strings, np.expand_dims(outputs["score"], 1)
+
+
+def _load_litert(path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        with silent_stderr():  # it announces its delegate
+            interpreter = Interpreter(model_path=str(path), num_threads=1)
+            interpreter.allocate_tensors()
+            return interpreter.get_signature_runner("serving_default")
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"{path} is no LiteRT file of ours, or is damaged: {error}") from error
+
+
+def _answer_with_saved_model(directory, path):
+    """Something that answers with a SavedModel."""
+    task = load_reader(directory)
+    if isinstance(task, ExportedTask):
+        return SavedModelTask(directory, path)
+    signatures = _load_saved_model(path)
+    names = task.text_inputs
+    task.respond = lambda *columns: signatures["serving_default"](
+        **dict(zip(names, columns, strict=True))
+    )
+    task.compute = lambda inputs: signatures["ids"](**ids_of(inputs))
+    return task
+
+
+def _answer_with_litert(directory, path):
+    """Something that answers with a LiteRT file, between the tokenizers that lie beside it."""
+    task = load_reader(directory)
+    if isinstance(task, ExportedTask):
+        return LiteRTTask(directory, path)
+    run = _load_litert(path)
+    task.compute = lambda inputs: run(**{n: np.asarray(a) for n, a in ids_of(inputs).items()})
+    task.run_eagerly = True
+    return task
 
 
 def load_artefact(path):
@@ -108,14 +170,14 @@ def load_artefact(path):
     if path.suffix == ".tflite":
         if not path.is_file():
             raise UserError(f"{path}: no such file")
-        return LiteRTTask(_export_directory(path), path)
+        return _answer_with_litert(_export_directory(path), path)
     candidates = [path, path / "saved_model" / "1", path / "1"]
     for candidate in candidates:
         if (candidate / "saved_model.pb").exists():
-            return SavedModelTask(_export_directory(candidate), candidate)
+            return _answer_with_saved_model(_export_directory(candidate), candidate)
     files = sorted(path.glob("*.tflite"), key=lambda file: len(file.name))
     if files:
-        return LiteRTTask(_export_directory(files[0]), files[0])
+        return _answer_with_litert(_export_directory(files[0]), files[0])
     raise UserError(f"{path} is no run, no task, no export directory and no artefact")
 
 

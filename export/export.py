@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attention_zoo.errors import ResultError, UserError, suggest
 from attention_zoo.export import verify
-from attention_zoo.export.artefact import ExportedTask
+from attention_zoo.export.artefact import load_reader
 from attention_zoo.export.report import REPORT_FILE, versions, write_report
 from attention_zoo.files import require_empty
 from attention_zoo.train.metrics import compute_metrics
@@ -84,7 +84,7 @@ def verify_export(directory, progress=lambda message: None):
         raise UserError(f"{directory} is no export: {path}: {error}") from error
     artefacts = [{**a, "bytes": _size(Path(directory) / a["file"])} for a in artefacts]
     expected = verify.load_expected(directory)
-    reader = ExportedTask(directory)
+    reader = load_reader(directory)
     return _verify_and_report(reader, Path(directory), artefacts, expected, progress, old)
 
 
@@ -96,7 +96,8 @@ def _verify_and_report(task, directory, artefacts, expected, progress, old=None)
             task, expected, directory / artefact["file"], artefact["format"], artefact["quantize"]
         )
         results.append({**artefact, **figures})
-    cases = [list(expected[name]) for name in ("text", "answers", "references")]
+    texts = verify.texts_of(task, expected)
+    answers, references = list(expected["answers"]), list(expected["references"])
     about = old or {
         "task": task.kind,
         "model": type(task.model).__name__,
@@ -104,8 +105,8 @@ def _verify_and_report(task, directory, artefacts, expected, progress, old=None)
     }
     report = {
         **{name: about[name] for name in ("task", "model", "parameters")},
-        "examples": len(cases[0]),
-        "keras": {"metric": compute_metrics(task.metrics, *cases)},
+        "examples": len(texts),
+        "keras": {"metric": compute_metrics(task.export_metrics, texts, answers, references)},
         "artefacts": results,
         "versions": versions(),
     }

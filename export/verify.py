@@ -15,15 +15,16 @@ import numpy as np
 import tensorflow as tf
 
 from attention_zoo.errors import UserError
-from attention_zoo.text.vocabulary import PAD_ID
 from attention_zoo.train.metrics import METRICS, compute_metrics
 
 VERIFICATION_FILE = "verification/expected.npz"
 
-# Largest difference of a logit of a float32 artefact.
-LOGITS_TOLERANCE = 1e-4
+# Largest difference of a number (logit, embedding) of a float32 artefact.
+TOLERANCE = 1e-4
 # Points of a metric that a quantised artefact may lose.
 METRIC_TOLERANCE = 0.5
+# Smallest mean cosine of the numbers of a quantised artefact of a task without a metric.
+COSINE_TOLERANCE = 0.99
 _BATCH = 32
 _TIMED = 100
 _TIMEOUT_SECONDS = 3600
@@ -33,15 +34,19 @@ _RUNNERS = Path(__file__).parent / "runners"
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """How a format is run: its script, and which inputs it takes for an answer."""
+    """How a format is run: its script, and whether it takes strings or ids for an answer."""
 
     runner: str
-    answer_inputs: tuple
+    takes_strings: bool
+
+    def answer_inputs(self, task):
+        """The names of the inputs of `serving_default`."""
+        return task.text_inputs if self.takes_strings else task.id_inputs
 
 
 FORMATS = {
-    "saved_model": Format("run_saved_model.py", ("text",)),
-    "litert": Format("run_litert.py", ("source_ids",)),
+    "saved_model": Format("run_saved_model.py", takes_strings=True),
+    "litert": Format("run_litert.py", takes_strings=False),
 }
 
 
@@ -53,20 +58,28 @@ def expected_of(task, examples):
         examples: list of tuples of strings.
 
     Returns:
-        A dict of arrays: the inputs, `logits`, `answers`, `references`.
+        A dict of arrays: the inputs, `numbers`, `answers`, `references`, and `counted`
+        where not all numbers count.
     """
     inputs = task.export_inputs(examples)
-    logits = tf.function(lambda *ids: task.model(list(ids), training=False), autograph=False)
-    batches = range(0, len(examples), _BATCH)
-    arrays = (inputs["source_ids"], inputs["target_ids"])
-    rows = [logits(*(array[i : i + _BATCH] for array in arrays)).numpy() for i in batches]
-    answers = task([example[0] for example in examples])
+    compared = task.compared
+    function, _ = task.signatures()[compared.signature]
+    function = tf.function(function, autograph=False)
+    arrays = [inputs[name] for name in compared.inputs]
+    batches = range(0, len(arrays[0]), _BATCH)
+    rows = [function(*(array[i : i + _BATCH] for array in arrays)) for i in batches]
     return {
         **inputs,
-        "logits": np.concatenate(rows),
-        "answers": np.array(answers, dtype=object),
-        "references": np.array([example[-1] for example in examples], dtype=object),
+        "numbers": np.concatenate([row[compared.output].numpy() for row in rows]),
+        "answers": np.array(task.answers_to(texts_of(task, inputs)), dtype=object),
+        "references": np.array(task.references(examples), dtype=object),
     }
+
+
+def texts_of(task, inputs):
+    """What was asked, as `task.predict` takes it."""
+    columns = [[text.decode() for text in inputs[name]] for name in task.text_inputs]
+    return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
 
 
 def verify_artefact(task, expected, path, kind, quantize):
@@ -81,34 +94,44 @@ def verify_artefact(task, expected, path, kind, quantize):
 
     Returns:
         A dict for the report: `verified`, `failure` (why not, or ""), `max_abs_diff`,
-        `mean_abs_diff`, `same_answers`, `metric`, `latency_ms`, `peak_bytes`.
+        `mean_abs_diff`, `cosine` (of the numbers of a row, on
+        average), `same_answers`, `metric`, `latency_ms`, `peak_bytes`.
     """
     result = {
         "verified": False,
         "failure": "",
         "max_abs_diff": None,
         "mean_abs_diff": None,
+        "cosine": None,
         "same_answers": None,
         "metric": {},
         "latency_ms": {},
         "peak_bytes": None,
     }
     try:
-        outputs, figures = _run(path, kind, expected)
+        outputs, figures = _run(task, path, kind, expected)
     except _RunnerError as error:
         return {**result, "failure": str(error)}
-    counted = expected["target_ids"] != PAD_ID
-    difference = np.abs(outputs["logits"]["logits"] - expected["logits"])[counted]
-    answers = task.answers(outputs["answers"], list(expected["text"]))
-    same = np.mean([a == b for a, b in zip(answers, expected["answers"], strict=True)])
+    numbers = outputs["numbers"][task.compared.output]
+    if numbers.shape != expected["numbers"].shape:
+        failure = f"gives numbers of the shape {numbers.shape}, not {expected['numbers'].shape}"
+        return {**result, "failure": failure}
+    counted = expected.get("counted", np.ones(len(numbers), bool))
+    numbers, wanted = numbers[counted], expected["numbers"][counted]
+    difference = np.abs(numbers - wanted)
+    texts = texts_of(task, expected)
+    answers = task.answers(outputs["answers"], texts)
+    same = np.mean([task.is_same(*pair) for pair in zip(answers, expected["answers"], strict=True)])
     references = list(expected["references"])
-    sources = list(expected["text"])
-    metric = compute_metrics(task.metrics, sources, answers, references)
-    keras_metric = compute_metrics(task.metrics, sources, list(expected["answers"]), references)
+    metric = compute_metrics(task.export_metrics, texts, answers, references)
+    keras_metric = compute_metrics(
+        task.export_metrics, texts, list(expected["answers"]), references
+    )
     seconds = figures["seconds"]["timed"]
     result.update(
         max_abs_diff=float(difference.max()),
         mean_abs_diff=float(difference.mean()),
+        cosine=_mean_cosine(numbers, wanted),
         same_answers=float(same),
         metric=metric,
         latency_ms={f"p{p}": float(np.percentile(seconds, p) * 1e3) for p in (50, 95)},
@@ -118,18 +141,24 @@ def verify_artefact(task, expected, path, kind, quantize):
     return {**result, "verified": not failure, "failure": failure}
 
 
+def _mean_cosine(numbers, wanted):
+    products = np.sum(numbers * wanted, axis=-1)
+    lengths = np.linalg.norm(numbers, axis=-1) * np.linalg.norm(wanted, axis=-1)
+    return float(np.mean(products / np.maximum(lengths, 1e-12)))
+
+
 def _failure(result, keras_metric, quantize):
     """Why an artefact does not count as exported, or an empty string."""
     if not np.isfinite(result["max_abs_diff"]):
-        return "a logit is not a finite number"
+        return "a number is not finite"
     if quantize == "none":
-        if result["max_abs_diff"] > LOGITS_TOLERANCE:
-            return (
-                f"logits differ by {result['max_abs_diff']:.1e}, more than {LOGITS_TOLERANCE:.0e}"
-            )
+        if result["max_abs_diff"] > TOLERANCE:
+            return f"numbers differ by {result['max_abs_diff']:.1e}, more than {TOLERANCE:.0e}"
         if result["same_answers"] < 1.0:
             return f"only {result['same_answers']:.2%} of the answers are the same"
         return ""
+    if not keras_metric and result["cosine"] < COSINE_TOLERANCE:
+        return f"the mean cosine is {result['cosine']:.4f}, less than {COSINE_TOLERANCE}"
     for name, value in keras_metric.items():
         lost = METRICS[name].gain(value, result["metric"][name])
         if lost > METRIC_TOLERANCE:
@@ -141,20 +170,20 @@ class _RunnerError(Exception):
     """The artefact could not be run at all."""
 
 
-def _run(path, kind, expected):
+def _run(task, path, kind, expected):
     """Runs an artefact in a process that cannot import this package."""
     form = FORMATS[kind]
-    logits = {name: name for name in ("source_ids", "target_ids")}
-    answer = {name: name for name in form.answer_inputs}
-    timed = {name: f"timed_{name}" for name in form.answer_inputs}
+    numbers = {name: name for name in task.compared.inputs}
+    answer = {name: name for name in form.answer_inputs(task)}
+    timed = {name: f"timed_{name}" for name in answer}
     calls = [
-        _call("logits", logits, "logits", _BATCH),
+        _call(task.compared.signature, numbers, "numbers", _BATCH),
         _call("serving_default", answer, "answers", _BATCH),
         _call("serving_default", timed, "timed", 1, time=True),
     ]
-    arrays = {name: expected[name] for name in {*logits, *answer}}
+    arrays = {name: expected[name] for name in {*numbers, *answer}}
     # The first call of a process pays for loading; it is made, but not timed.
-    arrays |= {f"timed_{name}": expected[name][:_TIMED] for name in form.answer_inputs}
+    arrays |= {f"timed_{name}": expected[name][:_TIMED] for name in answer}
     with tempfile.TemporaryDirectory() as folder:
         request, reply = Path(folder) / "request.npz", Path(folder) / "answer.npz"
         np.savez(request, calls=np.array(json.dumps(calls)), **arrays)
@@ -195,13 +224,13 @@ def save_expected(expected, directory):
     path = Path(directory) / VERIFICATION_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     # Strings as JSON: a file from a stranger must not need unpickling.
-    strings = {name: expected[name] for name in ("text", "answers", "references")}
-    plain = {
+    strings = {
         name: [s.decode() if isinstance(s, bytes) else s for s in array]
-        for name, array in strings.items()
+        for name, array in expected.items()
+        if array.dtype == object
     }
     arrays = {name: array for name, array in expected.items() if name not in strings}
-    np.savez_compressed(path, strings=np.array(json.dumps(plain)), **arrays)
+    np.savez_compressed(path, strings=np.array(json.dumps(strings)), **arrays)
 
 
 def load_expected(directory):
@@ -213,9 +242,10 @@ def load_expected(directory):
         strings = json.loads(str(arrays.pop("strings")))
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{directory} cannot be verified: {path}: {error}") from error
-    encoded = [text.encode() for text in strings.pop("text")]
+    ours = ("answers", "references")
+    texts = {name: [s.encode() for s in values] for name, values in strings.items()}
+    strings = {name: strings[name] if name in ours else texts[name] for name in strings}
     return {
         **arrays,
-        "text": np.array(encoded, dtype=object),
         **{name: np.array(values, dtype=object) for name, values in strings.items()},
     }

@@ -14,7 +14,7 @@ def smoothed_cross_entropy(logits, targets, mask, label_smoothing=0.0):
     Args:
         logits: float tensor `(..., V)`.
         targets: integer tensor `(...)`.
-        mask: boolean tensor `(...)`, True where the target counts.
+        mask: boolean tensor `(...)`, True where the target counts; or float, how much.
         label_smoothing: 0 to 1.
 
     Returns:

@@ -86,18 +86,18 @@ class Seq2Seq(TextToText, Task):
 
     # Training
 
-    def loss(self, batch, training=True, label_smoothing=0.0, own_words=None):
+    def loss(self, batch, training=True, label_smoothing=0.0, seed=None, own_words=None):
         """The loss of teacher forcing, or of scheduled sampling.
 
         Args:
             batch: source ids `(B, S)` and target ids `(B, T)`, both ending in the end id.
             training: whether dropout is on.
             label_smoothing: 0 to 1.
-            own_words: for scheduled sampling (Bengio et al. 2015) a pair: the share of
-                the decoder's inputs that are what the model itself would have said, 0 to
-                1, and a seed, int32 `(2,)`. What it would have said is taken from a first
-                pass under teacher forcing, so both passes stay parallel (Duckworth et
-                al. 2019, with one pass).
+            seed: int32 tensor `(2,)`, of scheduled sampling.
+            own_words: for scheduled sampling (Bengio et al. 2015) the share of the
+                decoder's inputs that are what the model itself would have said, 0 to 1.
+                What it would have said is taken from a first pass under teacher forcing,
+                so both passes stay parallel (Duckworth et al. 2019, with one pass).
 
         Returns:
             The sum of the losses and the number of target tokens, scalars.
@@ -107,7 +107,7 @@ class Seq2Seq(TextToText, Task):
         if own_words is not None:
             logits = self.model([source_ids, inputs], training=training)
             said = shift_right(tf.argmax(logits, axis=2, output_type=tf.int32))
-            inputs = _replace(inputs, said, *own_words)
+            inputs = _replace(inputs, said, own_words, seed)
         logits = self.model([source_ids, inputs], training=training)
         mask = tf.not_equal(target_ids, PAD_ID)
         return smoothed_cross_entropy(logits, target_ids, mask, label_smoothing)
@@ -247,14 +247,16 @@ class Seq2Seq(TextToText, Task):
 
         Returns:
             A dict of arrays with a row for each example; `target_ids` is what the
-            decoder sees under teacher forcing.
+            decoder sees under teacher forcing, and the logits where it is no padding count.
         """
         pairs = self.to_ids(examples)
         source_ids, target_ids = (pad_rows([pair[side] for pair in pairs]) for side in (0, 1))
+        inputs = shift_right(target_ids).numpy()
         return {
             "text": np.array([source.encode() for source, _ in examples], dtype=object),
             "source_ids": source_ids,
-            "target_ids": shift_right(target_ids).numpy(),
+            "target_ids": inputs,
+            "counted": inputs != PAD_ID,
         }
 
     @classmethod

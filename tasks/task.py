@@ -25,15 +25,18 @@ class Task:
 
     Attributes:
         kind: name of the task in recipes and in `task.json`.
-        model: the Keras model, from ids to logits.
+        model: the Keras model, from ids to numbers.
         fields: names of the columns of an example; the last is the reference answer.
         metrics: names of the metrics it is judged by.
         examples: some examples that were not trained on, which exporting verifies with.
+        text_inputs: names of the strings that a SavedModel takes.
+        id_inputs: names of the ids that a LiteRT file takes.
+        compared: a `Compared`, by which numbers artefacts are compared with the model.
 
     Methods that subclasses give:
-        to_ids(examples): examples as tuples of id sequences, for batches.
-        loss(batch, training, label_smoothing): sum of losses and number of targets.
-        predict(texts): one `Answer` a text.
+        to_ids(examples): examples as tuples of arrays, for batches.
+        loss(batch, training, label_smoothing, seed): sum of losses and number of targets.
+        predict(texts): one answer a text, with `text`, `record` and `lines`.
         signatures(): functions over strings and ids for a SavedModel.
         lite_signatures(): functions over ids for LiteRT.
         export_inputs(examples), answers(outputs, texts): see `export/verify.py`.
@@ -57,6 +60,41 @@ class Task:
         from attention_zoo.train.evaluation import evaluate
 
         return evaluate(self, examples, metrics, **options)
+
+    def input_of(self, example):
+        """The input in an example: a string, or a tuple of strings."""
+        inputs = tuple(example[: len(self.text_inputs)])
+        return inputs[0] if len(inputs) == 1 else inputs
+
+    def references(self, examples):
+        """What is expected of the examples, strings."""
+        return [example[-1] for example in examples]
+
+    def answers_for(self, examples, **options):
+        """Answers examples.
+
+        Args:
+            examples: list of tuples of strings.
+            **options: of `predict`.
+
+        Returns:
+            Three lists, of which metrics are made: sources, answers, references.
+        """
+        sources = [self.input_of(example) for example in examples]
+        return sources, self(sources, **options), self.references(examples)
+
+    def answers_to(self, texts):
+        """The answers that artefacts must give too, strings."""
+        return self(texts)
+
+    @property
+    def export_metrics(self):
+        """The metrics by which the answers of artefacts are judged."""
+        return self.metrics
+
+    def is_same(self, first, second):
+        """Whether two answers, of the model and of an artefact, are the same."""
+        return first == second
 
     def save(self, directory):
         """Writes `task.json`, the weights and the tokenizers: data only, no code.

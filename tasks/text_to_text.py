@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from attention_zoo.errors import UserError
+from attention_zoo.tasks.compared import Compared
 from attention_zoo.text.tokenizer import load_tokenizer
 from attention_zoo.text.vocabulary import END_ID, PAD_ID
 
@@ -19,6 +20,19 @@ class Answer:
     text: str
     score: float
     n_best: tuple = ()
+
+    @property
+    def record(self):
+        """The answer as a dict for JSON."""
+        record = {"text": self.text, "score": self.score}
+        if len(self.n_best) > 1:
+            record["n_best"] = [{"text": text, "score": score} for text, score in self.n_best]
+        return record
+
+    @property
+    def lines(self):
+        """What the command line prints: one line each, whatever the model learned to write."""
+        return [" ".join(text.splitlines()) for text, _ in self.n_best]
 
 
 class TextToText:
@@ -45,6 +59,9 @@ class TextToText:
     """
 
     kind = "seq2seq"
+    text_inputs = ("text",)
+    id_inputs = ("source_ids",)
+    compared = Compared("logits", ("source_ids", "target_ids"), "logits")
 
     def __init__(
         self,
@@ -174,6 +191,15 @@ class TextToText:
         tokens_BS = self.source_tokenizer.tokens(texts, self.max_source_length)
         attended_BL = tf.gather(tokens_BS, positions, batch_dims=1)
         return self.target_tokenizer.decode(ids, attended_BL)
+
+    @property
+    def export_metrics(self):
+        """The metrics by which the answers of artefacts are judged."""
+        return self.metrics
+
+    def is_same(self, first, second):
+        """Whether two answers, of the model and of an artefact, are the same."""
+        return first == second
 
     def answers(self, outputs, texts):
         """The answers in the outputs of `serving_default` of any artefact, as strings.

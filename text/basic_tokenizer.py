@@ -101,9 +101,25 @@ class BasicTokenizer:
             sources=tf.gather(origin, kept) - start_of_row,
         )
 
-    def spaces(self, code_points):
-        """Which code points are white space: boolean tensor of the shape of the argument."""
-        return tf.equal(self._kinds(code_points), _SPACE)
+    def number_words(self, strings):
+        """Numbers the words between white space, which may be several of `split`'s.
+
+        Args:
+            strings: string tensor `(B,)`, UTF-8.
+
+        Returns:
+            Ragged int32 tensor `(B, None)`: for each character the number of its word, from
+            0, or of the word before it; -1 before the first.
+        """
+        characters = tf.strings.unicode_decode(strings, "UTF-8", errors="replace")
+        space = characters.with_values(tf.equal(self._kinds(characters.values), _SPACE))
+        row = space.value_rowids()
+        first = tf.concat([[True], tf.not_equal(row[1:], row[:-1])], 0)[: tf.size(row)]
+        after_space = tf.concat([[True], space.values[:-1]], 0)[: tf.size(row)]
+        begins = tf.cast((first | after_space) & ~space.values, tf.int32)
+        ends = _splits(begins)
+        earlier = tf.gather(tf.gather(ends, characters.row_splits[:-1]), characters.value_rowids())
+        return characters.with_values(ends[1:] - earlier - 1)
 
     def _kinds(self, code_points):
         table = self._table
@@ -156,9 +172,7 @@ def _make_table(lower_case, strip_accents):
     # Three more, so that the look-up of a character that is not replaced stays inside.
     replacements = np.array([ord(c) for text in texts for c in text] + [0] * 3, dtype="int32")
     blocks, block_of = np.unique(kinds.reshape(-1, _BLOCK), axis=0, return_inverse=True)
-    return _Table(
-        block_of.ravel().astype("int32"), blocks.ravel(), lengths, starts, replacements
-    )
+    return _Table(block_of.ravel().astype("int32"), blocks.ravel(), lengths, starts, replacements)
 
 
 def _replacement(character, lower_case, strip_accents):

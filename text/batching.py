@@ -26,7 +26,7 @@ class TokenBatches:
     """Batches of id sequences with about `batch_tokens` padded tokens a field.
 
     Args:
-        examples: list of examples, each a tuple of int sequences (source, target).
+        examples: list of examples, each a tuple of sequences: ids (source, target), or floats.
         batch_tokens: padded tokens of the longest field in a batch.
         num_buckets: number of shapes; 1 is the fixed-shape mode.
         multiple: the number of rows is a multiple of this (the number of replicas).
@@ -42,9 +42,7 @@ class TokenBatches:
     def __init__(self, examples, batch_tokens, num_buckets=8, multiple=1, seed=0):
         if not examples:
             raise UserError("there is no example to make batches of")
-        self.examples = [
-            tuple(np.asarray(field, dtype="int32") for field in example) for example in examples
-        ]
+        self.examples = [tuple(map(_typed, example)) for example in examples]
         self.seed = seed
         lengths = np.array([[len(field) for field in example] for example in self.examples])
         self._longest = lengths.max(axis=1)
@@ -76,10 +74,11 @@ class TokenBatches:
         """Pads the examples of one step to the bucket's shape.
 
         Returns:
-            A tuple of int32 arrays, one a field, each `(rows, length of the field)`.
+            A tuple of arrays, one a field, each `(rows, length of the field)`.
         """
         fields = tuple(
-            np.full((len(indices), length), PAD_ID, dtype="int32") for length in bucket.lengths
+            np.full((len(indices), length), PAD_ID, dtype=field.dtype)
+            for length, field in zip(bucket.lengths, self.examples[0], strict=True)
         )
         for row, index in enumerate(indices):
             if index < 0:
@@ -105,6 +104,12 @@ class TokenBatches:
             for bucket, indices in self.plan(epoch)[skip:]:
                 yield epoch, self.gather(bucket, indices)
             epoch, skip = epoch + 1, 0
+
+
+def _typed(values):
+    """A field as int32, or as float32 where it has floats."""
+    values = np.asarray(values)
+    return values.astype("float32" if values.dtype.kind == "f" else "int32")
 
 
 def _make_buckets(lengths, batch_tokens, num_buckets, multiple):

@@ -11,6 +11,9 @@ import zlib
 from pathlib import Path
 
 from attention_zoo.errors import UserError, suggest
+from attention_zoo.text.corpus_readers import read_conll, read_documents, read_squad
+
+_CORPORA = {".conll": read_conll, ".json": read_squad, ".txt": read_documents}
 
 
 def read_examples(files, fields, base="."):
@@ -19,7 +22,9 @@ def read_examples(files, fields, base="."):
     Args:
         files: a path or glob, a list of them, or a mapping from field to path or glob
             (parallel files, line i of each makes example i). Suffixes say the format:
-            `.tsv`, `.jsonl`, or plain text for parallel files, each also with `.gz`.
+            `.tsv`, `.jsonl`, or plain text for parallel files, and of one kind of task
+            each `.conll` (words and tags), `.json` (SQuAD) and `.txt` (documents, an empty
+            line after each); all of them also with `.gz`.
         fields: names of the fields to read. In TSV a name is a column of the header
             line, and an integer is the number of a column (from 1) in a file without
             a header; in JSONL a name is a key; in a mapping it is a key of the mapping.
@@ -44,11 +49,15 @@ def read_examples(files, fields, base="."):
     examples = []
     for path in _expand([files] if isinstance(files, str | Path) else files, base):
         suffix = Path(path.name.removesuffix(".gz")).suffix
+        if suffix in _CORPORA:
+            examples += _CORPORA[suffix](path, fields, read_lines(path))
+            continue
         reader = {".tsv": _read_tsv, ".jsonl": _read_jsonl}.get(suffix)
         if reader is None:
             raise UserError(
-                f"{path}: the format is not known by its suffix; accepted are .tsv and .jsonl "
-                f"(with .gz or without), and for parallel text files a mapping: "
+                f"{path}: the format is not known by its suffix; accepted are .tsv, .jsonl, "
+                f".conll, .json and .txt (with .gz or without), and for parallel text files a "
+                f"mapping: "
                 f"{{{fields[0]}: FILE, {fields[-1]}: FILE}}"
             )
         examples += reader(path, fields)
@@ -144,7 +153,8 @@ def _read_jsonl(path, fields):
         if not isinstance(record, dict):
             raise UserError(f"{place}: a JSON object is needed, received {type(record).__name__}")
         for field in fields:
-            if not isinstance(record.get(field), str):
+            record[field] = _as_text(record.get(field))
+            if record[field] is None:
                 raise UserError(
                     f'{place}: no text under the key "{field}"; {suggest(str(field), record)}'
                 )
@@ -155,6 +165,17 @@ def _read_jsonl(path, fields):
             raise UserError(f"{place}: half a surrogate pair, which no text can hold") from error
         examples += _checked(values, fields, place)
     return examples
+
+
+def _as_text(value):
+    """What of JSON is text: numbers too, lists of words, and lists of objects, as JSON again."""
+    if isinstance(value, list) and value and all(isinstance(word, str) for word in value):
+        return " ".join(value)
+    if isinstance(value, list) and all(isinstance(item, dict) for item in value):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) else None
 
 
 def _read_parallel(files, fields, base):

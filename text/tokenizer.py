@@ -34,7 +34,7 @@ class Tokenizer(tf.Module):
         Returns:
             int32 ragged tensor `(B, None)`.
         """
-        strings = tf.strings.unicode_transcode(strings, "UTF-8", "UTF-8", errors="replace")
+        strings = replace_invalid(strings)
         return tf.cast(self._tokenize(strings), tf.int32)
 
     def encode(self, strings, max_length):
@@ -61,7 +61,7 @@ class Tokenizer(tf.Module):
         Returns:
             String tensor `(B, S)`; empty at the end id and beyond.
         """
-        strings = tf.strings.unicode_transcode(strings, "UTF-8", "UTF-8", errors="replace")
+        strings = replace_invalid(strings)
         tokens = self._split(strings)[:, : max_length - 1]
         end = tf.fill([tokens.nrows(), 1], "")
         return tf.concat([tokens, end], axis=1).to_tensor("")
@@ -100,6 +100,11 @@ class Tokenizer(tf.Module):
         config = {"kind": self.kind, "vocab_size": self.vocab_size, **self._settings()}
         with atomic_file(directory / CONFIG_FILE) as temporary:
             temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def replace_invalid(strings):
+    """Strings with U+FFFD for every byte that is not UTF-8."""
+    return tf.strings.unicode_transcode(strings, "UTF-8", "UTF-8", errors="replace")
 
 
 def tokenizer_classes():

@@ -12,7 +12,7 @@ from tensorflow_text.tools.wordpiece_vocab import wordpiece_tokenizer_learner_li
 from attention_zoo.errors import UserError
 from attention_zoo.files import atomic_file
 from attention_zoo.text.basic_tokenizer import BasicTokenizer
-from attention_zoo.text.tokenizer import CONFIG_FILE, Tokenizer
+from attention_zoo.text.tokenizer import CONFIG_FILE, Tokenizer, replace_invalid
 from attention_zoo.text.vocabulary import PAD_ID
 
 SPECIAL_PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -24,20 +24,22 @@ _UNKNOWN_WORD = "\uffff"  # no character, so in no vocabulary
 
 @dataclasses.dataclass(frozen=True)
 class Pieces:
-    """The pieces of some texts; all ragged, int32, `(B, None)`.
+    """The pieces of some texts; all but the last ragged, int32, `(B, None)`.
 
     Attributes:
         ids: of the pieces.
-        words: number of the word of each piece, from 0 in its text, as the basic
-            tokenizer cuts words.
+        words: number of the word of each piece, from 0 in its text; words are what stands
+            between white space.
         starts: place of its first character in the text, in characters from 0.
         ends: place after its last character.
+        word_counts: number of words of each text, int32 `(B,)`.
     """
 
     ids: tf.RaggedTensor
     words: tf.RaggedTensor
     starts: tf.RaggedTensor
     ends: tf.RaggedTensor
+    word_counts: tf.Tensor
 
 
 class WordPieceTokenizer(Tokenizer):
@@ -76,7 +78,8 @@ class WordPieceTokenizer(Tokenizer):
         missing = [piece for piece in SPECIAL_PIECES if piece not in self.vocabulary]
         if missing or self.vocabulary[PAD_ID] != "[PAD]":
             raise UserError(
-                f"a WordPiece vocabulary begins with [PAD] and has {', '.join(SPECIAL_PIECES[1:])}; "
+                f"a WordPiece vocabulary begins with [PAD] and has "
+                f"{', '.join(SPECIAL_PIECES[1:])}; "
                 f"{'it lacks ' + ', '.join(missing) if missing else 'the first piece is '}"
                 f"{'' if missing else self.vocabulary[PAD_ID]}"
             )
@@ -131,6 +134,7 @@ class WordPieceTokenizer(Tokenizer):
         Returns:
             The `Pieces`.
         """
+        strings = replace_invalid(strings)
         found = self._basic.split(strings)
         word_lengths = found.char_splits[1:] - found.char_splits[:-1]
         words = tf.where(word_lengths > _LONGEST_WORD, _UNKNOWN_WORD, found.words)
@@ -146,16 +150,19 @@ class WordPieceTokenizer(Tokenizer):
         def ragged(values):
             return tf.RaggedTensor.from_row_splits(values, row_splits, validate=False)
 
-        row = tf.cast(ragged(ids.values).value_rowids(), tf.int32)
+        starts = ragged(tf.gather(found.sources, first))
+        numbers = self._basic.number_words(strings)
+        place = tf.gather(numbers.row_splits, starts.value_rowids())
         return Pieces(
             ids=ragged(ids.values),
-            words=ragged(word - tf.gather(tf.cast(found.row_splits, tf.int32), row)),
-            starts=ragged(tf.gather(found.sources, first)),
+            words=ragged(tf.gather(numbers.values, place + tf.cast(starts.values, tf.int64))),
+            starts=starts,
             ends=ragged(tf.gather(found.sources, first + length - 1) + 1),
+            word_counts=tf.maximum(tf.reduce_max(numbers, axis=1), -1) + 1,
         )
 
     def encode(self, strings, max_length, pairs=None):
-        """Cuts strings, or pairs of strings, into dense ids: `[CLS] a [SEP]`, `[CLS] a [SEP] b [SEP]`.
+        """Cuts strings or pairs into dense ids: `[CLS] a [SEP]`, `[CLS] a [SEP] b [SEP]`.
 
         Args:
             strings: string tensor `(B,)`.
@@ -169,7 +176,7 @@ class WordPieceTokenizer(Tokenizer):
         return self.encode_with_segments(strings, max_length, pairs)[0]
 
     def encode_with_segments(self, strings, max_length, pairs=None):
-        """As `encode`, with the segment ids: 0 for the first text and its `[SEP]`, 1 for the second.
+        """As `encode`, with segment ids: 0 for the first text and its `[SEP]`, then 1.
 
         Returns:
             Two int32 tensors `(B, S)`.
@@ -205,6 +212,10 @@ class WordPieceTokenizer(Tokenizer):
         kept = tf.reduce_all(tf.not_equal(tf.expand_dims(ids, 2), special), axis=2)
         kept = kept & (ids >= 0) & (ids < self.vocab_size)
         return self._detokenize(tf.ragged.boolean_mask(ids, kept))
+
+    def continues(self):
+        """For each id whether it goes on with a word: boolean tensor `(V,)`."""
+        return tf.constant([piece.startswith(_JOINED) for piece in self.vocabulary])
 
     def _tokenize(self, strings):
         return self.cut(strings).ids

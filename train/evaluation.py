@@ -15,8 +15,5 @@ def evaluate(task, examples, metrics=None, **options):
     Returns:
         A dict: `metrics` (name to value) and `examples` (their number).
     """
-    sources = [example[0] for example in examples]
-    answers = task(sources, **options)
-    references = [example[-1] for example in examples]
-    scores = compute_metrics(metrics or task.metrics, sources, answers, references)
+    scores = compute_metrics(metrics or task.metrics, *task.answers_for(examples, **options))
     return {"metrics": scores, "examples": len(examples)}

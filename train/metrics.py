@@ -6,6 +6,9 @@ from collections.abc import Callable
 import sacrebleu
 
 from attention_zoo.errors import UserError, suggest
+from attention_zoo.train.classification_metrics import macro_f1, micro_f1, pearson, spearman
+from attention_zoo.train.squad_metrics import squad_exact_match, squad_f1
+from attention_zoo.train.tagging_metrics import entity_f1, tag_accuracy
 
 
 def exact_match(answers, references):
@@ -104,6 +107,15 @@ class Metric:
 
 METRICS = {
     "exact_match": Metric(exact_match),
+    "accuracy": Metric(exact_match),
+    "macro_f1": Metric(macro_f1),
+    "micro_f1": Metric(micro_f1),
+    "pearson": Metric(pearson),
+    "spearman": Metric(spearman),
+    "entity_f1": Metric(entity_f1),
+    "tag_accuracy": Metric(tag_accuracy),
+    "squad_exact_match": Metric(squad_exact_match),
+    "squad_f1": Metric(squad_f1),
     "bleu": Metric(bleu),
     "chrf": Metric(chrf),
     "word_error_rate": Metric(word_error_rate, higher_is_better=False, by_source=True),
@@ -127,6 +139,8 @@ def compute_metrics(names, sources, answers, references):
         UserError: if there is no such metric.
     """
     check_metrics(names)
+    if not names:
+        return {}
     by_source = {}
     for source, answer, reference in zip(sources, answers, references, strict=True):
         by_source.setdefault(source, (answer, []))[1].append(reference)

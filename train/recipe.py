@@ -26,7 +26,28 @@ class ModelSettings(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="allow", frozen=True)
 
-    preset: str
+    preset: str | None = None
+    # A run or task whose encoder and tokenizer to begin with, instead of a preset.
+    pretrained: str | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _either(self):
+        if (self.preset is None) == (self.pretrained is None):
+            raise ValueError("give a preset, or a pretrained run to begin with, one of the two")
+        return self
+
+
+# The columns that a task's examples have, in their order; those in the second place are optional.
+COLUMNS = {
+    "seq2seq": (("source", "target"), ()),
+    "classify": (("text", "label"), ("pair",)),
+    "tag": (("text", "label"), ()),
+    "answer": (("question", "context", "answers"), ()),
+    "embed": (("text",), ("pair", "label")),
+    "fill_mask": (("text",), ()),
+}
+_ORDER = ("source", "target", "question", "context", "answers", "text", "pair", "label")
+_Column = str | Positive | None
 
 
 class DataSettings(_Section):
@@ -35,8 +56,17 @@ class DataSettings(_Section):
     train: Files
     valid: Files | None = None
     test: Files | None = None
-    source: str | Positive
-    target: str | Positive
+    # Which of these a task has is in `COLUMNS`.
+    source: _Column = None
+    target: _Column = None
+    question: _Column = None
+    context: _Column = None
+    answers: _Column = None
+    text: _Column = None
+    pair: _Column = None
+    label: _Column = None
+    # Longest input of an encoder in ids, with the special ones.
+    max_length: Annotated[int, Field(gt=3)] | None = None
     # Longest sequences in ids, the end included; null: room for what the training data holds.
     max_source_length: Annotated[int, Field(gt=1)] | None = None
     max_target_length: Annotated[int, Field(gt=1)] | None = None
@@ -45,9 +75,11 @@ class DataSettings(_Section):
 class TargetTokenizerSettings(_Section):
     """A tokenizer, trained on the training data."""
 
-    kind: Literal["sentencepiece", "characters", "words"] = "sentencepiece"
+    kind: Literal["sentencepiece", "characters", "words", "wordpiece"] = "sentencepiece"
     vocab_size: Positive | None = None
     algorithm: Literal["unigram", "bpe"] = "unigram"
+    # Of word pieces: whether capitals count.
+    lower_case: bool = True
 
 
 class TokenizerSettings(TargetTokenizerSettings):
@@ -68,9 +100,9 @@ class TokenizerSettings(TargetTokenizerSettings):
 class LearningRateSettings(_Section):
     """A schedule; see `attention_zoo.train.schedules`."""
 
-    schedule: Literal["noam", "cosine", "constant"] = "cosine"
+    schedule: Literal["noam", "cosine", "linear", "constant"] = "cosine"
     warmup: Annotated[int, Field(ge=0)] = 200
-    # The highest rate, of cosine and constant; noam's follows from width and warmup.
+    # The highest rate, of all but noam; noam's follows from width and warmup.
     peak: Annotated[float, Field(gt=0)] = 1e-3
     # Multiplies noam's rate.
     factor: Annotated[float, Field(gt=0)] = 1.0
@@ -96,6 +128,12 @@ class TrainSettings(_Section):
     beta_1: Share = 0.9
     beta_2: Share = 0.98
     epsilon: Annotated[float, Field(gt=0)] = 1e-9
+    # Decoupled, for all weights but norms and biases.
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    # The learning rate of a block of BERT over that of the block above it.
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    # What of BERT stays as it is: "encoder", or the embeddings and so many blocks.
+    freeze: Literal["encoder"] | Annotated[int, Field(ge=0)] | None = None
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     # Compile the step with XLA; every batch shape is compiled once, some ten seconds each.
     jit_compile: bool = False
@@ -126,16 +164,87 @@ class ExportSettings(_Section):
     quantize: list[Literal["none", "dynamic_int8"]] = ["none"]
 
 
+# What encoders are trained with unless told otherwise: Devlin et al. 2019, appendix A.3.
+_ENCODER_DEFAULTS = {
+    "learning_rate": {"schedule": "linear", "peak": 1e-4},
+    "label_smoothing": 0.0,
+    "beta_2": 0.999,
+    "epsilon": 1e-6,
+    "weight_decay": 0.01,
+    "average_last": 1,
+}
+
+
+def train_settings(task, given):
+    """The `TrainSettings` of a kind of task, its defaults completed by what is given.
+
+    Args:
+        task: name of the task.
+        given: a dict of settings.
+    """
+    return TrainSettings(**with_defaults(task, given))
+
+
+def with_defaults(task, given):
+    """The settings of `train` for a kind of task, as a dict."""
+    if task == "seq2seq":
+        return given
+    rate = given.get("learning_rate")
+    rate = {**_ENCODER_DEFAULTS["learning_rate"], **rate} if isinstance(rate, dict) else rate
+    settings = {**_ENCODER_DEFAULTS, **given}
+    return settings if rate is None else {**settings, "learning_rate": rate}
+
+
 class Recipe(_Section):
     """All that a training needs to know."""
 
-    task: Literal["seq2seq"] = "seq2seq"
+    task: Literal["seq2seq", "classify", "tag", "answer", "embed", "fill_mask"] = "seq2seq"
     model: ModelSettings
     data: DataSettings
+    # Arguments of the task, such as `problem` of a classification.
+    options: dict = {}
     tokenizer: TokenizerSettings = TokenizerSettings()
     train: TrainSettings = TrainSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     export: ExportSettings = ExportSettings()
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_task(cls, content):
+        given = content.get("train", {})
+        task = content.get("task", "seq2seq")
+        if isinstance(given, dict) and task in COLUMNS:
+            content = {**content, "train": with_defaults(task, given)}
+        return content
+
+    @pydantic.model_validator(mode="after")
+    def _columns_of_the_task(self):
+        needed, optional = COLUMNS[self.task]
+        given = [name for name in _ORDER if getattr(self.data, name) is not None]
+        missing = [name for name in needed if name not in given]
+        if missing and self.task != "answer":
+            raise ValueError(
+                f'the key "data.{missing[0]}" is missing: {self.task} needs that column'
+            )
+        foreign = [name for name in given if name not in (*needed, *optional)]
+        if foreign:
+            raise ValueError(f"data.{foreign[0]}: {self.task} has no such column")
+        return self
+
+    @property
+    def columns(self):
+        """The columns of an example, in their order."""
+        if self.task == "answer":
+            names = COLUMNS["answer"][0]
+            return [getattr(self.data, name) or name for name in names]
+        columns = [getattr(self.data, name) for name in _ORDER]
+        return [column for column in columns if column is not None]
+
+    @property
+    def text_columns(self):
+        """How many of the columns, the first ones, are text that the task reads."""
+        texts = ("source", "question", "context", "text", "pair")
+        return 2 if self.task == "answer" else sum(getattr(self.data, n) is not None for n in texts)
 
 
 def load_recipe(path, overrides=()):
@@ -168,6 +277,10 @@ def load_recipe(path, overrides=()):
         raise UserError(_explain(error, path)) from error
     base = path.resolve().parent
     data = recipe.data
+    pretrained = recipe.model.pretrained
+    if pretrained:
+        update = {"pretrained": str(base / pretrained)}
+        recipe = recipe.model_copy(update={"model": recipe.model.model_copy(update=update)})
     files = {
         name: _absolute(getattr(data, name), base)
         for name in ("train", "valid", "test")
@@ -223,6 +336,9 @@ def _explain(error, path):
             messages.append(f'{path}: unknown key "{field}"; {hint}')
         elif problem["type"] == "missing":
             messages.append(f'{path}: the key "{field}" is missing')
+        elif problem["type"] == "value_error":
+            message = problem["msg"].removeprefix("Value error, ")
+            messages.append(f"{path}: {field + ': ' if field else ''}{message}")
         else:
             received = "" if problem["type"] == "model_type" else f", received {problem['input']!r}"
             messages.append(f"{path}: {field}: {problem['msg']}{received}")

@@ -77,16 +77,39 @@ class Cosine(_Schedule):
         return self.peak * self._warmed_up(step) * fall
 
 
+class LinearDecay(_Schedule):
+    """From `peak` after the warm-up down to zero at the last step, along a line.
+
+    Devlin et al. 2019, appendix A.2.
+
+    Example:
+        >>> [round(float(LinearDecay(peak=1.0, steps=100)(step)), 3) for step in (0, 50, 100)]
+        [1.0, 0.5, 0.0]
+    """
+
+    def __init__(self, peak, steps, warmup=0):
+        self.peak = peak
+        self.steps = steps
+        self.warmup = warmup
+
+    def __call__(self, step):
+        """The rate at a step."""
+        done = (ops.cast(step, "float32") - self.warmup) / max(self.steps - self.warmup, 1)
+        return self.peak * self._warmed_up(step) * (1.0 - ops.clip(done, 0.0, 1.0))
+
+
 def make_schedule(settings, width, steps):
     """The schedule that a recipe's `train.learning_rate` asks for.
 
     Args:
         settings: `LearningRateSettings`.
         width: width of the model, for noam.
-        steps: number of steps of the training, for cosine.
+        steps: number of steps of the training, for cosine and linear.
     """
     if settings.schedule == "noam":
         return Noam(width, settings.warmup, settings.factor)
     if settings.schedule == "cosine":
         return Cosine(settings.peak, steps, min(settings.warmup, steps))
+    if settings.schedule == "linear":
+        return LinearDecay(settings.peak, steps, min(settings.warmup, steps))
     return Constant(settings.peak, settings.warmup)

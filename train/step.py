@@ -35,7 +35,7 @@ def make_train_step(
         strategy: a `tf.distribute.Strategy`.
         label_smoothing: handed to the loss.
         clip_norm: largest global norm of the gradient, or None.
-        seed: of the dropout masks.
+        seed: of the dropout masks and of whatever else is drawn.
         jit_compile: compile with XLA: with one replica the whole step, with several
             forward and backward pass (the rest talks to other replicas).
         scheduled_sampling: a function from the step, an int32 scalar, to the share of
@@ -43,7 +43,7 @@ def make_train_step(
 
     Returns:
         A function `(batch, step) -> (sum of losses, number of targets, gradient norm)`,
-        batch a tuple of int32 arrays with equally many rows for each replica, step an
+        batch a tuple of arrays with equally many rows for each replica, step an
         integer from 0.
     """
     replicas = strategy.num_replicas_in_sync
@@ -51,9 +51,10 @@ def make_train_step(
     seed_states = [v for v in task.model.variables if v.path.endswith("seed_generator_state")]
 
     def options(step, replica):
+        drawn = {"seed": _fold(seed, 1, step, replica)}
         if scheduled_sampling is None:
-            return {}
-        return {"own_words": (scheduled_sampling(step), _fold(seed, 1, step, replica))}
+            return drawn
+        return {**drawn, "own_words": scheduled_sampling(step)}
 
     def gradients(batch, step, replica):
         drawn = _seeds(seed_states, seed, step, replica)
@@ -85,7 +86,7 @@ def make_train_step(
     # from the first step on, since recurrent layers choose their loop by it.
     @functools.cache
     def compiled(shapes):
-        fields = tuple(tf.TensorSpec(shape, tf.int32) for shape in shapes)
+        fields = tuple(tf.TensorSpec(shape, dtype) for shape, dtype in shapes)
         return tf.function(
             lambda batch, step: strategy.run(replica_step, args=(batch, step)),
             # TensorFlow takes no signature for values that lie on several replicas.
@@ -97,7 +98,8 @@ def make_train_step(
 
     def train_step(batch, step):
         shapes = tuple(
-            tuple(field.shape) if jit_compile else (None,) * len(field.shape) for field in batch
+            (tuple(field.shape) if jit_compile else (None,) * len(field.shape), field.dtype)
+            for field in batch
         )
         results = compiled(shapes)(_split(batch, strategy), tf.constant(step, tf.int32))
         # After the sum every replica holds the same three numbers.

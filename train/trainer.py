@@ -6,7 +6,6 @@ import threading
 import time
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -15,8 +14,8 @@ from attention_zoo.text.batching import TokenBatches
 from attention_zoo.train import checkpoints
 from attention_zoo.train.evaluation import evaluate
 from attention_zoo.train.metrics import METRICS, check_metrics
+from attention_zoo.train.optimizer import freeze, make_optimizer
 from attention_zoo.train.progress import Progression
-from attention_zoo.train.schedules import make_schedule
 from attention_zoo.train.step import make_train_step
 
 # Without validation data, so many training examples go with the task.
@@ -61,8 +60,10 @@ class Trainer:
         self._valid_batches = (
             TokenBatches(task.to_ids(self.valid), settings.batch_tokens) if self.valid else None
         )
+        if settings.freeze is not None:
+            freeze(task.model, settings.freeze)
         with self.strategy.scope():
-            self.optimizer = self._make_optimizer()
+            self.optimizer = make_optimizer(settings, task.model)
         self._train_step = make_train_step(
             task,
             self.optimizer,
@@ -85,17 +86,6 @@ class Trainer:
             "best_value": None,
             "evaluations_since_best": 0,
         }
-
-    def _make_optimizer(self):
-        settings = self.settings
-        optimizer = keras.optimizers.Adam(
-            make_schedule(settings.learning_rate, self.task.model.width, settings.steps),
-            beta_1=settings.beta_1,
-            beta_2=settings.beta_2,
-            epsilon=settings.epsilon,
-        )
-        optimizer.build(self.task.model.trainable_variables)
-        return optimizer
 
     def _scheduled_sampling(self):
         last = self.settings.scheduled_sampling

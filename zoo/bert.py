@@ -109,7 +109,9 @@ class Bert(PresetModel):
             )
             for i in range(self.num_blocks)
         ]
-        self.pooler_projection = Linear(self.width, **policy, name="pooler") if self.pooler else None
+        self.pooler_projection = (
+            Linear(self.width, **policy, name="pooler") if self.pooler else None
+        )
 
     def build(self, input_shape=None):
         """Makes every weight, matrices drawn as the paper's code draws them."""
@@ -123,7 +125,8 @@ class Bert(PresetModel):
         states_BTD = self._encode(inputs)[0][-1]
         outputs = {"states": states_BTD}
         if self.pooler:
-            first_B1D = self.pooler_projection(states_BTD[:, :1], training=training)
+            first_B1D = ops.expand_dims(states_BTD[:, 0], 1)
+            first_B1D = self.pooler_projection(first_B1D, training=training)
             outputs["pooled"] = ops.squeeze(ops.tanh(first_B1D), 1)
         return outputs
 

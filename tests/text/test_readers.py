@@ -197,7 +197,7 @@ def test_a_glob_that_matches_nothing(files, read, tmp_path):
 
 @pytest.mark.parametrize("name", ["train.csv", "train", "train.gz", "train.tsv.bz2"])
 def test_unknown_suffix(name, read, tmp_path):
-    accepted = "accepted are .tsv and .jsonl (with .gz or without)"
+    accepted = "accepted are .tsv, .jsonl, .conll, .json and .txt (with .gz or without)"
     with error(f"{tmp_path / name}: the format is not known by its suffix; {accepted}"):
         read(name)
 
@@ -304,11 +304,20 @@ def test_missing_key_of_jsonl(write, read):
         read(name)
 
 
-@pytest.mark.parametrize("value", ["3", "null", '["b"]', "true", '{"en": "b"}'])
+@pytest.mark.parametrize("value", ["null", '["b", 1]', "true", '{"en": "b"}'])
 def test_a_value_of_jsonl_that_is_not_a_string(value, write, read):
     name = write("a.jsonl", f'{JSONL}{{"zh": "a", "en": {value}}}\n')
     with error(f'{name}, line 3: no text under the key "en"'):
         read(name)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("3", "3"), ("0.5", "0.5"), ('["b", "c"]', "b c"), ('[{"text": "é"}]', '[{"text": "é"}]')],
+)
+def test_numbers_words_and_objects_of_jsonl(value, text, write, read):
+    name = write("a.jsonl", f'{{"zh": "a", "en": {value}}}\n')
+    assert read(name) == [("a", text)]
 
 
 def test_half_a_surrogate_pair_of_jsonl_is_no_text(write, read):

@@ -10,6 +10,7 @@ from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from attention_zoo.text.tokenizer import Tokenizer, tokenizer_classes
 from attention_zoo.text.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 from attention_zoo.text.word_tokenizer import WordTokenizer
+from attention_zoo.text.wordpiece_tokenizer import WordPieceTokenizer
 
 TEXTS = [
     "the cat sat on the mat",
@@ -62,6 +63,7 @@ def test_kinds():
     assert tokenizer_classes() == {
         "characters": CharacterTokenizer,
         "sentencepiece": SentencePieceTokenizer,
+        "wordpiece": WordPieceTokenizer,
         "words": WordTokenizer,
     }
     assert all(issubclass(cls, Tokenizer) for cls in tokenizer_classes().values())

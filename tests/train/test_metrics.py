@@ -66,12 +66,22 @@ def test_edit_distance_against_its_definition(first, second):
     assert edit_distance(first, second) == by_recursion(len(first), len(second))
 
 
+# Metrics whose answers are no plain text: the references, right answers, wrong answers.
+CASES = {
+    "pearson": (["1", "2", "4"], ["1", "2", "4"], ["4", "2", "1"]),
+    "spearman": (["1", "2", "4"], ["1", "2", "9"], ["4", "2", "1"]),
+    "squad_exact_match": (['[{"text": "a cat"}]'] * 2, ["the cat"] * 2, ["dogs"] * 2),
+    "squad_f1": (['[{"text": "a cat"}]'] * 2, ["the cat"] * 2, ["dogs"] * 2),
+}
+TEXTS = (["a cat sat on the mat"] * 2,) * 2 + (["no dogs were seen here at all"] * 2,)
+
+
 @pytest.mark.parametrize("name", METRICS)
 def test_the_right_answer_is_best(name):
-    sources, references = ["x y"] * 2, ["a cat sat on the mat", "a cat sat on the mat"]
+    references, *both = CASES.get(name, TEXTS)
+    sources = ["x y"] * len(references)
     right, wrong = (
-        compute_metrics([name], sources, [answer] * 2, references)[name]
-        for answer in (references[0], "no dogs were seen here at all")
+        compute_metrics([name], sources, answers, references)[name] for answers in both
     )
     assert METRICS[name].gain(right, wrong) > 50
     assert METRICS[name].gain(wrong, right) == -METRICS[name].gain(right, wrong)

@@ -28,7 +28,11 @@ def test_defaults_paths_and_round_trip(write, tmp_path):
     recipe = load_recipe(write(), ["train.steps=7", "data.test={zh: a.zh, en: a.en}"])
     assert recipe.train.steps == 7
     assert recipe.train.beta_2 == 0.98
-    assert recipe.model.model_dump() == {"preset": "transformer_tiny", "dropout": 0.2}
+    assert recipe.model.model_dump() == {
+        "preset": "transformer_tiny",
+        "pretrained": None,
+        "dropout": 0.2,
+    }
     assert recipe.data.train == str(tmp_path / "train.tsv")
     assert recipe.data.test == {"zh": str(tmp_path / "a.zh"), "en": str(tmp_path / "a.en")}
     save_recipe(recipe, tmp_path / "saved.yaml")
@@ -47,9 +51,9 @@ def test_defaults_paths_and_round_trip(write, tmp_path):
         (["train.steps=-1"], r"train\.steps: Input should be greater than 0, received -1"),
         (["train.steps=many"], r"train\.steps: .*valid integer.*received 'many'"),
         (["train.strategy=mirored"], r"train\.strategy: .*'mirrored'.*received 'mirored'"),
-        (["tokenizer.kind=word"], r"tokenizer\.kind: .*'words', received 'word'"),
+        (["tokenizer.kind=word"], r"tokenizer\.kind: .*'words'.*, received 'word'"),
         (["tokenizer={shared: true, target: {kind: words}}"], r"tokenizer: .*leave one out"),
-        (["task=translate"], r"task: Input should be 'seq2seq', received 'translate'"),
+        (["task=translate"], r"task: Input should be 'seq2seq', .*received 'translate'"),
         (["data=null"], r"data: .*valid dictionary"),
         (["train.steps"], r"--set needs key=value"),
         (["train.steps=[1"], r"is not YAML"),

@@ -1,0 +1,183 @@
+"""Classification of texts and of pairs of texts: one label, several, or a number."""
+
+import numpy as np
+import tensorflow as tf
+
+from attention_zoo.errors import UserError
+from attention_zoo.tasks.encoder_task import EncoderTask, Prediction
+from attention_zoo.tasks.losses import smoothed_cross_entropy
+
+_PROBLEMS = ("one", "several", "number")
+_ROUNDING = 2e-4  # of numbers written with four decimals
+SEPARATOR = ","  # between the labels of one example
+
+
+class Classify(EncoderTask):
+    """What kind of text it is, or how much of something.
+
+    Args:
+        model: a `BertClassifier` with an output for each label (one for a number).
+        tokenizer: a `WordPieceTokenizer`.
+        labels: list of the names of the labels; empty for a number.
+        problem: `"one"` label of all, `"several"` of them, written with commas between
+            (each with a probability of its own), or a `"number"`.
+        max_length: longest input in ids; the model's when omitted.
+        fields: names of the columns of an example: text, label, or text, pair, label.
+        threshold: for several labels, the probability from which one is given.
+        class_weights: a weight for each label, by which its losses count; all 1 when None.
+
+    Raises:
+        ValueError: if labels and model do not fit, or `problem` is unknown.
+
+    Example:
+        >>> from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
+        >>> from attention_zoo.zoo import BertClassifier
+        >>> tokenizer = WordPieceTokenizer([*SPECIAL_PIECES, "good", "bad"])
+        >>> model = BertClassifier.from_preset("bert_tiny", num_outputs=2, vocab_size=7)
+        >>> task = Classify(model, tokenizer, ["negative", "positive"])
+        >>> len(task(["good", "bad bad"]))
+        2
+    """
+
+    kind = "classify"
+    metrics = ("accuracy", "macro_f1")
+
+    def __init__(
+        self,
+        model,
+        tokenizer,
+        labels=(),
+        problem="one",
+        max_length=None,
+        fields=("text", "label"),
+        threshold=0.5,
+        class_weights=None,
+    ):
+        super().__init__(model, tokenizer, max_length, fields)
+        self.labels = list(labels)
+        self.problem = problem
+        self.threshold = threshold
+        self.class_weights = class_weights
+        self.text_inputs = ("text", "pair")[: len(self.fields) - 1]
+        if problem not in _PROBLEMS:
+            raise ValueError(f"problem must be one of {_PROBLEMS}, received {problem!r}")
+        outputs = 1 if problem == "number" else len(self.labels)
+        if model is not None and model.num_outputs != outputs:
+            raise ValueError(f"{outputs} outputs are needed, the model has {model.num_outputs}")
+        if problem == "number":
+            self.metrics = ("pearson", "spearman")
+        if problem == "several":
+            self.metrics = ("exact_match", "micro_f1")
+
+    def read(self, numbers, inputs, *columns):
+        """Logits to `label` (string) and `scores` (`(B, L)`), or to `value`, a number."""
+        logits_BL = tf.cast(numbers["logits"], tf.float32)
+        if self.problem == "number":
+            return {"value": logits_BL[:, 0]}
+        names = tf.constant(self.labels)
+        if self.problem == "one":
+            best = tf.argmax(logits_BL, axis=1)
+            return {"label": tf.gather(names, best), "scores": tf.nn.softmax(logits_BL)}
+        scores_BL = tf.sigmoid(logits_BL)
+        given_BL = scores_BL >= self.threshold
+        rows = tf.ragged.boolean_mask(tf.broadcast_to(names, tf.shape(given_BL)), given_BL)
+        label = tf.strings.reduce_join(rows, axis=1, separator=SEPARATOR)
+        return {"label": label, "scores": scores_BL}
+
+    def _is_read(self, outputs):
+        return "logits" not in outputs
+
+    def _predictions(self, outputs, columns):
+        if self.problem == "number":
+            return [Prediction(f"{v:.4f}", {"value": float(v)}) for v in outputs["value"]]
+        return [
+            Prediction(
+                label.decode(),
+                {
+                    "label": label.decode(),
+                    "scores": {
+                        n: round(float(s), 6) for n, s in zip(self.labels, scores, strict=True)
+                    },
+                },
+            )
+            for label, scores in zip(outputs["label"], outputs["scores"], strict=True)
+        ]
+
+    def is_same(self, first, second):
+        """Whether two answers are the same; numbers may differ in their rounding."""
+        if self.problem == "number":
+            return abs(float(first) - float(second)) < _ROUNDING
+        return first == second
+
+    # Training
+
+    def to_ids(self, examples):
+        """Token ids, segment ids and targets: an id, a 0 or 1 for each label, or a float."""
+        token_ids, segment_ids = self.id_rows(examples)
+        targets = [self._target(example[-1]) for example in examples]
+        return list(zip(token_ids, segment_ids, targets, strict=True))
+
+    def _target(self, label):
+        if self.problem == "number":
+            try:
+                return np.array([float(label)], dtype="float32")
+            except ValueError as error:
+                raise UserError(f"a number is needed as label, received {label!r}") from error
+        names = [label] if self.problem == "one" else split_labels(label)
+        unknown = [name for name in names if name not in self.labels]
+        if unknown:
+            raise UserError(f"unknown label {unknown[0]!r}; known are {', '.join(self.labels)}")
+        ids = [self.labels.index(name) for name in names]
+        if self.problem == "one":
+            return np.array(ids, dtype="int32")
+        return np.isin(np.arange(len(self.labels)), ids).astype("int32")
+
+    def loss(self, batch, training=True, label_smoothing=0.0, seed=None):
+        """Cross-entropy, the sum of binary cross-entropies, or the squared error.
+
+        Args:
+            batch: token ids `(B, T)`, segment ids `(B, T)`, targets `(B, 1 or L)`. Rows of
+                padding count nothing.
+            training: whether dropout is on.
+            label_smoothing: 0 to 1, for one label of all.
+            seed: not used.
+
+        Returns:
+            The sum of the losses and the number of texts, scalars.
+        """
+        token_ids, segment_ids, targets = batch
+        inputs = {"token_ids": token_ids, "segment_ids": segment_ids}
+        logits_BL = tf.cast(self.model(inputs, training=training), tf.float32)
+        mask = tf.not_equal(token_ids[:, 0], 0)
+        counted = tf.cast(mask, tf.float32)
+        if self.problem == "one":
+            ids = targets[:, 0]
+            if self.class_weights is not None:
+                counted *= tf.gather(tf.constant(self.class_weights, tf.float32), ids)
+            return smoothed_cross_entropy(logits_BL, ids, counted, label_smoothing)
+        if self.problem == "number":
+            losses = tf.math.squared_difference(logits_BL[:, 0], targets[:, 0])
+        else:
+            wanted = tf.cast(targets, tf.float32)
+            losses_BL = tf.nn.sigmoid_cross_entropy_with_logits(wanted, logits_BL)
+            losses = tf.reduce_sum(losses_BL, axis=1)
+        return tf.reduce_sum(losses * counted), tf.reduce_sum(counted)
+
+    def _config(self):
+        names = ("labels", "problem", "threshold")
+        return {**super()._config(), **{name: getattr(self, name) for name in names}}
+
+    @classmethod
+    def _arguments(cls, config):
+        names = ("max_length", "labels", "problem", "threshold")
+        return {name: config[name] for name in names}
+
+
+def split_labels(text):
+    """The labels of an example that may have several.
+
+    Example:
+        >>> split_labels("net, web")
+        ['net', 'web']
+    """
+    return [name.strip() for name in text.split(SEPARATOR) if name.strip()]

@@ -1,0 +1,187 @@
+"""Embeddings: texts to vectors whose cosine says how alike the texts are."""
+
+import numpy as np
+import tensorflow as tf
+
+from attention_zoo.errors import UserError
+from attention_zoo.tasks.encoder_task import EncoderTask, Prediction
+from attention_zoo.tasks.losses import smoothed_cross_entropy
+
+POOLINGS = ("mean", "cls", "max")
+# Cosines between texts are multiplied by this before the softmax.
+_SCALE = 20.0
+
+
+class Embed(EncoderTask):
+    """A vector for each text.
+
+    Mean pooling is the mean of the states of all tokens, the special ones included
+    ("Sentence-BERT", Reimers and Gurevych 2019, section 3). It is trained on pairs of
+    texts that belong together: of all second texts of the batch the first is to be
+    nearest to its own (Henderson et al. 2017, section 4). Or, with a third column, on pairs
+    and how alike they are, from 0 to 1, by the squared error of the cosine.
+
+    Args:
+        model: a `Bert`.
+        tokenizer: a `WordPieceTokenizer`.
+        pooling: `"mean"`, `"cls"` (the first state) or `"max"`.
+        normalize: whether vectors have length 1.
+        max_length: longest input in ids; the model's when omitted.
+        fields: names of the columns of an example: text; text, pair; or text, pair, score.
+
+    Raises:
+        ValueError: if `pooling` is unknown.
+
+    Example:
+        >>> from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
+        >>> from attention_zoo.zoo import Bert
+        >>> model = Bert.from_preset("bert_tiny", vocab_size=7)
+        >>> task = Embed(model, WordPieceTokenizer([*SPECIAL_PIECES, "good", "bad"]))
+        >>> task.embed(["good", "bad bad", "good"]).shape
+        (3, 128)
+    """
+
+    kind = "embed"
+    metrics = ()
+    output = "embedding"
+
+    def __init__(
+        self, model, tokenizer, pooling="mean", normalize=True, max_length=None, fields=("text",)
+    ):
+        super().__init__(model, tokenizer, max_length, fields)
+        self.pooling = pooling
+        self.normalize = normalize
+        if pooling not in POOLINGS:
+            raise ValueError(f"pooling must be one of {POOLINGS}, received {pooling!r}")
+        # The first decides which weights are kept: how alike pairs are, or which is nearest.
+        self.metrics = {1: (), 2: ("accuracy",), 3: ("spearman", "pearson")}[len(self.fields)]
+
+    def compute(self, inputs, training=False):
+        """Ids to `embedding (B, D)`."""
+        states_BTD = tf.cast(self.model(inputs, training=training)["states"], tf.float32)
+        mask_BT1 = tf.expand_dims(tf.cast(inputs["mask"], tf.float32), 2)
+        if self.pooling == "cls":
+            pooled_BD = states_BTD[:, 0]
+        elif self.pooling == "mean":
+            # At least 1e-9, for rows of padding alone.
+            length_B1 = tf.maximum(tf.reduce_sum(mask_BT1, axis=1), 1e-9)
+            pooled_BD = tf.reduce_sum(states_BTD * mask_BT1, axis=1) / length_B1
+        else:
+            pooled_BD = tf.reduce_max(tf.where(mask_BT1 > 0, states_BTD, -1e9), axis=1)
+        if self.normalize:
+            squares_B1 = tf.reduce_sum(tf.square(pooled_BD), axis=1, keepdims=True)
+            pooled_BD = pooled_BD / tf.maximum(tf.sqrt(squares_B1), 1e-12)
+        return {"embedding": pooled_BD}
+
+    def read(self, numbers, inputs, *columns):
+        """The numbers are the answer."""
+        return {"embedding": numbers["embedding"]}
+
+    def _is_read(self, outputs):
+        return True
+
+    def _predictions(self, outputs, columns):
+        return [
+            Prediction(" ".join(f"{v:.6g}" for v in row), {"embedding": [float(v) for v in row]})
+            for row in outputs["embedding"]
+        ]
+
+    def embed(self, texts):
+        """The vectors of a list of strings, float32 `(number, D)`."""
+        rows = [prediction.record["embedding"] for prediction in self.predict(texts)]
+        return np.array(rows, dtype="float32")
+
+    def answers(self, outputs, texts):
+        """For each text the one among the others that is nearest: what vectors are used for."""
+        nearest = np.argmax(_cosines_to_others(outputs["embedding"]), axis=1)
+        texts = [text for (text,) in zip(*self.columns(texts), strict=True)]
+        return [texts[i].decode() for i in nearest]
+
+    @property
+    def export_metrics(self):
+        """None: artefacts are judged by the cosine with the model's own vectors."""
+        return ()
+
+    def answers_to(self, texts):
+        """As `answers`, from the model."""
+        return self.answers({"embedding": self.embed(texts)}, texts)
+
+    def answers_for(self, examples, **options):
+        """What metrics compare: see `Task.answers_for`.
+
+        Of pairs with a score: the cosine and the score. Of pairs alone: the nearest of all
+        second texts, and the one that belongs to the first.
+        """
+        if len(self.fields) == 1:
+            raise UserError("embeddings of single texts cannot be scored: pairs are needed")
+        first, second = (self.embed([example[side] for example in examples]) for side in (0, 1))
+        sources = [example[0] for example in examples]
+        if len(self.fields) == 3:
+            answers = [f"{cosine:.6f}" for cosine in _cosines(first, second).diagonal()]
+            return sources, answers, [example[2] for example in examples]
+        pairs = [example[1] for example in examples]
+        return sources, [pairs[i] for i in np.argmax(_cosines(first, second), axis=1)], pairs
+
+    # Training
+
+    def to_ids(self, examples):
+        """Token ids of both texts, and the score if there is one."""
+        if len(self.fields) == 1:
+            raise UserError("embeddings are trained on pairs: name the column data.pair")
+        columns = [self.id_rows([(e[side],) for e in examples])[0] for side in (0, 1)]
+        if len(self.fields) == 3:
+            try:
+                columns.append([np.array([float(e[2])], dtype="float32") for e in examples])
+            except ValueError as error:
+                raise UserError(f"a number is needed as score: {error}") from error
+        return list(zip(*columns, strict=True))
+
+    def loss(self, batch, training=True, label_smoothing=0.0, seed=None):
+        """Cross-entropy over the batch, or the squared error of the cosine.
+
+        Args:
+            batch: token ids `(B, T)` of the first texts and of the second, and scores
+                `(B, 1)` if there are some. Rows of padding count nothing.
+            training: whether dropout is on.
+            label_smoothing: 0 to 1, for pairs without scores.
+            seed: not used.
+
+        Returns:
+            The sum of the losses and the number of pairs, scalars.
+        """
+        first, second = (self._embed_ids(ids, training) for ids in batch[:2])
+        real = tf.not_equal(batch[0][:, 0], 0)
+        cosines_BB = tf.matmul(first, second, transpose_b=True)
+        if len(batch) == 3:
+            counted = tf.cast(real, tf.float32)
+            errors = tf.math.squared_difference(tf.linalg.diag_part(cosines_BB), batch[2][:, 0])
+            return tf.reduce_sum(errors * counted), tf.reduce_sum(counted)
+        logits_BB = tf.where(tf.expand_dims(real, 0), _SCALE * cosines_BB, -1e9)
+        own = tf.range(tf.shape(logits_BB)[0])
+        return smoothed_cross_entropy(logits_BB, own, real, label_smoothing)
+
+    def _embed_ids(self, token_ids, training):
+        mask = tf.cast(tf.not_equal(token_ids, 0), tf.int32)
+        vectors = self.compute({"token_ids": token_ids, "mask": mask}, training)["embedding"]
+        return tf.math.l2_normalize(vectors, axis=1)
+
+    def _config(self):
+        return {**super()._config(), "pooling": self.pooling, "normalize": self.normalize}
+
+    @classmethod
+    def _arguments(cls, config):
+        return {name: config[name] for name in ("max_length", "pooling", "normalize")}
+
+
+def _cosines(first, second):
+    def unit(rows):
+        return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+    return unit(first) @ unit(second).T
+
+
+def _cosines_to_others(vectors):
+    cosines = _cosines(vectors, vectors)
+    if len(cosines) > 1:
+        np.fill_diagonal(cosines, -2.0)
+    return cosines

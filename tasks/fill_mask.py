@@ -1,0 +1,273 @@
+"""Filling in masked words: what BERT is pre-trained on, and what it can do then."""
+
+import itertools
+
+import numpy as np
+import tensorflow as tf
+
+from attention_zoo.errors import UserError
+from attention_zoo.tasks.encoder_task import EncoderTask, Prediction, with_mask
+from attention_zoo.tasks.losses import smoothed_cross_entropy
+from attention_zoo.tasks.masking import draw_masks
+from attention_zoo.text.documents import packed_segments, segment_pairs
+
+MASK = "[MASK]"
+_BEST = 10  # tokens that are named for each mask
+
+
+class FillMask(EncoderTask):
+    """The most likely tokens for each `[MASK]` of a text; and pre-training.
+
+    It is trained on documents: texts whose lines are sentences. With a model that has
+    sentence logits, they are cut into pairs, half of which follow each other
+    (`text/documents.py`); which tokens are masked is drawn anew at every step
+    (`tasks/masking.py`).
+
+    Args:
+        model: a `BertPretrainer`.
+        tokenizer: a `WordPieceTokenizer`.
+        max_length: longest input in ids; the model's when omitted.
+        whole_words: in training, mask all pieces of a word or none.
+        seed: of the pairs of segments.
+        next_sentence: whether to read pairs of segments; as the model when omitted.
+        fields: the name of the column of an example: text.
+
+    Example:
+        >>> from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
+        >>> from attention_zoo.zoo import BertPretrainer
+        >>> tokenizer = WordPieceTokenizer([*SPECIAL_PIECES, "good", "bad"])
+        >>> task = FillMask(BertPretrainer.from_preset("bert_tiny", vocab_size=7), tokenizer)
+        >>> len(task(["good [MASK]"])[0].split())
+        2
+    """
+
+    kind = "fill_mask"
+    metrics = ("accuracy",)
+    output = "token_logits"
+
+    def __init__(
+        self,
+        model,
+        tokenizer,
+        max_length=None,
+        whole_words=False,
+        seed=0,
+        next_sentence=None,
+        fields=("text",),
+    ):
+        super().__init__(model, tokenizer, max_length, fields)
+        self.whole_words = whole_words
+        self.seed = seed
+        self.next_sentence = model.next_sentence if next_sentence is None else next_sentence
+
+    def encode(self, text):
+        """As of every encoder, `[MASK]` being one token."""
+        parts = tf.strings.split(text, MASK)
+        rows = parts.value_rowids()
+        ids = self.tokenizer.tokenize(parts.values)
+        # A mask after each part of a text, but not after its last.
+        mask = tf.fill([ids.nrows(), 1], self.tokenizer.mask_id)
+        flat = tf.concat([ids, mask], axis=1)
+        lengths = tf.math.segment_sum(flat.row_lengths(), rows)
+        joined = tf.RaggedTensor.from_row_lengths(flat.values, lengths, validate=False)
+        token_ids, segment_ids = self.tokenizer.join(joined[:, :-1][:, : self.max_length - 2])
+        return with_mask(token_ids, segment_ids)
+
+    def compute(self, inputs):
+        """Ids to `token_logits (B, T, V)`."""
+        return {self.output: self.model(inputs, training=False)[self.output]}
+
+    def read(self, numbers, inputs, text):
+        """Logits to the best tokens of each mask, padded to the text with most masks.
+
+        Returns:
+            A dict: `tokens` (string) and `scores` (probabilities), `(B, M, N)`; empty and 0
+            beyond the last mask.
+        """
+        is_mask = tf.equal(inputs["token_ids"], self.tokenizer.mask_id)
+        logits = tf.ragged.boolean_mask(tf.cast(numbers["token_logits"], tf.float32), is_mask)
+        best = min(_BEST, self.tokenizer.vocab_size)
+        scores, ids = tf.math.top_k(tf.nn.softmax(logits.values), best)
+        names = tf.gather(tf.constant(self.tokenizer.vocabulary), ids)
+
+        def dense(values, empty):
+            ragged = logits.with_values(values)
+            return ragged.to_tensor(empty, shape=[None, None, best])
+
+        return {"tokens": dense(names, ""), "scores": dense(scores, 0.0)}
+
+    def _is_read(self, outputs):
+        return "tokens" in outputs
+
+    def _predictions(self, outputs, columns):
+        predictions = []
+        for text, tokens, scores in zip(
+            columns[0], outputs["tokens"], outputs["scores"], strict=True
+        ):
+            masks = [
+                [{"token": t.decode(), "score": float(s)} for t, s in zip(*pair, strict=True)]
+                for pair in zip(tokens, scores, strict=True)
+                if pair[1][0] > 0
+            ]
+            filled = text.decode(errors="replace")
+            for mask in masks:
+                filled = filled.replace(MASK, mask[0]["token"], 1)
+            predictions.append(
+                Prediction(filled.replace(" ##", ""), {"text": filled, "masks": masks})
+            )
+        return predictions
+
+    def answers_for(self, examples, **options):
+        """What metrics compare: see `Task.answers_for`. A case for each masked token.
+
+        The masks are drawn as in training, but always the same.
+        """
+        rows = self.to_ids(examples)
+        sources, answers, references = [], [], []
+        for start in range(0, len(rows), 32):
+            chunk = rows[start : start + 32]
+            width = max(len(row[0]) for row in chunk)
+            token_ids, segment_ids = (
+                np.array([np.pad(row[side], (0, width - len(row[side]))) for row in chunk])
+                for side in (0, 1)
+            )
+            masked, positions, counted = draw_masks(
+                tf.constant(token_ids), self.tokenizer, [start, self.seed], 0.15, self.whole_words
+            )
+            logits = self._masked_logits(with_mask(masked, tf.constant(segment_ids)), positions)
+            counted = counted.numpy()
+            said = np.argmax(logits, axis=2)[counted]
+            meant = np.take_along_axis(token_ids, positions.numpy(), axis=1)[counted]
+            answers += self.tokenizer.pieces(said)
+            references += self.tokenizer.pieces(meant)
+            sources += [f"{start} {i}" for i in range(len(said))]
+        return sources, answers, references
+
+    def _masked_logits(self, inputs, positions):
+        logits = np.asarray(self.compute(inputs)[self.output])
+        return np.take_along_axis(logits, positions.numpy()[:, :, None], axis=1)
+
+    # Training
+
+    def to_ids(self, examples):
+        """Token ids and segment ids; with sentence logits also whether segments are strangers."""
+        documents = self._documents(examples)
+        tokenizer = self.tokenizer
+        cls, sep = [tokenizer.cls_id], [tokenizer.sep_id]
+        if not self.next_sentence:
+            rows = [cls + ids + sep for ids in packed_segments(documents, self.max_length)]
+            return [(_ids(row), _ids([0] * len(row))) for row in rows]
+        return [
+            (
+                _ids(cls + first + sep + second + sep),
+                _ids([0] * (len(first) + 2) + [1] * (len(second) + 1)),
+                _ids([is_random]),
+            )
+            for first, second, is_random in segment_pairs(documents, self.max_length, self.seed)
+        ]
+
+    def _documents(self, examples):
+        """Documents as lists of sentences as lists of ids."""
+        lines = [example[0].split("\n") for example in examples]
+        counts = [len(document) for document in lines]
+        ids = self.tokenizer.tokenize(
+            tf.constant([line for doc in lines for line in doc])
+        ).to_list()
+        ends = np.cumsum([0, *counts])
+        documents = [
+            [sentence for sentence in ids[start:end] if sentence]
+            for start, end in itertools.pairwise(ends)
+        ]
+        documents = [document for document in documents if document]
+        if self.next_sentence and len(documents) < 2:
+            raise UserError("next-sentence prediction needs at least two documents")
+        return documents
+
+    def loss(self, batch, training=True, label_smoothing=0.0, seed=None):
+        """Cross-entropy of masked tokens, and of next sentences if the model has them.
+
+        Args:
+            batch: token ids `(B, T)`, segment ids `(B, T)`, and `(B, 1)`, 1 where the second
+                segment is a stranger.
+            training: whether dropout is on.
+            label_smoothing: 0 to 1, for the tokens.
+            seed: int32 tensor `(2,)`, of the masks; always the same ones when None.
+
+        Returns:
+            A sum of losses and the number of masked tokens, scalars, whose ratio is the
+            mean over tokens plus the mean over pairs of segments.
+        """
+        token_ids, segment_ids, *is_random = batch
+        seed = [0, self.seed] if seed is None else seed
+        masked, positions, counted = draw_masks(
+            token_ids, self.tokenizer, seed, whole_words=self.whole_words
+        )
+        inputs = {"token_ids": masked, "segment_ids": segment_ids, "positions": positions}
+        outputs = self.model(inputs, training=training)
+        targets = tf.gather(token_ids, positions, batch_dims=1)
+        total, count = smoothed_cross_entropy(
+            outputs["token_logits"], targets, counted, label_smoothing
+        )
+        if is_random:
+            real = tf.not_equal(token_ids[:, 0], 0)
+            sentences, pairs = smoothed_cross_entropy(
+                outputs["sentence_logits"], is_random[0][:, 0], real
+            )
+            total += sentences * count / tf.maximum(pairs, 1.0)
+        return total, count
+
+    # Exporting
+
+    def input_of(self, example):
+        """The text with one word masked."""
+        return mask_one_word(example[0])[0]
+
+    def references(self, examples):
+        """The words that are masked, as the tokenizer writes them."""
+        words = tf.constant([mask_one_word(example[0])[1] for example in examples])
+        ids = self.tokenizer.tokenize(words).to_tensor(0)
+        return [word.decode() for word in self.tokenizer.decode(ids).numpy()]
+
+    def export_inputs(self, examples):
+        """As of every encoder, and which positions count: padding does not."""
+        inputs = super().export_inputs(examples)
+        return {**inputs, "counted": inputs["mask"] > 0}
+
+    def answers_to(self, texts):
+        """What stands in the first mask of each text."""
+        return [prediction.record["masks"][0][0]["token"] for prediction in self.predict(texts)]
+
+    def answers(self, outputs, texts):
+        """As `answers_to`, from the outputs of an artefact."""
+        if not self._is_read(outputs):
+            columns = [tf.constant(column) for column in self.columns(texts)]
+            outputs = self.read(outputs, self.encode(*columns), *columns)
+        return [row[0][0].decode() for row in np.asarray(outputs["tokens"])]
+
+    _SETTINGS = ("whole_words", "seed", "next_sentence")
+
+    def _config(self):
+        return {**super()._config(), **{name: getattr(self, name) for name in self._SETTINGS}}
+
+    @classmethod
+    def _arguments(cls, config):
+        return {name: config[name] for name in ("max_length", *cls._SETTINGS)}
+
+
+def mask_one_word(text):
+    """Masks the middle one of the words between spaces; returns the text and the word.
+
+    Example:
+        >>> mask_one_word("an old house")
+        ('an [MASK] house', 'old')
+    """
+    words = text.split()
+    if not words:
+        return MASK, ""
+    middle = len(words) // 2
+    word = words[middle]
+    return " ".join([*words[:middle], MASK, *words[middle + 1 :]]), word
+
+
+def _ids(values):
+    return np.array(values, dtype="int32")

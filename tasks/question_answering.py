@@ -1,0 +1,331 @@
+"""Extractive question answering: the span of a text that answers a question."""
+
+import json
+
+import numpy as np
+import tensorflow as tf
+
+from attention_zoo.errors import UserError
+from attention_zoo.tasks.encoder_task import EncoderTask, Prediction, with_mask
+from attention_zoo.tasks.losses import smoothed_cross_entropy
+from attention_zoo.text.tokenizer import replace_invalid
+
+# How many spans of each window, and of each text, are looked at.
+_CANDIDATES = 20
+
+
+class QuestionAnswering(EncoderTask):
+    """Where in a text the answer to a question stands, or that it does not.
+
+    Devlin et al. 2019, sections 4.2 and 4.3. A text that is too long is read in windows
+    that overlap; the span with the largest sum of its two logits wins, over all windows.
+    That there is no answer has the sum of the logits of `[CLS]`, the smallest over the
+    windows. (The paper's code counts a token only in the window where it has most context;
+    we count it in each.)
+
+    Args:
+        model: a `BertTokenClassifier` with two outputs, where an answer begins and ends.
+        tokenizer: a `WordPieceTokenizer`.
+        max_length: longest window in ids, question included; the model's when omitted.
+        stride: how many ids further the next window begins.
+        max_question_length: longest question in ids; longer ones are truncated.
+        max_answer_length: longest answer in ids.
+        no_answer: whether a question may have none.
+        threshold: there is no answer if its logits are larger than the best span's by more
+            than this.
+        fields: names of the columns of an example: question, context, answers; the last is
+            JSON, a list of objects with `text` and `answer_start` (in characters), empty
+            if there is no answer.
+
+    Raises:
+        ValueError: if the lengths leave no room.
+
+    Example:
+        >>> from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
+        >>> from attention_zoo.zoo import BertTokenClassifier
+        >>> tokenizer = WordPieceTokenizer([*SPECIAL_PIECES, "who", "?", "ada", "did"])
+        >>> model = BertTokenClassifier.from_preset("bert_tiny", num_outputs=2, vocab_size=9)
+        >>> task = QuestionAnswering(model, tokenizer)
+        >>> task([("Who?", "Ada did")])[0] in ("Ada", "Ada did", "did")
+        True
+    """
+
+    kind = "answer"
+    metrics = ("squad_f1", "squad_exact_match")
+    text_inputs = ("question", "context")
+    options = ("n_best",)
+
+    def __init__(
+        self,
+        model,
+        tokenizer,
+        max_length=None,
+        stride=128,
+        max_question_length=64,
+        max_answer_length=30,
+        no_answer=False,
+        threshold=0.0,
+        fields=("question", "context", "answers"),
+    ):
+        super().__init__(model, tokenizer, max_length, fields)
+        self.stride = stride
+        self.max_question_length = min(max_question_length, self.max_length // 2)
+        self.max_answer_length = max_answer_length
+        self.no_answer = no_answer
+        self.threshold = threshold
+        if model is not None and model.num_outputs != 2:
+            raise ValueError(f"2 outputs are needed, the model has {model.num_outputs}")
+        for name in ("stride", "max_question_length", "max_answer_length"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, received {getattr(self, name)}")
+
+    def encode(self, question, context):
+        """As of every encoder, a row for each window, and where the windows are.
+
+        Returns:
+            Also int32 tensors `(W, T)`, `starts` and `ends`: the characters of the context
+            that each token covers, -1 for those that are none of its; and `texts (W,)`, of
+            which text each window is.
+        """
+        question_ids = self.tokenizer.tokenize(question)[:, : self.max_question_length]
+        pieces = self.tokenizer.cut(context)
+        text, first, last = self._windows(question_ids.row_lengths(), pieces.ids.row_lengths())
+        place = tf.gather(pieces.ids.row_splits, text)
+        inside = tf.ragged.range(place + first, place + last)
+
+        def window(values):
+            return tf.ragged.map_flat_values(lambda i: tf.gather(values.values, i), inside)
+
+        questions = tf.gather(question_ids, text)
+        token_ids, segment_ids = self.tokenizer.join(questions, window(pieces.ids))
+        before = tf.cast(questions.row_lengths(), tf.int32) + 2
+        none = tf.zeros_like(tf.ragged.range(before))
+        end = tf.zeros([tf.size(text), 1], tf.int32)
+
+        def aligned(values):
+            return tf.concat([none - 1, window(values), end - 1], axis=1).to_tensor(-1)
+
+        return with_mask(
+            token_ids,
+            segment_ids,
+            starts=aligned(pieces.starts),
+            ends=aligned(pieces.ends),
+            texts=tf.cast(text, tf.int32),
+        )
+
+    def _windows(self, question_lengths, context_lengths):
+        """Windows of all contexts: the number of the text, and where each begins and ends."""
+        room = self.max_length - 3 - question_lengths
+        step = tf.minimum(tf.cast(self.stride, tf.int64), room)
+        beyond = tf.maximum(context_lengths - room, 0)
+        number = 1 + (beyond + step - 1) // step
+        text = tf.repeat(tf.range(tf.size(number, tf.int64)), number)
+        first = tf.ragged.range(number).values * tf.gather(step, text)
+        last = tf.minimum(first + tf.gather(room, text), tf.gather(context_lengths, text))
+        return text, first, last
+
+    def read(self, numbers, inputs, question, context):
+        """Logits to the best answers of each text, the best first.
+
+        Returns:
+            A dict of tensors `(B, N)`, N at most 20: `answer` (string), `start` and `end`
+            (characters of the context, -1 where there is no answer), and `score`, the
+            probability among these; 0 beyond the last.
+        """
+        logits_WT2 = tf.cast(numbers["logits"], tf.float32)
+        begin_WT, end_WT = logits_WT2[:, :, 0], logits_WT2[:, :, 1]
+        sums_WC, start_WC, end_WC = self._spans(begin_WT, end_WT, inputs)
+        number = tf.size(question)
+        windows = tf.cast(inputs["texts"], tf.int64)
+
+        def by_text(values_WC, empty):
+            rows = tf.RaggedTensor.from_value_rowids(
+                values_WC, windows, tf.size(question, tf.int64)
+            )
+            return tf.reshape(rows.to_tensor(empty), [number, most * _CANDIDATES])
+
+        most = tf.reduce_max(tf.math.bincount(inputs["texts"], minlength=number))
+        sums_BC = by_text(sums_WC, -np.inf)
+        start_BC, end_BC = (by_text(values, -1) for values in (start_WC, end_WC))
+        null_B = tf.math.unsorted_segment_min(
+            begin_WT[:, 0] + end_WT[:, 0], inputs["texts"], number
+        )
+        if self.no_answer:
+            null_B1 = tf.expand_dims(null_B - self.threshold, 1)
+            none_B1 = tf.fill([number, 1], -1)
+            sums_BC = tf.concat([null_B1, sums_BC], 1)
+            start_BC, end_BC = (tf.concat([none_B1, v], 1) for v in (start_BC, end_BC))
+        sums_BN, start_BN, end_BN = _best(sums_BC, start_BC, end_BC)
+        valid_BN = tf.math.is_finite(sums_BN)
+        text_BN = tf.broadcast_to(tf.expand_dims(replace_invalid(context), 1), tf.shape(start_BN))
+        length_BN = tf.maximum(end_BN - start_BN, 0)
+        answer_BN = tf.strings.substr(text_BN, tf.maximum(start_BN, 0), length_BN, unit="UTF8_CHAR")
+        score_BN = tf.nn.softmax(tf.where(valid_BN, sums_BN, -1e9))
+        return {
+            "answer": tf.where(valid_BN, answer_BN, ""),
+            "start": tf.where(valid_BN, start_BN, -1),
+            "end": tf.where(valid_BN, end_BN, -1),
+            "score": tf.where(valid_BN, score_BN, 0.0),
+        }
+
+    def _spans(self, begin_WT, end_WT, inputs):
+        """The best spans of each window: sums of logits, first and last characters `(W, C)`."""
+        own_WT = inputs["starts"] >= 0
+        begin_WT, end_WT = (tf.where(own_WT, v, -np.inf) for v in (begin_WT, end_WT))
+        sums_WTT = tf.expand_dims(begin_WT, 2) + tf.expand_dims(end_WT, 1)
+        width = tf.shape(sums_WTT)[1]
+        place = tf.range(width)
+        distance_TT = tf.expand_dims(place, 0) - tf.expand_dims(place, 1)
+        allowed_TT = (distance_TT >= 0) & (distance_TT < self.max_answer_length)
+        sums_WTT = tf.where(allowed_TT, sums_WTT, -np.inf)
+        flat = tf.reshape(sums_WTT, [-1, width * width])
+        # Always as many as wanted, so that windows and texts can be joined.
+        flat = tf.pad(flat, [[0, 0], [0, _CANDIDATES]], constant_values=-np.inf)
+        sums_WC, spans_WC = tf.math.top_k(flat, _CANDIDATES)
+        spans_WC = tf.minimum(spans_WC, width * width - 1)
+        start_WC = tf.gather(inputs["starts"], spans_WC // width, batch_dims=1)
+        end_WC = tf.gather(inputs["ends"], spans_WC % width, batch_dims=1)
+        return sums_WC, start_WC, end_WC
+
+    def _is_read(self, outputs):
+        return "answer" in outputs
+
+    def _checked(self, options):
+        n_best = options.get("n_best") or 1
+        if not 1 <= n_best <= _CANDIDATES:
+            raise UserError(f"n_best must be from 1 to {_CANDIDATES}, received {n_best}")
+        return super()._checked(options)
+
+    def _predictions(self, outputs, columns, n_best=1):
+        predictions = []
+        for row in zip(*(outputs[n] for n in ("answer", "start", "end", "score")), strict=True):
+            found = [
+                {"answer": a.decode(), "start": int(s), "end": int(e), "score": float(p)}
+                for a, s, e, p in zip(*(values[:n_best] for values in row), strict=True)
+                if p > 0
+            ] or [{"answer": "", "start": -1, "end": -1, "score": 0.0}]
+            record = found[0] if n_best == 1 else {**found[0], "n_best": found}
+            predictions.append(Prediction(found[0]["answer"], record))
+        return predictions
+
+    # Training
+
+    def to_ids(self, examples):
+        """Token ids, segment ids and the positions of the first and last token of the answer.
+
+        A row for each window; where it does not hold the whole answer, both are 0, `[CLS]`.
+        """
+        columns = self.columns([self.input_of(example) for example in examples])
+        inputs = self.encode(*(tf.constant(column) for column in columns))
+        inputs = {name: tensor.numpy() for name, tensor in inputs.items()}
+        spans = [_first_span(example) for example in examples]
+        rows = []
+        for i, text in enumerate(inputs["texts"]):
+            length = inputs["mask"][i].sum()
+            starts, ends = inputs["starts"][i, :length], inputs["ends"][i, :length]
+            rows.append(
+                (
+                    inputs["token_ids"][i, :length],
+                    inputs["segment_ids"][i, :length],
+                    np.array(_positions(starts, ends, spans[text]), dtype="int32"),
+                )
+            )
+        return rows
+
+    def loss(self, batch, training=True, label_smoothing=0.0, seed=None):
+        """The mean of the cross-entropies of where the answer begins and where it ends.
+
+        Args:
+            batch: token ids `(W, T)`, segment ids `(W, T)`, positions `(W, 2)`. Rows of
+                padding count nothing.
+            training: whether dropout is on.
+            label_smoothing: 0 to 1.
+            seed: not used.
+
+        Returns:
+            The sum of the losses and the number of windows, scalars.
+        """
+        token_ids, segment_ids, positions = batch
+        inputs = {"token_ids": token_ids, "segment_ids": segment_ids}
+        logits_WT2 = tf.cast(self.model(inputs, training=training), tf.float32)
+        logits_W2T = tf.transpose(logits_WT2, (0, 2, 1))
+        real_W1T = tf.expand_dims(tf.not_equal(token_ids, 0), 1)
+        logits_W2T = tf.where(real_W1T, logits_W2T, -1e9)
+        counted_W2 = tf.repeat(tf.not_equal(token_ids[:, :1], 0), 2, axis=1)
+        total, count = smoothed_cross_entropy(logits_W2T, positions, counted_W2, label_smoothing)
+        return total / 2.0, count / 2.0
+
+    def export_inputs(self, examples):
+        """As of every encoder, and which positions count: padding does not."""
+        inputs = super().export_inputs(examples)
+        return {**inputs, "counted": inputs["mask"] > 0}
+
+    _SETTINGS = ("stride", "max_question_length", "max_answer_length", "no_answer", "threshold")
+
+    def _config(self):
+        return {**super()._config(), **{name: getattr(self, name) for name in self._SETTINGS}}
+
+    @classmethod
+    def _arguments(cls, config):
+        return {name: config[name] for name in ("max_length", *cls._SETTINGS)}
+
+
+def _best(sums_BC, start_BC, end_BC):
+    """The candidates by their sums, each span once: it may stand in several windows."""
+    order = tf.argsort(sums_BC, direction="DESCENDING", stable=True)
+    sums_BC, start_BC, end_BC = (
+        tf.gather(values, order, batch_dims=1) for values in (sums_BC, start_BC, end_BC)
+    )
+    same_BCC = tf.equal(tf.expand_dims(start_BC, 2), tf.expand_dims(start_BC, 1)) & tf.equal(
+        tf.expand_dims(end_BC, 2), tf.expand_dims(end_BC, 1)
+    )
+    # Equal to one before it: the lower triangle without the diagonal.
+    place = tf.range(tf.shape(sums_BC)[1])
+    before_CC = tf.expand_dims(place, 1) > tf.expand_dims(place, 0)
+    repeated_BC = tf.reduce_any(same_BCC & before_CC, axis=2)
+    sums_BC = tf.where(repeated_BC, -np.inf, sums_BC)
+    sums_BN, order = tf.math.top_k(sums_BC, tf.minimum(_CANDIDATES, tf.shape(sums_BC)[1]))
+    return (
+        sums_BN,
+        tf.gather(start_BC, order, batch_dims=1),
+        tf.gather(end_BC, order, batch_dims=1),
+    )
+
+
+def read_answers(text):
+    """The answers in the last column of an example.
+
+    Raises:
+        UserError: if they are not a JSON list of objects with `text` and `answer_start`.
+    """
+    try:
+        answers = json.loads(text)
+        return [(answer["text"], int(answer["answer_start"])) for answer in answers]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            'answers must be a JSON list of {"text": ..., "answer_start": ...}, '
+            f"received {text!r}"
+        ) from error
+
+
+def _first_span(example):
+    """First and last character of the first answer, or None."""
+    answers = read_answers(example[2])
+    if not answers:
+        return None
+    text, start = answers[0]
+    if example[1][start : start + len(text)] != text:
+        raise UserError(
+            f"the context has {example[1][start : start + len(text)]!r} at character {start}, "
+            f"not the answer {text!r}"
+        )
+    return start, start + len(text)
+
+
+def _positions(starts, ends, span):
+    """First and last token of a span in a window, or (0, 0) if the window does not hold it."""
+    if span is None:
+        return 0, 0
+    inside = np.flatnonzero((starts >= 0) & (ends > span[0]) & (starts < span[1]))
+    whole = len(inside) and starts[inside[0]] <= span[0] and ends[inside[-1]] >= span[1]
+    return (int(inside[0]), int(inside[-1])) if whole else (0, 0)

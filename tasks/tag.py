@@ -1,0 +1,143 @@
+"""Tagging: a label for each word, such as names, parts of speech, or places to cut."""
+
+import numpy as np
+import tensorflow as tf
+
+from attention_zoo.errors import UserError
+from attention_zoo.tasks.encoder_task import EncoderTask, Prediction, with_mask
+from attention_zoo.tasks.losses import smoothed_cross_entropy
+
+OUTSIDE = "O"
+
+
+class Tag(EncoderTask):
+    """A tag for each word between white space; a word's first piece decides.
+
+    Devlin et al. 2019, section 5.3.
+
+    Args:
+        model: a `BertTokenClassifier` with an output for each tag.
+        tokenizer: a `WordPieceTokenizer`.
+        labels: list of the tags. Words of which the tokenizer leaves nothing, or that lie
+            beyond `max_length`, get `"O"`, or the first tag if that is none.
+        max_length: longest input in ids; the model's when omitted.
+        fields: names of the columns of an example: words and tags, both with spaces
+            between.
+
+    Example:
+        >>> from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
+        >>> from attention_zoo.zoo import BertTokenClassifier
+        >>> tokenizer = WordPieceTokenizer([*SPECIAL_PIECES, "ada", "love", "##lace", "codes"])
+        >>> model = BertTokenClassifier.from_preset("bert_tiny", num_outputs=2, vocab_size=9)
+        >>> len(Tag(model, tokenizer, ["O", "PER"])(["Ada Lovelace codes"])[0].split())
+        3
+    """
+
+    kind = "tag"
+    metrics = ("entity_f1", "tag_accuracy")
+
+    def __init__(self, model, tokenizer, labels, max_length=None, fields=("words", "tags")):
+        super().__init__(model, tokenizer, max_length, fields)
+        self.labels = list(labels)
+        if model is not None and model.num_outputs != len(self.labels):
+            raise ValueError(
+                f"{len(self.labels)} outputs are needed, the model has {model.num_outputs}"
+            )
+
+    def encode(self, text):
+        """As of every encoder, and `words (B, T)`: which word begins there, from 1, or 0."""
+        pieces = self.tokenizer.cut(text)
+        number = pieces.words.values
+        row = pieces.words.value_rowids()
+        same = tf.equal(number[1:], number[:-1]) & tf.equal(row[1:], row[:-1])
+        goes_on = tf.concat([[False], same], 0)[: tf.size(number)]
+        begins = pieces.words.with_values(tf.where(goes_on, 0, number + 1))
+        room = self.max_length - 2
+        token_ids, segment_ids = self.tokenizer.join(pieces.ids[:, :room])
+        zero = tf.zeros([begins.nrows(), 1], tf.int32)
+        words = tf.concat([zero, begins[:, :room], zero], axis=1).to_tensor(0)
+        return with_mask(token_ids, segment_ids, words=words, word_counts=pieces.word_counts)
+
+    def read(self, numbers, inputs, text):
+        """Logits to `tags`, strings `(B, W)`, empty beyond the last word of a text."""
+        best_BT = tf.argmax(numbers["logits"], axis=2, output_type=tf.int32)
+        count_B = inputs["word_counts"]
+        most = tf.reduce_max(tf.concat([count_B, [0]], 0))
+        where = tf.where(inputs["words"] > 0)
+        word = tf.gather_nd(inputs["words"], where) - 1
+        places = tf.stack([tf.cast(where[:, 0], tf.int32), word], axis=1)
+        # Ids from 1, so that 0 says that nothing was found for a word.
+        found = tf.gather_nd(best_BT, where) + 1
+        found_BW = tf.scatter_nd(places, found, tf.stack([tf.size(count_B), most]))
+        missing = OUTSIDE if OUTSIDE in self.labels else self.labels[0]
+        tags_BW = tf.gather(tf.constant([missing, *self.labels]), found_BW)
+        return {"tags": tf.where(tf.sequence_mask(count_B, most), tags_BW, "")}
+
+    def _is_read(self, outputs):
+        return "tags" in outputs
+
+    def _predictions(self, outputs, columns):
+        predictions = []
+        for row in outputs["tags"]:
+            tags = [tag.decode() for tag in row if tag]
+            predictions.append(Prediction(" ".join(tags), {"tags": tags}))
+        return predictions
+
+    # Training
+
+    def to_ids(self, examples):
+        """Token ids, segment ids and targets: the tag's id plus 1 where a word begins."""
+        texts = tf.constant([example[0] for example in examples])
+        inputs = {name: tensor.numpy() for name, tensor in self.encode(texts).items()}
+        rows = []
+        for i, example in enumerate(examples):
+            targets = self._targets(example, inputs["word_counts"][i])
+            length = inputs["mask"][i].sum()
+            words = inputs["words"][i, :length]
+            rows.append(
+                (
+                    inputs["token_ids"][i, :length],
+                    inputs["segment_ids"][i, :length],
+                    np.where(words > 0, targets[np.maximum(words, 1) - 1], 0).astype("int32"),
+                )
+            )
+        return rows
+
+    def _targets(self, example, number):
+        tags = example[-1].split()
+        if len(tags) != number:
+            raise UserError(f"{number} words but {len(tags)} tags in {example[0]!r}")
+        unknown = [tag for tag in tags if tag not in self.labels]
+        if unknown:
+            raise UserError(f"unknown tag {unknown[0]!r}; known are {', '.join(self.labels)}")
+        return np.array([self.labels.index(tag) + 1 for tag in tags] or [0])
+
+    def loss(self, batch, training=True, label_smoothing=0.0, seed=None):
+        """Cross-entropy over the first pieces of words.
+
+        Args:
+            batch: token ids, segment ids and targets, all `(B, T)`; target 0 counts nothing.
+            training: whether dropout is on.
+            label_smoothing: 0 to 1.
+            seed: not used.
+
+        Returns:
+            The sum of the losses and the number of words, scalars.
+        """
+        token_ids, segment_ids, targets = batch
+        inputs = {"token_ids": token_ids, "segment_ids": segment_ids}
+        logits = self.model(inputs, training=training)
+        counted = targets > 0
+        return smoothed_cross_entropy(logits, tf.maximum(targets - 1, 0), counted, label_smoothing)
+
+    def export_inputs(self, examples):
+        """As of every encoder, and which positions count: padding does not."""
+        inputs = super().export_inputs(examples)
+        return {**inputs, "counted": inputs["mask"] > 0}
+
+    def _config(self):
+        return {**super()._config(), "labels": self.labels}
+
+    @classmethod
+    def _arguments(cls, config):
+        return {name: config[name] for name in ("max_length", "labels")}

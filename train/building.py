@@ -1,0 +1,240 @@
+"""From a recipe and its training examples to a task with fresh or pretrained weights."""
+
+import inspect
+import itertools
+import math
+
+import tensorflow as tf
+
+from attention_zoo.errors import UserError, suggest
+from attention_zoo.tasks.classify import split_labels
+from attention_zoo.tasks.kinds import TASKS, load_task
+from attention_zoo.tasks.seq2seq import Seq2Seq
+from attention_zoo.tasks.task import saved_weights, weight_name
+from attention_zoo.text.tokenizer import tokenizer_classes
+from attention_zoo.zoo import (
+    MODELS,
+    PRESETS,
+    Bert,
+    BertClassifier,
+    BertPretrainer,
+    BertTokenClassifier,
+)
+
+_LONGEST = 256
+_ENCODER_MODELS = {
+    "classify": BertClassifier,
+    "tag": BertTokenClassifier,
+    "answer": BertTokenClassifier,
+    "embed": Bert,
+    "fill_mask": BertPretrainer,
+}
+
+
+def make_task(recipe, examples):
+    """Trains the tokenizers and builds the model of a recipe.
+
+    Args:
+        recipe: a `Recipe`.
+        examples: training examples, tuples of strings.
+
+    Returns:
+        A task.
+
+    Raises:
+        UserError: if something in the recipe does not fit.
+    """
+    make = _make_seq2seq if recipe.task == "seq2seq" else _make_encoder_task
+    return make(recipe, examples)
+
+
+def _make_seq2seq(recipe, examples):
+    if recipe.model.pretrained:
+        raise UserError("model.pretrained is for encoders; seq2seq begins with a preset")
+    source, target = _train_tokenizers(recipe.tokenizer, examples)
+    limits = [
+        limit or _room_for(column, tokenizer)
+        for limit, column, tokenizer in (
+            (recipe.data.max_source_length, 0, source),
+            (recipe.data.max_target_length, 1, target),
+        )
+        for column in [[example[column] for example in examples]]
+    ]
+    given = {
+        "source_vocab_size": source.vocab_size,
+        "target_vocab_size": target.vocab_size,
+        "dtype": recipe.train.precision,
+    }
+    model_class, options = _preset(recipe.model, given)
+    defaults = {"share_embeddings": source is target, "max_length": max(limits)}
+    model = _built(model_class, {**defaults, **options})
+    try:
+        return Seq2Seq(
+            model,
+            source,
+            target,
+            *limits,
+            recipe.evaluate.beam_size,
+            recipe.evaluate.length_penalty,
+            recipe.columns,
+            recipe.evaluate.replace_unknown,
+        )
+    except ValueError as error:
+        raise UserError(f"evaluate: {error}") from error
+
+
+def _make_encoder_task(recipe, examples):
+    task_class, model_class = TASKS[recipe.task], _ENCODER_MODELS[recipe.task]
+    options = _task_options(task_class, recipe, examples)
+    base = load_task(recipe.model.pretrained) if recipe.model.pretrained else None
+    head = _head_options(recipe.task, options)
+    if base is None:
+        texts = [text for example in examples for text in example[: recipe.text_columns]]
+        tokenizer = _train_wordpieces(recipe.tokenizer, texts)
+        given = {"vocab_size": tokenizer.vocab_size, "dtype": recipe.train.precision, **head}
+        model_class, arguments = _preset(recipe.model, given, model_class)
+        model = _built(model_class, model_class.complete(arguments))
+    else:
+        tokenizer = base.tokenizer
+        model = _from_base(base, model_class, head, recipe)
+    texts = [" ".join(example[: recipe.text_columns]) for example in examples]
+    limit = recipe.data.max_length or min(_room_for(texts, tokenizer), model.max_length)
+    try:
+        return task_class(model, tokenizer, **options, max_length=limit, fields=recipe.columns)
+    except ValueError as error:
+        raise UserError(f"options: {error}") from error
+
+
+def _task_options(task_class, recipe, examples):
+    """The arguments of the task: those of the recipe, and the labels of the examples."""
+    ours = {"self", "model", "tokenizer", "fields", "max_length", "labels"}
+    accepted = inspect.signature(task_class.__init__).parameters.keys() - ours
+    for name in recipe.options:
+        if name not in accepted:
+            hint = suggest(name, accepted)
+            raise UserError(f"options: {recipe.task} has no option {name!r}; {hint}")
+    options = dict(recipe.options)
+    if recipe.task == "fill_mask":
+        options.setdefault("seed", recipe.train.seed)
+    if recipe.task not in ("classify", "tag"):
+        return options
+    split = {"one": lambda label: [label], "several": split_labels, "number": lambda label: []}
+    problem = options.get("problem", "one") if recipe.task == "classify" else "tags"
+    split = split.get(problem, str.split)
+    found = [label for example in examples for label in split(example[-1])]
+    options["labels"] = sorted(set(found))
+    if options.get("class_weights") is not None:
+        options["class_weights"] = _class_weights(options, found)
+    return options
+
+
+def _class_weights(options, found):
+    """A weight for each label: as given, or in inverse proportion to how often it occurs."""
+    given, labels = options["class_weights"], options["labels"]
+    if given == "balanced":
+        return [len(found) / (len(labels) * found.count(label)) for label in labels]
+    if not isinstance(given, dict) or given.keys() - set(labels):
+        raise UserError(
+            'options.class_weights must be "balanced" or a weight for each of the labels '
+            f"({', '.join(labels)}); received {given!r}"
+        )
+    return [float(given.get(label, 1.0)) for label in labels]
+
+
+def _head_options(task, options):
+    if task == "classify":
+        number = options.get("problem") == "number"
+        return {"num_outputs": 1 if number else len(options["labels"])}
+    return {
+        "tag": {"num_outputs": len(options.get("labels", ()))},
+        "answer": {"num_outputs": 2},
+    }.get(task, {})
+
+
+def _from_base(base, model_class, head, recipe):
+    """A model around the encoder of another task; what both have is copied."""
+    encoder = getattr(base.model, "bert", base.model)
+    if not isinstance(encoder, Bert):
+        raise UserError(
+            f"model.pretrained: {recipe.model.pretrained} is no BERT but {type(encoder).__name__}"
+        )
+    config = {name: value for name, value in encoder.get_config().items() if name != "pooler"}
+    names = [name for name in inspect.signature(Bert.__init__).parameters if name in config]
+    overrides = _overrides(recipe.model)
+    given = {"dtype": recipe.train.precision, **head}
+    _check_options(overrides, {*names, *_arguments(model_class)} - {"encoder", *given}, "BERT")
+    options = {**{name: config[name] for name in names}, **overrides, **given}
+    model = _built(model_class, model_class.complete(options))
+    values = {weight_name(v): v for v in saved_weights(base.model)}
+    for variable in saved_weights(model):
+        source = values.get(weight_name(variable))
+        if source is not None and source.shape == variable.shape:
+            variable.assign(source.numpy())
+    return model
+
+
+def _preset(settings, given, model_class=None):
+    """The class of a preset's model and its arguments, overridden by the recipe's and ours."""
+    name, overrides = settings.preset, _overrides(settings)
+    if name not in PRESETS:
+        raise UserError(f"model.preset: there is no preset {name!r}; {suggest(name, PRESETS)}")
+    of_preset = MODELS[PRESETS[name]["model"]]
+    if (model_class is not None) != (of_preset is Bert):
+        raise UserError(f"model.preset: {name} is no model for this task")
+    model_class = model_class or of_preset
+    accepted = {*_arguments(model_class), *_arguments(of_preset)} - {"encoder", *given}
+    _check_options(overrides, accepted, name)
+    return model_class, {**PRESETS[name]["config"], **overrides, **given}
+
+
+def _check_options(overrides, accepted, owner):
+    for name in overrides:
+        if name not in accepted:
+            raise UserError(f"model: {owner} has no option {name!r}; {suggest(name, accepted)}")
+
+
+def _arguments(model_class):
+    return inspect.signature(model_class.__init__).parameters.keys() - {"self", "kwargs"}
+
+
+def _overrides(settings):
+    return settings.model_dump(exclude={"preset", "pretrained"})
+
+
+def _built(model_class, options):
+    try:
+        return model_class(**options)
+    except ValueError as error:
+        raise UserError(f"model: {error}") from error
+
+
+def _train_tokenizers(settings, examples):
+    source, target = zip(*examples, strict=True)
+    if settings.shared:
+        tokenizer = _train_tokenizer(settings, itertools.chain(source, target))
+        return tokenizer, tokenizer
+    return _train_tokenizer(settings, source), _train_tokenizer(settings.target or settings, target)
+
+
+def _train_tokenizer(settings, texts):
+    if settings.kind == "wordpiece":
+        raise UserError("tokenizer.kind: wordpiece is for encoders, seq2seq has no use for it")
+    options = {"vocab_size": settings.vocab_size} if settings.vocab_size else {}
+    if settings.kind == "sentencepiece":
+        options["algorithm"] = settings.algorithm
+    return tokenizer_classes()[settings.kind].train(texts, **options)
+
+
+def _train_wordpieces(settings, texts):
+    given = settings.model_fields_set
+    if "kind" in given and settings.kind != "wordpiece":
+        raise UserError(f"tokenizer.kind: encoders have wordpiece, received {settings.kind}")
+    return tokenizer_classes()["wordpiece"].train(
+        texts, settings.vocab_size, lower_case=settings.lower_case
+    )
+
+
+def _room_for(texts, tokenizer):
+    """The longest of the texts in ids, a quarter more, the end id; a multiple of 8, at most 256."""
+    longest = int(tf.reduce_max(tokenizer.tokenize(tf.constant(texts)).row_lengths()))
+    return min(_LONGEST, 8 * math.ceil((1.25 * longest + 1) / 8))

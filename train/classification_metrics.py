@@ -1,0 +1,78 @@
+"""Metrics of labels and numbers: each takes answers and references, lists of strings."""
+
+import numpy as np
+
+from attention_zoo.errors import UserError
+
+
+def macro_f1(answers, references):
+    """Mean over the labels of their F1, in percent; labels that occur on either side count.
+
+    Example:
+        >>> round(macro_f1(["a", "a", "b"], ["a", "b", "b"]), 2)
+        66.67
+    """
+    labels = sorted({*answers, *references})
+    pairs = [({a}, {r}) for a, r in zip(answers, references, strict=True)]
+    scores = [_f1([(a & {label}, r & {label}) for a, r in pairs]) for label in labels]
+    return float(np.mean(scores))
+
+
+def micro_f1(answers, references):
+    """F1 over all labels of all examples that may have several, with commas between; percent.
+
+    Example:
+        >>> micro_f1(["a,b", ""], ["a", "c"])
+        50.0
+    """
+    return _f1([(_labels(a), _labels(r)) for a, r in zip(answers, references, strict=True)])
+
+
+def _labels(text):
+    return {name.strip() for name in text.split(",") if name.strip()}
+
+
+def _f1(pairs):
+    """F1 in percent over pairs of sets: what was given and what was wanted."""
+    right = sum(len(given & wanted) for given, wanted in pairs)
+    total = sum(len(given) + len(wanted) for given, wanted in pairs)
+    return 200.0 * right / total if total else 100.0
+
+
+def pearson(answers, references):
+    """Pearson's correlation of numbers, times 100; 0 if one side is constant.
+
+    Example:
+        >>> round(pearson(["1", "2", "4"], ["2", "4", "8"]), 6)
+        100.0
+    """
+    return _correlation(_numbers(answers), _numbers(references))
+
+
+def spearman(answers, references):
+    """Spearman's correlation of ranks, ties having their mean rank, times 100.
+
+    Example:
+        >>> round(spearman(["1", "2", "4"], ["1", "10", "11"]), 6)
+        100.0
+    """
+    return _correlation(_ranks(_numbers(answers)), _ranks(_numbers(references)))
+
+
+def _numbers(texts):
+    try:
+        return np.array([float(text) for text in texts])
+    except ValueError as error:
+        raise UserError(f"a correlation needs numbers: {error}") from error
+
+
+def _ranks(values):
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts - 1) / 2)[inverse]
+
+
+def _correlation(first, second):
+    first, second = first - first.mean(), second - second.mean()
+    lengths = np.linalg.norm(first) * np.linalg.norm(second)
+    return float(100.0 * (first @ second) / lengths) if lengths else 0.0

@@ -1,0 +1,127 @@
+"""Adam with decoupled weight decay, and a learning rate for each layer."""
+
+import re
+
+import keras
+from keras import ops
+
+from attention_zoo.errors import UserError
+from attention_zoo.train.schedules import make_schedule
+
+# Norms and biases are not drawn towards zero.
+_NOT_DECAYED = ("bias", "gamma", "beta")
+
+
+class AdamW(keras.optimizers.Adam):
+    """Adam whose weight decay is no part of the gradient (Loshchilov and Hutter 2019).
+
+        w = w - rate (m / (sqrt(v) + epsilon) + weight_decay w)
+
+    Keras's own class has one learning rate for all; with it the rates of single layers
+    would not reach the weight decay.
+
+    Args:
+        learning_rate: number or schedule.
+        weight_decay: for every weight but norms and biases.
+        rates: a function from a variable to what multiplies its learning rate.
+        **kwargs: of `keras.optimizers.Adam`.
+    """
+
+    def __init__(self, learning_rate, weight_decay=0.0, rates=lambda variable: 1.0, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self.decay = weight_decay
+        self.rates = rates
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Updates one variable."""
+        rate = learning_rate * self.rates(variable)
+        if self.decay and variable.name not in _NOT_DECAYED:
+            drawn = ops.cast(rate * self.decay, variable.dtype)
+            self.assign_sub(variable, ops.multiply(variable, drawn))
+        super().update_step(gradient, variable, rate)
+
+
+def make_optimizer(settings, model):
+    """The optimizer that a recipe's `train` asks for, built for the weights that are trained.
+
+    Args:
+        settings: `TrainSettings`.
+        model: the model; its frozen weights are left out.
+
+    Raises:
+        UserError: if layers are to have rates of their own and the model has no blocks.
+    """
+    options = {
+        "learning_rate": make_schedule(settings.learning_rate, model.width, settings.steps),
+        "beta_1": settings.beta_1,
+        "beta_2": settings.beta_2,
+        "epsilon": settings.epsilon,
+    }
+    if settings.layer_decay < 1.0:
+        options["rates"] = layer_rates(encoder_of(model, "layer_decay"), settings.layer_decay)
+    if settings.weight_decay or "rates" in options:
+        optimizer = AdamW(**options, weight_decay=settings.weight_decay)
+    else:
+        optimizer = keras.optimizers.Adam(**options)
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+def layer_rates(encoder, decay):
+    """Rates that fall from the head down (Howard and Ruder 2018; Clark et al. 2020).
+
+    Args:
+        encoder: a `Bert`.
+        decay: the rate of a block over that of the block above it.
+
+    Returns:
+        A function from a variable to its rate: 1 for the head, `decay` for the last block,
+        and so on; the embeddings have the lowest.
+    """
+    blocks = len(encoder.blocks)
+    lowest = {id(v) for layer in _embeddings(encoder) for v in layer.trainable_variables}
+
+    def rate(variable):
+        block = re.search(r"(?:^|/)block_(\d+)/", variable.path)
+        if block:
+            return decay ** (blocks - int(block[1]))
+        return decay ** (blocks + 1) if id(variable) in lowest else 1.0
+
+    return rate
+
+
+def freeze(model, what):
+    """Keeps weights as they are.
+
+    Args:
+        model: a model with an encoder.
+        what: `"encoder"`, all of it; or a number, the embeddings and so many blocks.
+
+    Raises:
+        UserError: if the model has no encoder of blocks, or not so many.
+    """
+    encoder = encoder_of(model, "freeze")
+    if what == "encoder":
+        encoder.trainable = False
+        return
+    if what > len(encoder.blocks):
+        raise UserError(f"train.freeze: there are {len(encoder.blocks)} blocks, received {what}")
+    for layer in (*_embeddings(encoder), *encoder.blocks[:what]):
+        layer.trainable = False
+
+
+def encoder_of(model, setting):
+    """The `Bert` in a model, or the model itself if it is one."""
+    encoder = getattr(model, "bert", model)
+    if not hasattr(encoder, "segment_embedding"):
+        raise UserError(f"train.{setting} is for BERT, the model is {type(model).__name__}")
+    return encoder
+
+
+def _embeddings(encoder):
+    return (
+        encoder.token_embedding,
+        encoder.segment_embedding,
+        encoder.position,
+        encoder.embedding_norm,
+    )

@@ -1,0 +1,61 @@
+"""Metrics of extracted answers, as the official scripts of SQuAD 1.1 and 2.0 compute them.
+
+A reference is the last column of an example: JSON, a list of objects with `text`, empty if
+there is no answer.
+"""
+
+import collections
+import json
+import re
+import string
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+
+
+def squad_exact_match(answers, references):
+    """Percentage of answers that equal one of their references, but for what is normalised.
+
+    Example:
+        >>> squad_exact_match(["The cat!", ""], ['[{"text": "cat"}]', "[]"])
+        100.0
+    """
+    return _mean(lambda a, b: float(a == b), answers, references)
+
+
+def squad_f1(answers, references):
+    """Mean over the answers of the best F1 of words with one of their references, in percent.
+
+    Example:
+        >>> round(squad_f1(["black cat"], ['[{"text": "the cat"}]']), 2)
+        66.67
+    """
+    return _mean(_f1, answers, references)
+
+
+def normalize_answer(text):
+    """Lower case, without punctuation, articles and double spaces.
+
+    Example:
+        >>> normalize_answer("The  Cat's hat.")
+        'cats hat'
+    """
+    kept = "".join(c for c in text.lower() if c not in string.punctuation)
+    return " ".join(_ARTICLES.sub(" ", kept).split())
+
+
+def _mean(score, answers, references):
+    total = 0.0
+    for answer, reference in zip(answers, references, strict=True):
+        texts = [normalize_answer(wanted["text"]) for wanted in json.loads(reference)]
+        # As the script of SQuAD 2.0 does: references of which nothing is left do not count.
+        texts = [text for text in texts if text] or [""]
+        total += max(score(normalize_answer(answer), text) for text in texts)
+    return 100.0 * total / max(len(answers), 1)
+
+
+def _f1(answer, reference):
+    given, wanted = answer.split(), reference.split()
+    if not given or not wanted:
+        return float(given == wanted)
+    same = sum((collections.Counter(given) & collections.Counter(wanted)).values())
+    return 2.0 * same / (len(given) + len(wanted))

@@ -1,0 +1,58 @@
+"""Metrics of tags: answers and references are tags with spaces between, a string a text."""
+
+
+def tag_accuracy(answers, references):
+    """Percentage of words whose tag is right.
+
+    Example:
+        >>> tag_accuracy(["O B-PER"], ["O O"])
+        50.0
+    """
+    right = total = 0
+    for answer, reference in zip(answers, references, strict=True):
+        tags = reference.split()
+        right += sum(a == b for a, b in zip(answer.split(), tags, strict=False))
+        total += len(tags)
+    return 100.0 * right / max(total, 1)
+
+
+def entity_f1(answers, references):
+    """F1 over entities, in percent: right if first word, last word and type are.
+
+    Entities are read as the script `conlleval` of the CoNLL-2000 task reads them, in any of
+    the schemes IOB1, IOB2, IOE and IOBES (Tjong Kim Sang and De Meulder 2003, section 3).
+
+    Example:
+        >>> entity_f1(["B-PER I-PER O"], ["B-PER O O"])
+        0.0
+        >>> entity_f1(["B-PER I-PER O B-LOC"], ["B-PER I-PER O O"])
+        66.66666666666667
+    """
+    right = total = 0
+    for answer, reference in zip(answers, references, strict=True):
+        given, wanted = entities(answer.split()), entities(reference.split())
+        right += len(given & wanted)
+        total += len(given) + len(wanted)
+    return 200.0 * right / total if total else 100.0
+
+
+def entities(tags):
+    """The entities in a list of tags: a set of triples of type, first and last word.
+
+    Example:
+        >>> sorted(entities(["B-PER", "I-PER", "O", "B-LOC"]))
+        [('LOC', 3, 3), ('PER', 0, 1)]
+    """
+    found = set()
+    before, kind_before, begin = "O", "", None
+    for place, tag in enumerate([*tags, "O"]):
+        # A tag without a type, such as plain "B", has the type "_".
+        place_in, _, kind = tag.partition("-")
+        kind = kind or "_"
+        if begin is not None and (place_in in "BSO" or before in "ES" or kind != kind_before):
+            found.add((kind_before, begin, place - 1))
+            begin = None
+        if place_in != "O" and begin is None:
+            begin = place
+        before, kind_before = place_in, kind
+    return found
