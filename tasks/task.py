@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.files import atomic_directory, atomic_file
 from attention_zoo.zoo import MODELS
+from attention_zoo.zoo.weights import assign_weights, saved_weights, weight_name
 
 TASK_FILE = "task.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -171,16 +172,6 @@ def model_config(model):
     return {name: value for name, value in model.get_config().items() if name in own}
 
 
-def weight_name(variable):
-    """The name of a weight in a file: its path without the name of the model."""
-    return variable.path.split("/", 1)[1]
-
-
-def saved_weights(model):
-    """The variables that are the model: not the states of random number generators."""
-    return [v for v in model.weights if not v.path.endswith("seed_generator_state")]
-
-
 def write_weights(model, path):
     """Writes the weights as safetensors, under the names of `weight_name`."""
     arrays = {weight_name(v): np.asarray(v.numpy()) for v in saved_weights(model)}
@@ -195,19 +186,7 @@ def read_weights(model, path):
         UserError: if the file is missing or damaged, a weight is missing or left
             over, or a shape differs: all of them are listed.
     """
-    arrays = read_safetensors(path)
-    variables = {weight_name(v): v for v in saved_weights(model)}
-    problems = [f"missing: {name}" for name in variables.keys() - arrays.keys()]
-    problems += [f"left over: {name}" for name in arrays.keys() - variables.keys()]
-    problems += [
-        f"{name}: shape {arrays[name].shape} in the file, {variables[name].shape} in the model"
-        for name in variables.keys() & arrays.keys()
-        if arrays[name].shape != tuple(variables[name].shape)
-    ]
-    if problems:
-        raise UserError(f"{path} does not fit the model: {'; '.join(sorted(problems))}")
-    for name, variable in variables.items():
-        variable.assign(arrays[name])
+    assign_weights(model, read_safetensors(path), path)
 
 
 def read_safetensors(path):

@@ -152,13 +152,15 @@ def _read_jsonl(path, fields):
             raise UserError(f"{place}: not JSON: {error}") from error
         if not isinstance(record, dict):
             raise UserError(f"{place}: a JSON object is needed, received {type(record).__name__}")
+        texts = []
         for field in fields:
-            record[field] = _as_text(record.get(field))
-            if record[field] is None:
+            text = _as_text(record.get(field))
+            if text is None:
                 raise UserError(
                     f'{place}: no text under the key "{field}"; {suggest(str(field), record)}'
                 )
-        values = tuple(record[field].strip() for field in fields)
+            texts.append(text.strip())
+        values = tuple(texts)
         try:
             "".join(values).encode()
         except UnicodeEncodeError as error:

@@ -10,7 +10,6 @@ from attention_zoo.errors import UserError, suggest
 from attention_zoo.tasks.classify import split_labels
 from attention_zoo.tasks.kinds import TASKS, load_task
 from attention_zoo.tasks.seq2seq import Seq2Seq
-from attention_zoo.tasks.task import saved_weights, weight_name
 from attention_zoo.text.tokenizer import tokenizer_classes
 from attention_zoo.zoo import (
     MODELS,
@@ -20,6 +19,7 @@ from attention_zoo.zoo import (
     BertPretrainer,
     BertTokenClassifier,
 )
+from attention_zoo.zoo.weights import saved_weights, weight_name
 
 _LONGEST = 256
 _ENCODER_MODELS = {

@@ -19,10 +19,9 @@ from attention_zoo.tasks.task import (
     WEIGHTS_FILE,
     read_safetensors,
     read_weights,
-    saved_weights,
-    weight_name,
     write_weights,
 )
+from attention_zoo.zoo.weights import saved_weights, weight_name
 
 _OPTIMIZER_FILE = "optimizer.safetensors"
 _STATE_FILE = "state.json"

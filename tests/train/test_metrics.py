@@ -80,8 +80,6 @@ TEXTS = (["a cat sat on the mat"] * 2,) * 2 + (["no dogs were seen here at all"]
 def test_the_right_answer_is_best(name):
     references, *both = CASES.get(name, TEXTS)
     sources = ["x y"] * len(references)
-    right, wrong = (
-        compute_metrics([name], sources, answers, references)[name] for answers in both
-    )
+    right, wrong = (compute_metrics([name], sources, answers, references)[name] for answers in both)
     assert METRICS[name].gain(right, wrong) > 50
     assert METRICS[name].gain(wrong, right) == -METRICS[name].gain(right, wrong)

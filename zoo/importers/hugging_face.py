@@ -1,0 +1,147 @@
+"""Models of the BERT architecture in Hugging Face's folders: config and weights, both ways."""
+
+import json
+from pathlib import Path
+
+import safetensors
+import safetensors.numpy
+
+from attention_zoo.errors import UserError
+from attention_zoo.zoo.importers.bert_names import from_hugging_face
+from attention_zoo.zoo.importers.torch_file import read_torch_file
+
+_ACTIVATIONS = {
+    "gelu": "gelu",
+    "gelu_python": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "relu": "relu",
+}
+_ARGUMENTS = {
+    "vocab_size": "vocab_size",
+    "hidden_size": "width",
+    "num_hidden_layers": "num_blocks",
+    "num_attention_heads": "num_heads",
+    "intermediate_size": "feed_forward_width",
+    "max_position_embeddings": "max_length",
+    "type_vocab_size": "num_segments",
+}
+_OPTIONAL = {
+    "hidden_dropout_prob": "dropout",
+    "attention_probs_dropout_prob": "attention_dropout",
+    "layer_norm_eps": "epsilon",
+}
+_FILES = ("model.safetensors", "pytorch_model.bin")
+
+
+def read_json(path):
+    """Reads a JSON file that holds an object.
+
+    Raises:
+        UserError: if it is missing, or holds something else.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: a JSON object is needed, received {type(content).__name__}")
+    return content
+
+
+def bert_arguments(config, origin):
+    """The arguments of `Bert` in a `config.json` or `bert_config.json`.
+
+    Args:
+        config: its content.
+        origin: named in errors.
+
+    Raises:
+        UserError: if it is of another architecture, or of a kind of BERT that is none here.
+    """
+    kind = config.get("model_type", "bert")
+    if kind != "bert":
+        raise UserError(f'{origin}: model_type is {kind!r}; accepted is "bert"')
+    positions = config.get("position_embedding_type", "absolute")
+    if positions != "absolute":
+        raise UserError(
+            f'{origin}: position_embedding_type is {positions!r}; accepted is "absolute"'
+        )
+    activation = config.get("hidden_act", "gelu")
+    if activation not in _ACTIVATIONS:
+        raise UserError(
+            f"{origin}: hidden_act is {activation!r}; accepted are {', '.join(_ACTIVATIONS)}"
+        )
+    missing = [name for name in _ARGUMENTS if name not in config]
+    if missing:
+        raise UserError(f"{origin} lacks {', '.join(missing)}")
+    optional = {ours: config[name] for name, ours in _OPTIONAL.items() if name in config}
+    return {
+        **{ours: config[name] for name, ours in _ARGUMENTS.items()},
+        **optional,
+        "activation": _ACTIVATIONS[activation],
+    }
+
+
+def hugging_face_config(bert, architecture):
+    """The `config.json` of a `Bert`, the reverse of `bert_arguments`."""
+    names = {**_ARGUMENTS, **_OPTIONAL}
+    activations = {"gelu": "gelu", "gelu_tanh": "gelu_new", "relu": "relu"}
+    return {
+        "architectures": [architecture],
+        "model_type": "bert",
+        **{name: getattr(bert, ours) for name, ours in names.items()},
+        "hidden_act": activations[bert.activation],
+        "initializer_range": 0.02,
+        "pad_token_id": 0,
+        "position_embedding_type": "absolute",
+    }
+
+
+def read_hugging_face_weights(folder):
+    """The weights in a folder, by our names.
+
+    Args:
+        folder: with `model.safetensors` or `pytorch_model.bin`, whole or in shards that
+            an index lists. Of both kinds the first is read.
+
+    Raises:
+        UserError: if there is no such file, or one is damaged.
+    """
+    folder = Path(folder)
+    for name in _FILES:
+        index = folder / f"{name}.index.json"
+        if (folder / name).exists():
+            return from_hugging_face(_read_file(folder / name), folder / name)
+        if index.exists():
+            return from_hugging_face(_read_shards(index), index)
+    raise UserError(f"{folder}: there is no {' and no '.join(_FILES)}, whole or in shards")
+
+
+def _read_shards(index):
+    where = read_json(index).get("weight_map")
+    if not isinstance(where, dict):
+        raise UserError(f"{index} has no weight_map")
+    arrays = {}
+    for shard in sorted(set(where.values())):
+        # A name, so that an index cannot point out of its folder.
+        if Path(shard).name != shard:
+            raise UserError(f"{index}: {shard!r} is no file name")
+        arrays.update(_read_file(index.parent / shard))
+    missing = sorted(where.keys() - arrays.keys())
+    if missing:
+        raise UserError(f"{index}: the shards lack {', '.join(missing)}")
+    return arrays
+
+
+def _read_file(path):
+    if path.suffix == ".bin":
+        return read_torch_file(path)
+    try:
+        return safetensors.numpy.load(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+    except (safetensors.SafetensorError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged or has numbers of an unknown kind: {error}") from error

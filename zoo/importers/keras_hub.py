@@ -1,0 +1,114 @@
+"""BERT in KerasHub's preset folders: config and weights."""
+
+import re
+
+import h5py
+import numpy as np
+
+from attention_zoo.errors import UserError
+from attention_zoo.zoo.importers.bert_names import fuse
+
+# Modules of a BertBackbone in its file, and ours; those of block 0 have no number.
+_MODULES = {
+    "dense": "pooler",
+    "embedding": "segment_embedding",
+    "layer_normalization": "embedding_norm",
+    "position_embedding": "position",
+    "reversible_embedding": "token_embedding",
+}
+_OF_A_BLOCK = {
+    "_feedforward_intermediate_dense": "feed_forward/inner",
+    "_feedforward_output_dense": "feed_forward/outer",
+    "_feedforward_layer_norm": "feed_forward_add_norm/layer_norm",
+    "_self_attention_layer_norm": "self_attention_add_norm/layer_norm",
+    "_self_attention_layer/query_dense": "self_attention/query",
+    "_self_attention_layer/key_dense": "self_attention/key",
+    "_self_attention_layer/value_dense": "self_attention/value",
+    "_self_attention_layer/output_dense": "self_attention/output",
+}
+
+
+def keras_hub_arguments(config, origin):
+    """The arguments of `Bert` in a preset's `config.json`.
+
+    Raises:
+        UserError: if the preset is no BERT.
+    """
+    if config.get("class_name") != "BertBackbone":
+        raise UserError(f"{origin}: class_name is {config.get('class_name')!r}, not BertBackbone")
+    names = {
+        "vocabulary_size": "vocab_size",
+        "num_layers": "num_blocks",
+        "num_heads": "num_heads",
+        "hidden_dim": "width",
+        "intermediate_dim": "feed_forward_width",
+        "max_sequence_length": "max_length",
+        "num_segments": "num_segments",
+        "dropout": "dropout",
+    }
+    missing = [name for name in names if name not in config["config"]]
+    if missing:
+        raise UserError(f"{origin} lacks {', '.join(missing)}")
+    arguments = {ours: config["config"][name] for name, ours in names.items()}
+    # These are no options there.
+    fixed = {"activation": "gelu_tanh", "epsilon": 1e-12}
+    return {**arguments, **fixed, "attention_dropout": arguments["dropout"]}
+
+
+def read_keras_hub_weights(path):
+    """The weights in a preset's `model.weights.h5`, by our names.
+
+    Raises:
+        UserError: if the file is missing or damaged, or a name is not known.
+    """
+    arrays = {}
+
+    def visit(name, item):
+        if isinstance(item, h5py.Dataset):
+            arrays[name] = np.asarray(item, dtype="float32")
+
+    try:
+        with h5py.File(path) as file:
+            file.visititems(visit)
+    except OSError as error:
+        raise UserError(f"{path} is missing or damaged: {error}") from error
+    ours, unknown = {}, []
+    for name, array in arrays.items():
+        found = _translate(name)
+        if found is None:
+            unknown.append(name)
+        else:
+            ours[found] = _flat(found, array)
+    if unknown:
+        raise UserError(f"{path}: weights of no known name: {', '.join(sorted(unknown))}")
+    return fuse(ours)
+
+
+def _translate(name):
+    parts = re.fullmatch(r"layers/(.+)/vars/([01])", name)
+    if parts is None:
+        return None
+    module, number = parts[1], int(parts[2])
+    block = re.fullmatch(r"transformer_encoder(?:_(\d+))?/(.+)", module)
+    if block:
+        inner = _OF_A_BLOCK.get(block[2])
+        found = None if inner is None else f"block_{int(block[1] or 0)}/{inner}"
+    else:
+        found = _MODULES.get(module)
+    if found is None:
+        return None
+    if found in ("token_embedding", "segment_embedding", "position"):
+        return f"{found}/table"
+    leaves = ("gamma", "beta") if found.endswith("norm") else ("kernel", "bias")
+    return f"{found}/{leaves[number]}"
+
+
+def _flat(name, array):
+    """Heads and their width as one axis: `(D, H, K)`, `(H, K)` and `(H, K, D)`."""
+    if "/self_attention/" not in name:
+        return array
+    if name.endswith("output/kernel"):
+        return array.reshape(-1, array.shape[-1])
+    if name.endswith("/kernel"):
+        return array.reshape(array.shape[0], -1)
+    return array.reshape(-1)
