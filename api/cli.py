@@ -159,7 +159,7 @@ def export(
     run: Run,
     out: Annotated[Path, typer.Option(help="the export directory to write")],
     formats: Annotated[
-        str | None, typer.Option(help="saved_model,litert; the recipe's when omitted")
+        str | None, typer.Option(help="saved_model,litert,huggingface; the recipe's when omitted")
     ] = None,
     quantize: Annotated[
         str | None, typer.Option(help="none,dynamic_int8; the recipe's when omitted")
@@ -174,6 +174,25 @@ def export(
 
     print_report(export_run(run, out, _names(formats), _names(quantize), data, _say))
     _say(f"wrote {out}, with report.md")
+
+
+@app.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="a folder with a BERT that others have trained")],
+    out: Annotated[Path, typer.Option(help="the run directory to write")],
+):
+    """Make a task of a Hugging Face folder, a google-research/bert folder or a KerasHub preset."""
+    from attention_zoo.files import require_empty
+
+    require_empty(out, "choose another --out")
+    if not source.is_dir():
+        raise UserError(f"{source}: no such directory")
+    import_tensorflow()
+    from attention_zoo.tasks.importing import import_task
+
+    task = import_task(source)
+    task.save(out / "task")
+    _say(f"{out}: {task.kind}, {task.model.count_params():,} weights, every one accounted for")
 
 
 @app.command()

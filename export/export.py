@@ -26,7 +26,7 @@ def export(
     Args:
         task: a task.
         directory: where to write; must be empty.
-        formats: of `"saved_model"` and `"litert"`.
+        formats: of `"saved_model"`, `"litert"`, and for BERT `"huggingface"`.
         quantize: of `"none"` and `"dynamic_int8"`; only LiteRT has quantised files.
         examples: what the artefacts are compared on, tuples of strings; the examples
             that training kept when omitted.
@@ -42,6 +42,8 @@ def export(
     """
     _check(formats, verify.FORMATS, "format")
     _check(quantize, QUANTIZATIONS, "quantisation")
+    if "huggingface" in formats and task.kind == "seq2seq":
+        raise UserError("the format huggingface is for BERT, the task is seq2seq")
     examples = list(examples or task.examples)
     if not examples:
         raise UserError("export verifies on examples, and the task has none: give examples=...")
@@ -124,6 +126,8 @@ def _artefacts(formats, quantize):
     if "litert" in formats:
         for name in quantize:
             yield "litert", name, "model.tflite" if name == "none" else f"model.{name}.tflite"
+    if "huggingface" in formats:
+        yield "huggingface", "none", "huggingface"
 
 
 def _write(task, path, kind, quantization):
@@ -132,6 +136,10 @@ def _write(task, path, kind, quantization):
         from attention_zoo.export.saved_model import write_saved_model
 
         write_saved_model(task, path)
+    elif kind == "huggingface":
+        from attention_zoo.export.hugging_face import write_hugging_face
+
+        write_hugging_face(task, path)
     else:
         from attention_zoo.export.litert import write_litert
 

@@ -47,6 +47,7 @@ class Format:
 FORMATS = {
     "saved_model": Format("run_saved_model.py", takes_strings=True),
     "litert": Format("run_litert.py", takes_strings=False),
+    "huggingface": Format("run_hugging_face.py", takes_strings=False),
 }
 
 

@@ -160,7 +160,7 @@ class EvaluateSettings(_Section):
 class ExportSettings(_Section):
     """What `export` writes unless it is told otherwise."""
 
-    formats: list[Literal["saved_model", "litert"]] = ["saved_model", "litert"]
+    formats: list[Literal["saved_model", "litert", "huggingface"]] = ["saved_model", "litert"]
     quantize: list[Literal["none", "dynamic_int8"]] = ["none"]
 
 

@@ -1,0 +1,132 @@
+"""Runs a Hugging Face folder with numpy and safetensors alone; see `protocol.py`.
+
+The forward pass of BERT, written a second time, from the names that the file has: torch is
+not needed, and what is compared is no copy of the model that wrote the file.
+"""
+
+import json
+import math
+import os
+import sys
+
+sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+
+import protocol
+
+protocol.ban("attention_zoo", "tensorflow", "keras", "torch", "transformers")
+
+import numpy as np  # noqa: E402
+import safetensors.numpy  # noqa: E402
+
+_erf = np.vectorize(math.erf, otypes=["float64"])
+_ACTIVATIONS = {
+    "gelu": lambda x: 0.5 * x * (1.0 + _erf(x / math.sqrt(2.0))),
+    "gelu_new": lambda x: 0.5 * x * (1.0 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+    "relu": lambda x: np.maximum(x, 0.0),
+}
+
+
+class Bert:
+    """The architecture, in float64."""
+
+    def __init__(self, folder):
+        with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
+            self.config = json.load(file)
+        with open(os.path.join(folder, "model.safetensors"), "rb") as file:
+            weights = safetensors.numpy.load(file.read())
+        self.weights = {n.removeprefix("bert."): w.astype("float64") for n, w in weights.items()}
+        self.activation = _ACTIVATIONS[self.config["hidden_act"]]
+        pooling = os.path.join(folder, "1_Pooling", "config.json")
+        self.pooling = None
+        if os.path.exists(pooling):
+            with open(pooling, encoding="utf-8") as file:
+                self.pooling = json.load(file)
+            with open(os.path.join(folder, "modules.json"), encoding="utf-8") as file:
+                self.normalize = "Normalize" in file.read()
+
+    def linear(self, x, name):
+        """A linear map."""
+        return x @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
+
+    def norm(self, x, name):
+        """Layer normalisation."""
+        centred = x - x.mean(axis=-1, keepdims=True)
+        variance = np.square(centred).mean(axis=-1, keepdims=True)
+        scaled = centred / np.sqrt(variance + self.config["layer_norm_eps"])
+        return scaled * self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
+
+    def attention(self, x, mask, name):
+        """Multi-head self-attention, before the output projection."""
+        batch, length, width = x.shape
+        heads = self.config["num_attention_heads"]
+
+        def project(part):
+            projected = self.linear(x, f"{name}.{part}")
+            return projected.reshape(batch, length, heads, width // heads).transpose(0, 2, 1, 3)
+
+        query, key, value = map(project, ("query", "key", "value"))
+        scores = query @ key.transpose(0, 1, 3, 2) / math.sqrt(width // heads)
+        scores = np.where(mask[:, None, None, :] != 0, scores, -np.inf)
+        shifted = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        weights = shifted / shifted.sum(axis=-1, keepdims=True)
+        return (weights @ value).transpose(0, 2, 1, 3).reshape(batch, length, width)
+
+    def states(self, token_ids, mask, segment_ids):
+        """The states of the last block."""
+        x = self.weights["embeddings.word_embeddings.weight"][token_ids]
+        x = x + self.weights["embeddings.token_type_embeddings.weight"][segment_ids]
+        x = x + self.weights["embeddings.position_embeddings.weight"][: token_ids.shape[1]]
+        x = self.norm(x, "embeddings.LayerNorm")
+        for i in range(self.config["num_hidden_layers"]):
+            block = f"encoder.layer.{i}"
+            attended = self.attention(x, mask, f"{block}.attention.self")
+            attended = self.linear(attended, f"{block}.attention.output.dense")
+            x = self.norm(x + attended, f"{block}.attention.output.LayerNorm")
+            inner = self.activation(self.linear(x, f"{block}.intermediate.dense"))
+            outer = self.linear(inner, f"{block}.output.dense")
+            x = self.norm(x + outer, f"{block}.output.LayerNorm")
+        return x
+
+    def __call__(self, token_ids, mask, segment_ids):
+        """What the architecture of the config gives."""
+        states = self.states(token_ids, mask, segment_ids)
+        kind = self.config["architectures"][0]
+        if kind == "BertModel":
+            return {"embedding": self.embed(states, mask)}
+        if kind == "BertForSequenceClassification":
+            pooled = np.tanh(self.linear(states[:, 0], "pooler.dense"))
+            return {"logits": self.linear(pooled, "classifier")}
+        if kind == "BertForTokenClassification":
+            return {"logits": self.linear(states, "classifier")}
+        if kind == "BertForQuestionAnswering":
+            return {"logits": self.linear(states, "qa_outputs")}
+        hidden = self.activation(self.linear(states, "cls.predictions.transform.dense"))
+        hidden = self.norm(hidden, "cls.predictions.transform.LayerNorm")
+        table = self.weights["embeddings.word_embeddings.weight"]
+        return {"token_logits": hidden @ table.T + self.weights["cls.predictions.bias"]}
+
+    def embed(self, states, mask):
+        """The vector of a text, by the pooling of sentence-transformers."""
+        if self.pooling["pooling_mode_cls_token"]:
+            pooled = states[:, 0]
+        elif self.pooling["pooling_mode_max_tokens"]:
+            pooled = np.where(mask[:, :, None] != 0, states, -np.inf).max(axis=1)
+        else:
+            pooled = (states * mask[:, :, None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
+        if self.normalize:
+            pooled = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
+        return pooled
+
+
+def main():
+    """Answers the request of the command line."""
+    model = Bert(sys.argv[1])
+
+    def run(signature, arguments):
+        return {name: values.astype("float32") for name, values in model(**arguments).items()}
+
+    protocol.answer(run)
+
+
+if __name__ == "__main__":
+    main()
