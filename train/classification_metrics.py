@@ -73,6 +73,8 @@ def _ranks(values):
 
 
 def _correlation(first, second):
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return 0.0
     first, second = first - first.mean(), second - second.mean()
     lengths = np.linalg.norm(first) * np.linalg.norm(second)
-    return float(100.0 * (first @ second) / lengths) if lengths else 0.0
+    return float(100.0 * (first @ second) / lengths)

@@ -1,0 +1,517 @@
+"""Weights made elsewhere: real ones against golden outputs, and files made by other code."""
+
+import collections
+import io
+import json
+import pickle
+import shutil
+import sys
+import types
+import zipfile
+from pathlib import Path
+
+import keras_hub
+import numpy as np
+import pytest
+import safetensors.numpy
+import tensorflow as tf
+from numpy.testing import assert_allclose, assert_array_equal
+
+from attention_zoo.errors import UserError
+from attention_zoo.export.hugging_face import write_hugging_face
+from attention_zoo.tasks.classify import Classify
+from attention_zoo.tasks.encoder_task import ids_of
+from attention_zoo.tasks.importing import import_task
+from attention_zoo.tasks.question_answering import QuestionAnswering
+from attention_zoo.tasks.tag import Tag
+from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
+from attention_zoo.zoo import BertClassifier, BertTokenClassifier
+from attention_zoo.zoo.importers.torch_file import read_torch_file
+
+DATA = Path(__file__).parent / "data"
+PIECES = [*SPECIAL_PIECES, "a", "b", "##a"]
+CONFIG = {
+    "vocab_size": 8,
+    "hidden_size": 8,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 12,
+    "max_position_embeddings": 16,
+    "type_vocab_size": 2,
+    "hidden_act": "gelu",
+    "layer_norm_eps": 1e-12,
+}
+
+
+@pytest.fixture(scope="module")
+def embedder(minilm):
+    return import_task(minilm)
+
+
+def test_minilm_at_every_depth(embedder):
+    golden = np.load(DATA / "minilm_l6_v2_sentences.npz")
+    sentences = [str(sentence) for sentence in golden["sentences"]]
+    inputs = ids_of(embedder.encode(tf.constant(sentences)))
+    assert_array_equal(inputs["token_ids"], golden["input_ids"])
+    assert_array_equal(inputs["mask"], golden["attention_mask"])
+    states = embedder.model.hidden_states(inputs)
+    kept = golden["attention_mask"][:4] > 0
+    for name, place in (
+        ("embedding_output_first4", 0),
+        ("layer1_first4", 1),
+        ("last_hidden_first4", -1),
+    ):
+        assert_allclose(states[place].numpy()[:4][kept], golden[name][kept], atol=1e-4)
+    assert_allclose(embedder.model(inputs)["pooled"], golden["pooler_output"], atol=1e-4)
+    assert_allclose(embedder.embed(sentences), golden["embeddings"], atol=1e-4)
+    assert embedder.max_length == 256
+
+
+def test_minilm_on_pairs(embedder):
+    golden = np.load(DATA / "minilm_l6_v2_pairs.npz")
+    inputs = {
+        "token_ids": golden["input_ids"],
+        "segment_ids": golden["token_type_ids"].astype("int32"),
+        "mask": golden["attention_mask"].astype("int32"),
+    }
+    outputs = embedder.model(inputs)
+    kept = golden["attention_mask"] > 0
+    assert_allclose(outputs["states"].numpy()[kept], golden["last_hidden"][kept], atol=1e-4)
+    assert_allclose(outputs["pooled"], golden["pooler_output"], atol=1e-4)
+
+
+def test_minilm_goes_back_to_what_it_was(embedder, minilm, tmp_path):
+    write_hugging_face(embedder, tmp_path)
+    original = safetensors.numpy.load((minilm / "model.safetensors").read_bytes())
+    written = safetensors.numpy.load((tmp_path / "model.safetensors").read_bytes())
+    original.pop("embeddings.position_ids")
+    assert written.keys() == original.keys()
+    for name, array in original.items():
+        assert_array_equal(written[name], array)
+    assert (tmp_path / "vocab.txt").read_bytes() == (minilm / "vocab.txt").read_bytes()
+    theirs, ours = (json.loads((f / "config.json").read_text()) for f in (minilm, tmp_path))
+    assert {n: v for n, v in theirs.items() if n in ours} == {
+        n: v for n, v in ours.items() if n in theirs
+    }
+    pooling = Path("1_Pooling") / "config.json"
+    theirs, ours = (json.loads((f / pooling).read_text()) for f in (minilm, tmp_path))
+    assert {name for name, value in theirs.items() if value is True} == {
+        name for name, value in ours.items() if value is True
+    }
+
+
+def test_the_model_of_chemical_reactions_without_torch(rxnfp):
+    assert "torch" not in sys.modules
+    golden = np.load(DATA / "rxnfp_bert_mlm.npz")
+    task = import_task(rxnfp)
+    assert task.kind == "fill_mask"
+    mask = golden["attention_mask"].astype("int32")
+    logits = task.model({"token_ids": golden["input_ids"], "mask": mask})["token_logits"].numpy()
+    rows, places = golden["masked_positions"].T
+    at_masks = logits[rows, places]
+    assert_allclose(at_masks, golden["logits_at_masks"], atol=1e-4)
+    assert_allclose(logits[0], golden["logits_seq0"], atol=1e-4)
+    right = np.mean(at_masks.argmax(axis=1) == golden["gold_ids"])
+    assert right == pytest.approx(float(golden["top1_acc"]))
+    assert round(right, 3) == 0.897
+
+
+def hugging_face_arrays(rng, head=None, prefix="bert."):
+    """Random weights under the names of Hugging Face."""
+    width, inner = CONFIG["hidden_size"], CONFIG["intermediate_size"]
+
+    def linear(name, outputs, inputs):
+        return {
+            f"{name}.weight": rng.normal(size=(outputs, inputs)),
+            f"{name}.bias": rng.normal(size=(outputs,)),
+        }
+
+    def norm(name):
+        return {f"{name}.weight": rng.normal(size=width), f"{name}.bias": rng.normal(size=width)}
+
+    arrays = {
+        "embeddings.word_embeddings.weight": rng.normal(size=(8, width)),
+        "embeddings.position_embeddings.weight": rng.normal(size=(16, width)),
+        "embeddings.token_type_embeddings.weight": rng.normal(size=(2, width)),
+        **norm("embeddings.LayerNorm"),
+    }
+    for i in range(CONFIG["num_hidden_layers"]):
+        block = f"encoder.layer.{i}"
+        for part in ("query", "key", "value"):
+            arrays |= linear(f"{block}.attention.self.{part}", width, width)
+        arrays |= linear(f"{block}.attention.output.dense", width, width)
+        arrays |= norm(f"{block}.attention.output.LayerNorm")
+        arrays |= linear(f"{block}.intermediate.dense", inner, width)
+        arrays |= linear(f"{block}.output.dense", width, inner)
+        arrays |= norm(f"{block}.output.LayerNorm")
+    if head in (None, "classifier", "cls"):
+        arrays |= linear("pooler.dense", width, width)
+    arrays = {f"{prefix}{name}": array for name, array in arrays.items()}
+    if head in ("classifier", "tagger"):
+        arrays |= linear("classifier", 3, width)
+    if head == "qa":
+        arrays |= linear("qa_outputs", 2, width)
+    if head in ("cls", "mlm"):
+        arrays |= linear("cls.predictions.transform.dense", width, width)
+        arrays |= norm("cls.predictions.transform.LayerNorm")
+        arrays["cls.predictions.bias"] = rng.normal(size=8)
+    if head == "cls":
+        arrays |= linear("cls.seq_relationship", 2, width)
+    return {name: array.astype("float32") for name, array in arrays.items()}
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a Hugging Face folder and returns it."""
+
+    def write_folder(arrays, **config):
+        (tmp_path / "config.json").write_text(json.dumps({**CONFIG, **config}))
+        (tmp_path / "vocab.txt").write_text("\n".join(PIECES) + "\n")
+        (tmp_path / "model.safetensors").write_bytes(safetensors.numpy.save(arrays))
+        return tmp_path
+
+    return write_folder
+
+
+@pytest.mark.parametrize(
+    ("architecture", "head", "kind"),
+    [
+        ("BertModel", None, "embed"),
+        ("BertForSequenceClassification", "classifier", "classify"),
+        ("BertForTokenClassification", "tagger", "tag"),
+        ("BertForQuestionAnswering", "qa", "answer"),
+        ("BertForMaskedLM", "mlm", "fill_mask"),
+        ("BertForPreTraining", "cls", "fill_mask"),
+    ],
+)
+@pytest.mark.parametrize("said", [True, False], ids=["named", "by its weights"])
+def test_every_head_there_and_back(architecture, head, kind, said, write, rng, tmp_path):
+    arrays = hugging_face_arrays(rng, head, prefix="" if head is None else "bert.")
+    if not said and head == "qa":
+        arrays |= {f"classifier.{n}": arrays.pop(f"qa_outputs.{n}") for n in ("weight", "bias")}
+        kind = "tag"  # as far as weights say
+    folder = write(arrays, **({"architectures": [architecture]} if said else {}))
+    task = import_task(folder)
+    assert task.kind == kind
+    write_hugging_face(task, tmp_path / "back")
+    back = safetensors.numpy.load((tmp_path / "back" / "model.safetensors").read_bytes())
+    assert back.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert_array_equal(back[name], array)
+    again = import_task(tmp_path / "back")
+    texts = [("a b", "b a")] if kind == "answer" else ["a [MASK]" if kind == "fill_mask" else "a b"]
+    assert again(texts) == task(texts)
+
+
+def test_labels_and_problems(write, rng):
+    arrays = hugging_face_arrays(rng, "classifier")
+    names = {"0": "no", "1": "perhaps", "2": "yes"}
+    config = {"architectures": ["BertForSequenceClassification"], "id2label": names}
+    assert import_task(write(arrays, **config)).labels == ["no", "perhaps", "yes"]
+    several = import_task(write(arrays, **config, problem_type="multi_label_classification"))
+    assert several.problem == "several"
+
+
+def test_tied_output_under_its_other_names(write, rng):
+    arrays = hugging_face_arrays(rng, "mlm")
+    expected = import_task(write(arrays))(["a [MASK]"])
+    bias = arrays.pop("cls.predictions.bias")
+    tied = {
+        **arrays,
+        "cls.predictions.decoder.bias": bias,
+        "cls.predictions.decoder.weight": arrays["bert.embeddings.word_embeddings.weight"],
+        "bert.embeddings.position_ids": np.arange(16)[None],
+    }
+    assert import_task(write(tied))(["a [MASK]"]) == expected
+    tied["cls.predictions.decoder.weight"] = 2 * tied["cls.predictions.decoder.weight"]
+    with pytest.raises(UserError, match=r"decoder\.weight differs from token_embedding/table"):
+        import_task(write(tied))
+
+
+def test_old_names_of_norms_and_half_precision(write, rng):
+    arrays = hugging_face_arrays(rng)
+    old = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+            "LayerNorm.bias", "LayerNorm.beta"
+        ): array.astype("float16")
+        for name, array in arrays.items()
+    }
+    rounded = {name: array.astype("float16").astype("float32") for name, array in arrays.items()}
+    vectors = import_task(write(old)).embed(["a b"])
+    assert_array_equal(vectors, import_task(write(rounded)).embed(["a b"]))
+
+
+def test_shards(write, rng, tmp_path):
+    arrays = hugging_face_arrays(rng)
+    folder = write(arrays)
+    expected = import_task(folder).embed(["a b"])
+    (folder / "model.safetensors").unlink()
+    names, where = sorted(arrays), {}
+    for i in range(2):
+        part = {name: arrays[name] for name in names[i::2]}
+        file = f"model-0000{i + 1}-of-00002.safetensors"
+        (folder / file).write_bytes(safetensors.numpy.save(part))
+        where |= dict.fromkeys(part, file)
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": where}))
+    assert_array_equal(import_task(folder).embed(["a b"]), expected)
+    index.write_text(json.dumps({"weight_map": {**where, "more": file}}))
+    with pytest.raises(UserError, match="the shards lack more"):
+        import_task(folder)
+    index.write_text(json.dumps({"weight_map": {**where, "more": "../x.safetensors"}}))
+    with pytest.raises(UserError, match="is no file name"):
+        import_task(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a: a.pop("bert.pooler.dense.bias"), r"missing: pooler/bias"),
+        (lambda a: a.update(extra=np.zeros(1)), "weights of no known name: extra"),
+        (
+            lambda a: a.update({"classifier.weight": np.zeros((3, 9), "float32")}),
+            r"head/kernel: shape \(9, 3\) in the file, \(8, 3\) in the model",
+        ),
+        (
+            lambda a: a.pop("bert.encoder.layer.1.attention.self.key.weight"),
+            r"missing: block_1/self_attention/query_key_value/kernel",
+        ),
+    ],
+)
+def test_every_weight_is_accounted_for(change, message, write, rng):
+    arrays = hugging_face_arrays(rng, "classifier")
+    change(arrays)
+    folder = write(arrays, architectures=["BertForSequenceClassification"])
+    with pytest.raises(UserError, match=message):
+        import_task(folder)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"model_type": "roberta"}, 'model_type is \'roberta\'; accepted is "bert"'),
+        ({"position_embedding_type": "relative_key"}, "position_embedding_type"),
+        ({"hidden_act": "silu"}, "hidden_act is 'silu'; accepted are gelu"),
+        ({"architectures": ["BertLMHeadModel"]}, "no task for BertLMHeadModel"),
+    ],
+)
+def test_other_architectures(config, message, write, rng):
+    with pytest.raises(UserError, match=message):
+        import_task(write(hugging_face_arrays(rng), **config))
+
+
+def test_no_folder_and_no_files(tmp_path):
+    with pytest.raises(UserError, match="no such directory"):
+        import_task(tmp_path / "nowhere")
+    with pytest.raises(UserError, match=r"config\.json: No such file"):
+        import_task(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    with pytest.raises(UserError, match=r"no model\.safetensors and no pytorch_model\.bin"):
+        import_task(tmp_path)
+
+
+# Files of torch, written by pickling stand-ins of its classes.
+
+
+def torch_modules():
+    """Modules that are named as torch's, for pickling by reference."""
+    torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
+
+    def _rebuild_tensor_v2(*arguments):
+        raise AssertionError("only its name is pickled")
+
+    _rebuild_tensor_v2.__module__ = "torch._utils"
+    _rebuild_tensor_v2.__qualname__ = "_rebuild_tensor_v2"
+    utils._rebuild_tensor_v2 = _rebuild_tensor_v2
+    for name in ("FloatStorage", "HalfStorage", "BFloat16Storage", "LongStorage"):
+        setattr(torch, name, type(name, (), {"__module__": "torch"}))
+    return {"torch": torch, "torch._utils": utils}
+
+
+class Tensor:
+    """Pickles as torch's tensors do."""
+
+    def __init__(self, storage, key, number, size, stride, offset=0):
+        self.arguments = ((storage, key, number), offset, size, stride, False, None)
+
+    def __reduce__(self):
+        utils = sys.modules["torch._utils"]
+        (storage, key, number), *rest = self.arguments
+        reference = Storage(getattr(sys.modules["torch"], storage), key, number)
+        return utils._rebuild_tensor_v2, (reference, *rest)
+
+
+class Storage:
+    def __init__(self, kind, key, number):
+        self.pid = ("storage", kind, key, "cpu", number)
+
+
+def pickled(content, legacy=False):
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, item):
+            if not isinstance(item, Storage):
+                return None
+            return (*item.pid, None) if legacy else item.pid
+
+    file = io.BytesIO()
+    Pickler(file, protocol=2).dump(content)
+    return file.getvalue()
+
+
+FLOATS = np.arange(12, dtype="<f4") / 3
+BF16 = (FLOATS.view("<u4") >> 16).astype("<u2")
+STATE = collections.OrderedDict(
+    a=Tensor("FloatStorage", "0", 12, (3, 2), (2, 1), 6),
+    turned=Tensor("FloatStorage", "0", 12, (2, 3), (1, 2)),
+    brain=Tensor("BFloat16Storage", "1", 12, (12,), (1,)),
+    number=Tensor("LongStorage", "2", 1, (), ()),
+)
+BYTES = {"0": FLOATS.tobytes(), "1": BF16.tobytes(), "2": np.array([7], "<i8").tobytes()}
+
+
+def write_torch(path, content, form, monkeypatch):
+    for name, module in torch_modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    if form == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("archive/data.pkl", pickled(content))
+            archive.writestr("archive/byteorder", "little")
+            for key, data in BYTES.items():
+                archive.writestr(f"archive/data/{key}", data)
+        return
+    numbers = {"0": 12, "1": 12, "2": 1}
+    parts = [pickle.dumps(0x1950A86A20F9469CFC6C, 2), pickle.dumps(1001, 2), pickle.dumps({}, 2)]
+    parts += [pickled(content, legacy=True), pickle.dumps([*BYTES], 2)]
+    for key, data in BYTES.items():
+        parts += [np.array([numbers[key]], "<i8").tobytes(), data]
+    path.write_bytes(b"".join(parts))
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy"])
+def test_files_of_torch(form, tmp_path, monkeypatch):
+    path = tmp_path / "pytorch_model.bin"
+    write_torch(path, STATE, form, monkeypatch)
+    arrays = read_torch_file(path)
+    assert_array_equal(arrays["a"], FLOATS[6:].reshape(3, 2))
+    assert_array_equal(arrays["turned"], FLOATS[:6].reshape(3, 2).T)
+    assert_allclose(arrays["brain"], FLOATS, rtol=2**-7)
+    assert arrays["number"] == 7
+
+
+class Evil:
+    def __reduce__(self):
+        return exec, ("raise SystemError('code of the file was run')",)
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"a": Evil()}, r"asks for (builtins|__builtin__)\.exec, which is no tensor"),
+        (
+            {"a": Tensor("FloatStorage", "0", 12, (4, 4), (4, 1))},
+            "a tensor reaches beyond its storage",
+        ),
+        ({"a": [Tensor("FloatStorage", "0", 12, (12,), (1,))]}, "is no state dict|damaged"),
+    ],
+)
+def test_files_of_torch_run_no_code(content, message, form, tmp_path, monkeypatch):
+    path = tmp_path / "pytorch_model.bin"
+    write_torch(path, content, form, monkeypatch)
+    with pytest.raises(UserError, match=message):
+        read_torch_file(path)
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.3, 0.9])
+def test_a_cut_file_of_torch(keep, rxnfp, tmp_path):
+    content = (rxnfp / "pytorch_model.bin").read_bytes()
+    path = tmp_path / "pytorch_model.bin"
+    path.write_bytes(content[: int(keep * len(content))])
+    with pytest.raises(UserError, match="is no file of tensors, or is damaged"):
+        read_torch_file(path)
+
+
+def test_google_checkpoint(write, rng, tmp_path):
+    arrays = hugging_face_arrays(rng, "cls")
+    reference = import_task(write(arrays, hidden_act="gelu_new"))
+    variables = {}
+    for name, array in arrays.items():
+        if name == "cls.predictions.bias":
+            theirs = "cls/predictions/output_bias"
+        elif name.startswith("cls.seq_relationship"):
+            leaf = "output_weights" if name.endswith("weight") else "output_bias"
+            theirs = f"cls/seq_relationship/{leaf}"
+        else:
+            module, leaf = name.rsplit(".", 1)
+            theirs = module.replace(".", "/").replace("/layer/", "/layer_")
+            if module.endswith("LayerNorm"):
+                theirs += "/gamma" if leaf == "weight" else "/beta"
+            elif not module.endswith("embeddings"):
+                theirs += "/kernel" if leaf == "weight" else "/bias"
+                array = array.T
+        variables[theirs] = array
+    variables["global_step"] = np.int64(3)
+    variables["bert/pooler/dense/kernel/adam_m"] = np.zeros((8, 8), "float32")
+    folder = tmp_path / "uncased_L-2"
+    folder.mkdir()
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        made = [tf.compat.v1.get_variable(n, initializer=v) for n, v in variables.items()]
+        session.run([variable.initializer for variable in made])
+        tf.compat.v1.train.Saver(made).save(session, str(folder / "bert_model.ckpt"))
+    shutil.copy(tmp_path / "vocab.txt", folder)
+    (folder / "bert_config.json").write_text(json.dumps(CONFIG))
+    task = import_task(folder)
+    assert task.kind == "fill_mask"
+    assert task.tokenizer.lower_case
+    for ours, theirs in zip(task.model.weights, reference.model.weights, strict=True):
+        assert_array_equal(ours, theirs)
+    assert task(["a [MASK] b"]) == reference(["a [MASK] b"])
+
+
+def test_keras_hub_preset(tmp_path):
+    backbone = keras_hub.models.BertBackbone(
+        vocabulary_size=8,
+        num_layers=2,
+        num_heads=2,
+        hidden_dim=8,
+        intermediate_dim=12,
+        max_sequence_length=16,
+    )
+    backbone.set_weights(
+        [w + np.random.default_rng(0).normal(size=w.shape) for w in backbone.get_weights()]
+    )
+    backbone.save_to_preset(tmp_path)
+    keras_hub.models.BertTokenizer(vocabulary=PIECES, lowercase=True).save_to_preset(tmp_path)
+    task = import_task(tmp_path)
+    ids = np.array([[2, 5, 6, 3, 0, 0], [2, 6, 5, 7, 7, 3]])
+    segments = np.array([[0, 0, 1, 1, 0, 0], [0, 0, 0, 1, 1, 1]])
+    mask = (ids > 0).astype("int32")
+    theirs = backbone({"token_ids": ids, "segment_ids": segments, "padding_mask": mask})
+    ours = task.model({"token_ids": ids, "segment_ids": segments, "mask": mask})
+    kept = mask > 0
+    assert_allclose(ours["states"].numpy()[kept], theirs["sequence_output"].numpy()[kept], atol=1e-5)
+    assert_allclose(ours["pooled"], theirs["pooled_output"], atol=1e-5)
+    assert task.tokenizer.vocabulary == PIECES
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda model, tok: Classify(model(BertClassifier, 2), tok, ["x", "y"]),
+        lambda model, tok: Tag(model(BertTokenClassifier, 2), tok, ["O", "B-X"]),
+        lambda model, tok: QuestionAnswering(model(BertTokenClassifier, 2), tok),
+    ],
+)
+def test_written_tokenizers_are_read_by_the_reference(make, tmp_path):
+    import tokenizers
+
+    encoder = {"vocab_size": 8, "width": 8, "num_blocks": 1, "num_heads": 2, "max_length": 16}
+    task = make(lambda cls, n: cls(n, encoder), WordPieceTokenizer(PIECES, lower_case=False))
+    write_hugging_face(task, tmp_path)
+    theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    ids, segments = task.tokenizer.encode_with_segments(tf.constant(["a ba É"]), 16, tf.constant(["b"]))
+    expected = theirs.encode("a ba É", "b")
+    assert expected.ids == ids.numpy()[0].tolist()
+    assert expected.type_ids == segments.numpy()[0].tolist()
+    (tmp_path / "vocab.txt").unlink()
+    assert import_task(tmp_path).tokenizer.vocabulary == PIECES
