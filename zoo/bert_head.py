@@ -20,6 +20,9 @@ class BertWithHead(PresetModel):
         super().__init__(**kwargs)
         options = {"pooler": pooler, **encoder}
         self.bert = Bert(**options, dtype=self.dtype_policy, name="bert")
+        if self.bert.pooler and not pooler:
+            # Nothing looks at it, so no gradient would reach it.
+            self.bert.pooler_projection.trainable = False
         # With every default filled in, so that a saved model stays what it was.
         self.encoder = {name: getattr(self.bert, name) for name in _encoder_arguments()}
 

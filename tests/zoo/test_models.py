@@ -125,7 +125,7 @@ def model(make, randomize):
     return randomize(make())
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ["RNNAttention", "Transformer"])
 def test_every_argument_has_a_value_that_is_no_default(name):
     given = [options for cls, options in KINDS.values() if cls is MODELS[name]]
     arguments = inspect.signature(MODELS[name].__init__).parameters.values()

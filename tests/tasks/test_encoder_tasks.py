@@ -1,0 +1,301 @@
+"""What holds for every task of an encoder, and what is special about each."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.testing import assert_allclose
+
+from attention_zoo.errors import UserError
+from attention_zoo.tasks.classify import Classify
+from attention_zoo.tasks.embed import Embed
+from attention_zoo.tasks.fill_mask import FillMask
+from attention_zoo.tasks.kinds import TASKS, load_task
+from attention_zoo.tasks.question_answering import QuestionAnswering
+from attention_zoo.tasks.tag import Tag
+from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
+from attention_zoo.zoo import Bert, BertClassifier, BertPretrainer, BertTokenClassifier
+
+TEXTS = ["alpha beta", "gamma", "你好 alphas , delta ? beta", "", "é e gamma . who"]
+ANSWERS = json.dumps([{"text": "b", "answer_start": 0}])
+KINDS = {
+    "classify": (
+        lambda enc, tok: Classify(BertClassifier(3, enc), tok, ["x", "y", "z"], max_length=20),
+        [(text, "xyz"[i % 3]) for i, text in enumerate(TEXTS)],
+    ),
+    "classify pairs, several": (
+        lambda enc, tok: Classify(
+            BertClassifier(2, enc),
+            tok,
+            ["x", "y"],
+            "several",
+            fields=("text", "pair", "label"),
+            threshold=0.48,
+        ),
+        [(text, "beta", "x,y" if i else "") for i, text in enumerate(TEXTS)],
+    ),
+    "classify, a number": (
+        lambda enc, tok: Classify(BertClassifier(1, enc), tok, problem="number"),
+        [(text, str(i / 2)) for i, text in enumerate(TEXTS)],
+    ),
+    "tag": (
+        lambda enc, tok: Tag(BertTokenClassifier(3, enc), tok, ["O", "B-X", "I-X"]),
+        [(text, " ".join(["O"] * len(text.split()))) for text in TEXTS],
+    ),
+    "answer": (
+        lambda enc, tok: QuestionAnswering(
+            BertTokenClassifier(2, enc), tok, 10, stride=2, no_answer=True, threshold=0.3
+        ),
+        [("who ?", text, "[]") for text in TEXTS],
+    ),
+    "embed": (
+        lambda enc, tok: Embed(
+            Bert(**enc), tok, "max", normalize=False, fields=("text", "pair", "score")
+        ),
+        [(text, "beta", str(i / 10)) for i, text in enumerate(TEXTS)],
+    ),
+    "fill_mask": (
+        lambda enc, tok: FillMask(BertPretrainer(enc), tok, whole_words=True, seed=3),
+        [(text.replace(" ", "\n", 1) or "beta",) for text in TEXTS],
+    ),
+}
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def task(kind, encoder, tokenizer, randomize):
+    made = KINDS[kind][0](encoder, tokenizer)
+    randomize(made.model)
+    return made
+
+
+@pytest.fixture
+def examples(kind):
+    return KINDS[kind][1]
+
+
+def test_every_kind_is_here():
+    assert {name.split()[0].rstrip(",") for name in KINDS} == TASKS.keys() - {"seq2seq"}
+
+
+def test_save_and_load(task, examples, tmp_path):
+    task.examples = examples
+    task.save(tmp_path / "task")
+    loaded = load_task(tmp_path / "task")
+    texts = [task.input_of(example) for example in examples]
+    assert [p.record for p in loaded.predict(texts)] == [p.record for p in task.predict(texts)]
+    ours = {n: v for n, v in vars(task).items() if isinstance(v, (str, int, float, tuple, list))}
+    assert {name: vars(loaded)[name] for name in ours} == {
+        **ours,
+        "examples": [tuple(example) for example in examples],
+    }
+
+
+def test_the_rest_of_the_batch_changes_no_answer(task, examples):
+    texts = [task.input_of(example) for example in examples]
+    together = task.predict(texts)
+    for text, prediction in zip(texts, together, strict=True):
+        (alone,) = task.predict([text])
+        assert alone.record.keys() == prediction.record.keys()
+        if task.kind != "embed":
+            assert task.is_same(alone.text, prediction.text)
+            continue
+        assert_allclose(alone.record["embedding"], prediction.record["embedding"], atol=1e-5)
+
+
+def test_no_text_no_answer(task):
+    assert task([]) == []
+
+
+def test_records_are_json(task, examples):
+    for prediction in task.predict([task.input_of(example) for example in examples]):
+        assert json.loads(json.dumps(prediction.record)) == prediction.record
+        assert prediction.lines == [prediction.text]
+
+
+def test_training_lowers_the_loss(task, examples):
+    def loss():
+        batches = task.to_ids(examples * 4)
+        width = [max(len(row[i]) for row in batches) for i in range(len(batches[0]))]
+        fields = [
+            tf.constant(np.array([np.pad(row[i], (0, n - len(row[i]))) for row in batches]))
+            for i, n in enumerate(width)
+        ]
+        total, count = task.loss(fields, training=False)
+        return float(total / count)
+
+    before = loss()
+    task.fit(
+        examples * 8,
+        steps=25,
+        batch_tokens=256,
+        buckets=1,
+        evaluate_every=25,
+        learning_rate={"peak": 2e-3, "warmup": 2},
+    )
+    assert loss() < 0.9 * before
+
+
+def test_rows_of_padding_count_nothing(task, examples):
+    rows = task.to_ids([example for example in examples if example[0]][:2])
+    width = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    fields = [
+        np.array([np.pad(row[i], (0, n - len(row[i]))) for row in rows])
+        for i, n in enumerate(width)
+    ]
+    more = [np.concatenate([field, np.zeros_like(field)]) for field in fields]
+    seed = tf.constant([1, 2])
+    results = []
+    for batch in (fields, more):
+        total, count = task.loss([tf.constant(f) for f in batch], training=False, seed=seed)
+        results.append((float(total), float(count)))
+    if task.kind == "fill_mask":  # which tokens are masked depends on the batch
+        assert results[0][1] == results[1][1]
+    else:
+        assert results[1] == pytest.approx(results[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"beam_size": 2}, {"n_best": 99}])
+def test_foreign_options(options, task, examples):
+    with pytest.raises(UserError, match="has no option 'beam_size'|n_best"):
+        task.predict([task.input_of(examples[0])], **options)
+
+
+def test_the_wrong_number_of_columns(task):
+    with pytest.raises(UserError, match="number 1 has 4"):
+        task.predict([("a", "b", "c", "d")])
+    with pytest.raises(TypeError, match=r"write task\(\[text\]\)"):
+        task("alpha")
+
+
+def test_class_weights(tokenizer, encoder):
+    model = BertClassifier(2, encoder)
+    plain, weighted = (
+        Classify(model, tokenizer, ["x", "y"], class_weights=weights)
+        for weights in (None, [1.0, 3.0])
+    )
+    rows = plain.to_ids([("alpha", "x"), ("beta", "y")])
+    batch = [tf.constant(np.stack(column)) for column in zip(*rows, strict=True)]
+    singles = [
+        [float(v) for v in plain.loss([f[i : i + 1] for f in batch], training=False)]
+        for i in range(2)
+    ]
+    total, count = weighted.loss(batch, training=False)
+    assert float(total) == pytest.approx(singles[0][0] + 3 * singles[1][0], rel=1e-5)
+    assert float(count) == 4
+
+
+@pytest.mark.parametrize(
+    ("problem", "label", "message"),
+    [
+        ("one", "w", "unknown label 'w'; known are x, y"),
+        ("several", "x,w", "unknown label 'w'"),
+        ("number", "w", "a number is needed as label, received 'w'"),
+    ],
+)
+def test_unknown_labels(problem, label, message, tokenizer, encoder):
+    labels = [] if problem == "number" else ["x", "y"]
+    model = BertClassifier(len(labels) or 1, encoder)
+    with pytest.raises(UserError, match=message):
+        Classify(model, tokenizer, labels, problem).to_ids([("alpha", label)])
+
+
+def test_several_labels_may_be_none(tokenizer, encoder):
+    task = Classify(BertClassifier(2, encoder), tokenizer, ["x", "y"], "several")
+    columns = [tf.constant(["alpha"] * 3)]
+    logits = np.array([[3.0, -3.0], [3.0, 3.0], [-3.0, -3.0]], "float32")
+    outputs = task.read({"logits": logits}, task.encode(*columns), *columns)
+    assert outputs["label"].numpy().tolist() == [b"x", b"x,y", b""]
+
+
+def test_tags_stand_with_words():
+    tokenizer = WordPieceTokenizer([*SPECIAL_PIECES, "ada", "love", "##lace", ",", "codes"])
+    task = Tag(
+        BertTokenClassifier.from_preset("bert_tiny", num_outputs=2, vocab_size=10),
+        tokenizer,
+        ["B-PER", "O"],
+        max_length=6,
+    )
+    text = ["Ada Lovelace, \u200b codes codes"]  # a word of which nothing is left
+    inputs = task.encode(tf.constant(text))
+    assert inputs["words"].numpy().tolist() == [[0, 1, 2, 0, 0, 0]]
+    logits = np.zeros((1, 6, 2), "float32")
+    logits[0, 1:3, 0] = 1.0
+    outputs = task.read({"logits": logits}, inputs, tf.constant(text))
+    assert outputs["tags"].numpy().tolist() == [[b"B-PER", b"B-PER", b"O", b"O", b"O"]]
+    (row,) = task.to_ids([(text[0], "B-PER O O O O")])
+    assert row[2].tolist() == [0, 1, 2, 0, 0, 0]
+    with pytest.raises(UserError, match="5 words but 2 tags"):
+        task.to_ids([(text[0], "O O")])
+    with pytest.raises(UserError, match="unknown tag 'I-LOC'"):
+        task.to_ids([("ada", "I-LOC")])
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "max"])
+def test_poolings(pooling, tokenizer, encoder, randomize):
+    model = randomize(Bert(**encoder))
+    task = Embed(model, tokenizer, pooling)
+    ids = np.array([[2, 5, 6, 3, 0], [2, 7, 3, 0, 0]], "int32")
+    mask = (ids > 0).astype("int32")
+    states = model({"token_ids": ids})["states"].numpy()
+    for row, (state, kept) in enumerate(zip(states, mask, strict=True)):
+        rows = state[kept > 0]
+        pooled = {"mean": rows.mean(axis=0), "cls": rows[0], "max": rows.max(axis=0)}[pooling]
+        found = task.compute({"token_ids": ids, "mask": mask})["embedding"][row]
+        assert_allclose(found, pooled / np.linalg.norm(pooled), atol=1e-5)
+
+
+def test_pairs_are_trained_against_the_others_of_the_batch(tokenizer, encoder):
+    task = Embed(Bert(**encoder), tokenizer, fields=("text", "pair"))
+    texts = ["alpha beta", "gamma", "delta é"]
+    pairs = ["beta", "gamma gamma", "你"]
+    rows = task.to_ids(list(zip(texts, pairs, strict=True)))
+    fields = [
+        np.array([np.pad(row[i], (0, 6 - len(row[i]))) for row in rows] + [np.zeros(6, int)])
+        for i in range(2)
+    ]
+    total, count = task.loss([tf.constant(f, tf.int32) for f in fields], training=False)
+    first, second = task.embed(texts), task.embed(pairs)
+    logits = 20.0 * first @ second.T
+    expected = np.log(np.exp(logits).sum(axis=1)) - logits.diagonal()
+    assert float(total) == pytest.approx(expected.sum(), rel=1e-4)
+    assert float(count) == 3
+
+
+def test_masks_in_text(tokenizer, encoder):
+    task = FillMask(BertPretrainer(encoder), tokenizer)
+    ids = task.encode(tf.constant(["[MASK] beta[MASK]", "alpha", "[MASK]"]))["token_ids"].numpy()
+    mask = tokenizer.mask_id
+    assert ids.tolist() == [[2, mask, 6, mask, 3], [2, 5, 3, 0, 0], [2, mask, 3, 0, 0]]
+    masks = [len(p.record["masks"]) for p in task.predict(["[MASK] a [MASK]", "alpha", "[MASK]"])]
+    assert masks == [2, 0, 1]
+
+
+def test_pretraining_loss_is_the_mean_over_tokens_plus_the_mean_over_pairs(tokenizer, encoder):
+    documents = [("alpha beta gamma\ndelta e é\n你好 who",), ("gamma . ,\nbeta beta",)] * 5
+    both = FillMask(BertPretrainer(encoder), tokenizer)
+    rows = both.to_ids(documents)
+    assert {len(row) for row in rows} == {3}
+    assert {int(row[2][0]) for row in rows} == {0, 1}
+    width = max(len(row[0]) for row in rows)
+    ids, segments = (
+        tf.constant(np.array([np.pad(row[i], (0, width - len(row[i]))) for row in rows]))
+        for i in range(2)
+    )
+    stranger = tf.constant(np.array([row[2] for row in rows]))
+    seed = tf.constant([1, 2])
+    total, count = both.loss((ids, segments, stranger), training=False, seed=seed)
+    tokens, same = both.loss((ids, segments), training=False, seed=seed)
+    assert float(count) == float(same)
+    pairs = float(total / count) - float(tokens / same)
+    assert pairs == pytest.approx(np.log(2), abs=0.2)  # it knows nothing yet
+
+
+def test_next_sentences_need_two_documents(tokenizer, encoder):
+    with pytest.raises(UserError, match="at least two documents"):
+        FillMask(BertPretrainer(encoder), tokenizer).to_ids([("alpha\nbeta",)])
