@@ -22,7 +22,7 @@ def segment_pairs(documents, max_length, seed=0, short=0.1):
 
     Example:
         >>> segment_pairs([[[5, 6], [7, 8]], [[9], [10]]], max_length=16, seed=1)
-        [([5, 6], [9, 10], True), ([7, 8], [9], True), ([9], [10], False)]
+        [([5, 6], [7, 8], False), ([9], [10], False)]
     """
     random = np.random.default_rng(seed)
     pairs = []

@@ -32,11 +32,21 @@ class AdamW(keras.optimizers.Adam):
         self.decay = weight_decay
         self.rates = rates
 
+    def build(self, variables):
+        """Makes the moments, and settles the rate and the decay of every variable."""
+        super().build(variables)
+        # By key: `update_step` is handed the backend's own variables, without their paths.
+        self._factors = {
+            self._var_key(v): (self.rates(v), 0.0 if v.name in _NOT_DECAYED else self.decay)
+            for v in variables
+        }
+
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable."""
-        rate = learning_rate * self.rates(variable)
-        if self.decay and variable.name not in _NOT_DECAYED:
-            drawn = ops.cast(rate * self.decay, variable.dtype)
+        factor, decay = self._factors[self._var_key(variable)]
+        rate = learning_rate * factor
+        if decay:
+            drawn = ops.cast(rate * decay, variable.dtype)
             self.assign_sub(variable, ops.multiply(variable, drawn))
         super().update_step(gradient, variable, rate)
 

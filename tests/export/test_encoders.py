@@ -1,0 +1,139 @@
+"""Every task of an encoder, exported in every format and answered with by every artefact."""
+
+import json
+import re
+
+import keras
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from attention_zoo.errors import ResultError, UserError
+from attention_zoo.export.export import export, verify_export
+from attention_zoo.loading import load
+from attention_zoo.tasks.classify import Classify
+from attention_zoo.tasks.embed import Embed
+from attention_zoo.tasks.fill_mask import FillMask
+from attention_zoo.tasks.question_answering import QuestionAnswering
+from attention_zoo.tasks.tag import Tag
+from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
+from attention_zoo.zoo import Bert, BertClassifier, BertPretrainer, BertTokenClassifier
+
+TOKENIZER = WordPieceTokenizer([*SPECIAL_PIECES, *"a b c ##a ##b ##c d e ? . 你".split()])
+ENCODER = {
+    "vocab_size": TOKENIZER.vocab_size,
+    "width": 24,
+    "num_blocks": 2,
+    "num_heads": 3,
+    "max_length": 24,
+}
+TEXTS = ["ab c", "a", "cab . 你 d e ? a b", "ccc d", "e e e a ?", "b 你 . c a"]
+NO_ANSWER = json.dumps([])
+KINDS = {
+    "classify": (
+        lambda: Classify(BertClassifier(3, ENCODER), TOKENIZER, ["x", "y", "z"]),
+        [(text, "x") for text in TEXTS],
+    ),
+    "classify pairs": (
+        lambda: Classify(
+            BertClassifier(2, ENCODER),
+            TOKENIZER,
+            ["x", "y"],
+            "several",
+            fields=("text", "pair", "label"),
+        ),
+        [(text, text[::-1], "x") for text in TEXTS],
+    ),
+    "classify, a number": (
+        lambda: Classify(BertClassifier(1, ENCODER), TOKENIZER, problem="number"),
+        [(text, str(len(text))) for text in TEXTS],
+    ),
+    "tag": (
+        lambda: Tag(BertTokenClassifier(3, ENCODER), TOKENIZER, ["O", "B-X", "I-X"]),
+        [(text, " ".join("O" for _ in text.split())) for text in TEXTS],
+    ),
+    "answer": (
+        lambda: QuestionAnswering(BertTokenClassifier(2, ENCODER), TOKENIZER, 12, stride=3),
+        [("a ?", text, NO_ANSWER) for text in TEXTS],
+    ),
+    "embed": (lambda: Embed(Bert(**ENCODER), TOKENIZER), [(text,) for text in TEXTS]),
+    "fill_mask": (
+        lambda: FillMask(BertPretrainer(ENCODER), TOKENIZER),
+        [(text,) for text in TEXTS],
+    ),
+}
+
+
+def make(kind):
+    """A task whose random weights are large enough for answers to differ from text to text."""
+    build, examples = KINDS[kind]
+    keras.utils.set_random_seed(4)
+    task = build()
+    rng = np.random.default_rng(5)
+    for variable in task.model.trainable_variables:
+        variable.assign_add(rng.normal(0, 0.15, variable.shape))
+    return task, examples
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def exported(request, tmp_path_factory):
+    task, examples = make(request.param)
+    directory = tmp_path_factory.mktemp("export") / "out"
+    formats = ["saved_model", "litert", "huggingface"]
+    report = export(task, directory, formats, ["none", "dynamic_int8"], examples)
+    return task, examples, directory, report
+
+
+def test_every_artefact_is_verified(exported):
+    _, examples, _, report = exported
+    files = [artefact["file"] for artefact in report["artefacts"]]
+    assert files == ["saved_model/1", "model.tflite", "model.dynamic_int8.tflite", "huggingface"]
+    for artefact in report["artefacts"]:
+        assert artefact["verified"]
+        if artefact["quantize"] == "none":
+            assert artefact["max_abs_diff"] < 1e-4
+            assert artefact["same_answers"] == 1.0
+        else:
+            assert 0 < artefact["max_abs_diff"]
+            assert artefact["cosine"] > 0.99
+    assert report["examples"] == len(examples)
+
+
+def test_artefacts_answer_as_the_task_does(exported):
+    task, examples, directory, _ = exported
+    texts = [task.input_of(example) for example in examples] * 6  # more than a batch
+    expected = task.predict(texts)
+    for path in (directory / "saved_model", directory / "model.tflite"):
+        found = load(path).predict(texts)
+        for ours, theirs in zip(expected, found, strict=True):
+            if task.kind == "embed":
+                np.testing.assert_allclose(
+                    theirs.record["embedding"], ours.record["embedding"], atol=1e-5
+                )
+            else:
+                assert task.is_same(theirs.text, ours.text)
+
+
+def test_it_is_verified_again_without_the_model(exported):
+    _, _, directory, report = exported
+    again = verify_export(directory)
+    names = [(a["file"], a["max_abs_diff"]) for a in report["artefacts"]]
+    assert [(a["file"], a["max_abs_diff"]) for a in again["artefacts"]] == names
+
+
+def test_a_changed_weight_of_a_hugging_face_folder_is_found(tmp_path):
+    task, examples = make("classify")
+    export(task, tmp_path / "out", ["huggingface"], examples=examples)
+    path = tmp_path / "out" / "huggingface" / "model.safetensors"
+    arrays = safetensors.numpy.load(path.read_bytes())
+    name = "bert.encoder.layer.1.intermediate.dense.weight"
+    arrays[name][0, 0] += 1.0
+    path.write_bytes(safetensors.numpy.save(arrays))
+    with pytest.raises(ResultError, match=re.escape("huggingface: numbers differ by")):
+        verify_export(tmp_path / "out")
+
+
+def test_a_sequence_model_has_no_hugging_face_folder(task, tmp_path):
+    with pytest.raises(UserError, match="is for BERT, the task is seq2seq"):
+        export(task, tmp_path / "out", ["huggingface"])
+    assert not (tmp_path / "out").exists()

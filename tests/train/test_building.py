@@ -1,0 +1,132 @@
+"""From recipes to tasks of encoders."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+from numpy.testing import assert_array_equal
+
+from attention_zoo.errors import UserError
+from attention_zoo.tasks.kinds import load_task
+from attention_zoo.train.building import make_task
+from attention_zoo.train.recipe import load_recipe
+from attention_zoo.train.run import train_recipe
+
+MODEL = {
+    "preset": "bert_tiny",
+    "width": 16,
+    "num_blocks": 1,
+    "num_heads": 2,
+    "feed_forward_width": 24,
+}
+ROWS = [("good film", "up"), ("bad film", "down"), ("good good", "up"), ("odd one", "other")]
+ANSWERS = json.dumps([{"text": "one", "answer_start": 0}])
+CASES = {
+    "classify": ({"text": 1, "label": 2}, ROWS),
+    "tag": ({"text": 1, "label": 2}, [("good film", "B-X O"), ("bad", "O")]),
+    "answer": ({"question": 1, "context": 2, "answers": 3}, [("who ?", "one two", ANSWERS)] * 3),
+    "embed": ({"text": 1, "pair": 2}, ROWS),
+    "fill_mask": ({"text": 1}, [(text,) for text, _ in ROWS]),
+}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_recipe(task, model=MODEL, **more):
+        columns, rows = CASES[task]
+        text = "".join("\t".join(row) + "\n" for row in rows * 5)
+        (tmp_path / f"{task}.tsv").write_text(text)
+        recipe = {
+            "task": task,
+            "model": model,
+            "data": {"train": f"{task}.tsv", "valid": f"{task}.tsv", **columns},
+            "tokenizer": {"vocab_size": 60},
+            "train": {"steps": 2, "evaluate_every": 2, "batch_tokens": 64, "buckets": 1},
+        }
+        path = tmp_path / f"{task}.yaml"
+        path.write_text(yaml.safe_dump({**recipe, **more}))
+        return path
+
+    return write_recipe
+
+
+@pytest.mark.parametrize("task", CASES)
+def test_every_task_is_trained_from_a_recipe(task, write, tmp_path):
+    path = write(task)
+    trained, figures = train_recipe(load_recipe(path), tmp_path / "run")
+    assert figures["steps"] == 2
+    assert set(figures["valid"]) == {"loss", *trained.metrics}
+    loaded = load_task(tmp_path / "run")
+    assert loaded.kind == task
+    assert loaded.fields == tuple(load_recipe(path).columns)
+    example = [*CASES[task][1][0]]
+    texts = [loaded.input_of(example)]
+    assert loaded(texts) == trained(texts)
+
+
+@pytest.mark.parametrize("task", CASES)
+def test_pretrained_encoders_are_taken_over(task, write, tmp_path):
+    base, _ = train_recipe(load_recipe(write("fill_mask")), tmp_path / "base")
+    path = write(task, model={"pretrained": "base", "dropout": 0.3})
+    recipe = load_recipe(path)
+    made = make_task(recipe, [tuple(row) for row in CASES[task][1]])
+    encoder = getattr(made.model, "bert", made.model)
+    assert encoder.dropout == 0.3
+    assert made.tokenizer.vocabulary == base.tokenizer.vocabulary
+    for name in ("token_embedding", "segment_embedding", "position"):
+        assert_array_equal(getattr(encoder, name).table, getattr(base.model.bert, name).table)
+    kernels = [m.blocks[0].self_attention.query_key_value.kernel for m in (encoder, base.model.bert)]
+    assert_array_equal(*kernels)
+
+
+def test_labels_and_weights(write):
+    recipe = load_recipe(write("classify", options={"class_weights": "balanced"}))
+    task = make_task(recipe, ROWS)
+    assert task.labels == ["down", "other", "up"]
+    assert task.class_weights == pytest.approx([4 / 3, 4 / 3, 2 / 3])
+    given = load_recipe(write("classify", options={"class_weights": {"up": 2}}))
+    assert make_task(given, ROWS).class_weights == [1.0, 1.0, 2.0]
+
+
+def test_defaults_are_those_of_encoders(write):
+    recipe = load_recipe(write("classify"), ["train.learning_rate.warmup=3"])
+    rate = recipe.train.learning_rate
+    assert (rate.schedule, rate.peak, rate.warmup) == ("linear", 1e-4, 3)
+    assert (recipe.train.weight_decay, recipe.train.label_smoothing) == (0.01, 0.0)
+    assert load_recipe(write("classify"), ["train.beta_2=0.9"]).train.beta_2 == 0.9
+
+
+@pytest.mark.parametrize(
+    ("task", "overrides", "message"),
+    [
+        ("classify", ["data.label=null"], 'the key "data.label" is missing: classify needs'),
+        ("classify", ["data.source=1"], "data.source: classify has no such column"),
+        ("classify", ["options.problm=one"], 'no option \'problm\'; did you mean "problem"'),
+        ("classify", ["options.class_weights={no: 1}"], "class_weights must be .*down, other, up"),
+        ("classify", ["model.preset=transformer_tiny"], "transformer_tiny is no model for this"),
+        ("classify", ["model.widht=3"], 'no option \'widht\'; did you mean "width"'),
+        ("classify", ["tokenizer.kind=words"], "encoders have wordpiece, received words"),
+        ("classify", ["model={pretrained: nowhere}"], "nowhere is no task"),
+        ("classify", ["model.pretrained=x"], "one of the two"),
+        ("answer", ["options.stride=0"], "options: stride must be at least 1, received 0"),
+        ("embed", ["options.pooling=sum"], "options: pooling must be one of"),
+        ("fill_mask", ["train.freeze=7"], "there are 1 blocks, received 7"),
+        ("fill_mask", ["data.max_length=2"], r"data\.max_length: .*greater than 3"),
+    ],
+)
+def test_mistakes(task, overrides, message, write, tmp_path):
+    path = write(task)
+    with pytest.raises(UserError, match=message):
+        train_recipe(load_recipe(path, overrides), tmp_path / "run")
+
+
+def test_frozen_weights_stay(write, tmp_path):
+    recipe = load_recipe(write("classify"), ["train.freeze=encoder"])
+    start = make_task(recipe, ROWS)
+    before = [np.asarray(w) for w in start.model.bert.get_weights()]
+    head = start.model.head.kernel.numpy()
+    start.fit(ROWS * 5, steps=2, batch_tokens=64, freeze="encoder")
+    for old, new in zip(before, start.model.bert.get_weights(), strict=True):
+        assert_array_equal(old, new)
+    assert np.abs(start.model.head.kernel.numpy() - head).max() > 0

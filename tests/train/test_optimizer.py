@@ -1,0 +1,104 @@
+"""Weight decay, rates of layers, frozen weights."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.testing import assert_allclose
+
+from attention_zoo.errors import UserError
+from attention_zoo.train.optimizer import AdamW, freeze, layer_rates, make_optimizer
+from attention_zoo.train.recipe import TrainSettings, train_settings
+from attention_zoo.zoo import BertClassifier, Transformer
+
+ENCODER = {
+    "vocab_size": 7,
+    "width": 8,
+    "num_blocks": 3,
+    "num_heads": 2,
+    "max_length": 5,
+}
+
+
+def variables():
+    rng = np.random.default_rng(0)
+    return [
+        keras.Variable(rng.normal(size=(3, 2)).astype("float32"), name=name)
+        for name in ("kernel", "bias", "table", "gamma")
+    ]
+
+
+def test_weight_decay_is_that_of_keras():
+    ours, theirs = variables(), variables()
+    options = {"learning_rate": 0.1, "weight_decay": 0.3, "epsilon": 1e-6}
+    optimizers = AdamW(**options), keras.optimizers.AdamW(**options)
+    optimizers[1].exclude_from_weight_decay(var_names=["bias", "gamma"])
+    rng = np.random.default_rng(1)
+    for optimizer, values in zip(optimizers, (ours, theirs), strict=True):
+        optimizer.build(values)
+    for _ in range(4):
+        gradients = [tf.constant(rng.normal(size=(3, 2)), tf.float32) for _ in ours]
+        for optimizer, values in zip(optimizers, (ours, theirs), strict=True):
+            optimizer.apply(gradients, values)
+    for first, second in zip(ours, theirs, strict=True):
+        assert_allclose(first.numpy(), second.numpy(), atol=1e-6)
+
+
+def test_a_rate_moves_weight_and_decay_alike():
+    slow, fast = variables()[:1], variables()[:1]
+    optimizers = (
+        AdamW(0.1, weight_decay=0.5, rates=lambda v: 0.25),
+        AdamW(0.025, weight_decay=0.5),
+    )
+    for optimizer, values in zip(optimizers, (slow, fast), strict=True):
+        optimizer.build(values)
+        optimizer.apply([tf.ones((3, 2))], values)
+    assert_allclose(slow[0].numpy(), fast[0].numpy(), atol=1e-7)
+
+
+def test_rates_fall_from_the_head_down():
+    model = BertClassifier(2, ENCODER)
+    rate = layer_rates(model.bert, 0.5)
+    found = {v.path: rate(v) for v in model.trainable_variables}
+    assert found["bert_classifier/head/kernel"] == 1.0
+    assert found["bert/pooler/kernel"] == 1.0
+    assert found["bert/block_2/self_attention/output/kernel"] == 0.5
+    assert found["bert/block_0/feed_forward/inner/bias"] == 0.125
+    for name in ("token_embedding/table", "position/table", "embedding_norm/gamma"):
+        assert found[f"bert/{name}"] == 0.0625
+    assert set(found.values()) == {1.0, 0.5, 0.25, 0.125, 0.0625}
+
+
+@pytest.mark.parametrize(
+    ("what", "trained"),
+    [
+        ("encoder", {"head"}),
+        (0, {"block_0", "block_1", "block_2", "pooler", "head"}),
+        (2, {"block_2", "pooler", "head"}),
+    ],
+)
+def test_frozen_weights(what, trained):
+    model = BertClassifier(2, ENCODER)
+    freeze(model, what)
+    parts = {v.path.split("/")[1] for v in model.trainable_variables}
+    assert parts == trained
+
+
+def test_what_cannot_be_frozen():
+    with pytest.raises(UserError, match=r"train\.freeze: there are 3 blocks, received 4"):
+        freeze(BertClassifier(2, ENCODER), 4)
+    model = Transformer.from_preset("transformer_tiny", source_vocab_size=7)
+    with pytest.raises(UserError, match=r"train\.freeze is for BERT, the model is Transformer"):
+        freeze(model, 1)
+
+
+def test_settings_choose_the_class():
+    model = BertClassifier(2, ENCODER)
+    plain = make_optimizer(TrainSettings(), model)
+    assert type(plain) is keras.optimizers.Adam
+    decayed = make_optimizer(train_settings("classify", {"layer_decay": 0.9}), model)
+    assert type(decayed) is AdamW
+    assert (decayed.decay, float(decayed.beta_2), decayed.epsilon) == (0.01, 0.999, 1e-6)
+    head = next(v for v in model.trainable_variables if "head" in v.path)
+    block = next(v for v in model.trainable_variables if "block_0" in v.path)
+    assert decayed.rates(block) / decayed.rates(head) == pytest.approx(0.9**3)
