@@ -202,3 +202,32 @@ def test_a_damaged_task_is_named(zoo, run, tmp_path):
     assert "model.safetensors is damaged" in zoo("predict", copy, check=2).stderr
     (copy / "task.json").write_text("{", encoding="utf-8")
     assert "task.json is damaged" in zoo("predict", copy, check=2).stderr
+
+
+def test_import_predict_and_evaluate_a_bert(zoo, tmp_path):
+    """A folder as Hugging Face's libraries write it, made here of random weights."""
+    from attention_zoo.export.hugging_face import write_hugging_face
+    from attention_zoo.tasks.classify import Classify
+    from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
+    from attention_zoo.zoo import BertClassifier
+
+    encoder = {"vocab_size": 7, "width": 8, "num_blocks": 1, "num_heads": 2, "max_length": 16}
+    tokenizer = WordPieceTokenizer([*SPECIAL_PIECES, "a", "b"])
+    labels = ["no", "yes"]
+    task = Classify(BertClassifier(2, encoder), tokenizer, labels, fields=("text", "pair", "label"))
+    write_hugging_face(task, tmp_path / "theirs")
+    process = zoo("import", tmp_path / "theirs", "--out", tmp_path / "run")
+    assert process.stdout == ""
+    assert f"classify, {task.model.count_params():,} weights" in process.stderr
+    assert (
+        "choose another --out"
+        in zoo("import", tmp_path / "theirs", "--out", tmp_path / "run", check=2).stderr
+    )
+    (expected,) = task.predict(["a b"])
+    answered = zoo("predict", tmp_path / "run", "--json", stdin="a b\n").stdout
+    assert json.loads(answered) == expected.record
+    (tmp_path / "data.tsv").write_text(f"text\tlabel\na b\t{expected.text}\n")
+    scores = zoo("evaluate", tmp_path / "run", "--data", tmp_path / "data.tsv", "--json").stdout
+    assert json.loads(scores) == {"metrics": {"accuracy": 100.0, "macro_f1": 100.0}, "examples": 1}
+    message = zoo("predict", tmp_path / "run", "--beam-size", "3", stdin="a\n", check=2).stderr
+    assert "classify has no option 'beam_size'" in message

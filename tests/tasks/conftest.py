@@ -4,7 +4,8 @@ import pytest
 
 from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
 
-PIECES = "alpha beta gamma delta al ##pha ##s ? , . who 你 好 ##好 é e".split()
+_WORDS = "alpha beta gamma delta al ##pha ##s ? , . who 你 好 ##好 é e"
+PIECES = _WORDS.split()
 
 
 @pytest.fixture(scope="session")

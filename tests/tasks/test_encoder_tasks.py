@@ -162,7 +162,7 @@ def test_rows_of_padding_count_nothing(task, examples):
 
 @pytest.mark.parametrize("options", [{"beam_size": 2}, {"n_best": 99}])
 def test_foreign_options(options, task, examples):
-    with pytest.raises(UserError, match="has no option 'beam_size'|n_best"):
+    with pytest.raises(UserError, match=r"has no option 'beam_size'|n_best"):
         task.predict([task.input_of(examples[0])], **options)
 
 

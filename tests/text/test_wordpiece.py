@@ -73,7 +73,9 @@ def test_ids_and_places_are_those_of_the_reference(lower_case, lines, vocabulary
     pieces = ours.cut(tf.constant(lines))
     places = zip(pieces.starts.to_list(), pieces.ends.to_list(), strict=True)
     expected = reference.encode_batch(lines, add_special_tokens=False)
-    for line, ids, place, encoding in zip(lines, pieces.ids.to_list(), places, expected, strict=True):
+    for line, ids, place, encoding in zip(
+        lines, pieces.ids.to_list(), places, expected, strict=True
+    ):
         assert ids == encoding.ids, line
         assert list(zip(*place, strict=True)) == encoding.offsets, line
 

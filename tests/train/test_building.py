@@ -76,7 +76,9 @@ def test_pretrained_encoders_are_taken_over(task, write, tmp_path):
     assert made.tokenizer.vocabulary == base.tokenizer.vocabulary
     for name in ("token_embedding", "segment_embedding", "position"):
         assert_array_equal(getattr(encoder, name).table, getattr(base.model.bert, name).table)
-    kernels = [m.blocks[0].self_attention.query_key_value.kernel for m in (encoder, base.model.bert)]
+    kernels = [
+        m.blocks[0].self_attention.query_key_value.kernel for m in (encoder, base.model.bert)
+    ]
     assert_array_equal(*kernels)
 
 
@@ -102,10 +104,10 @@ def test_defaults_are_those_of_encoders(write):
     [
         ("classify", ["data.label=null"], 'the key "data.label" is missing: classify needs'),
         ("classify", ["data.source=1"], "data.source: classify has no such column"),
-        ("classify", ["options.problm=one"], 'no option \'problm\'; did you mean "problem"'),
+        ("classify", ["options.problm=one"], "no option 'problm'; did you mean \"problem\""),
         ("classify", ["options.class_weights={no: 1}"], "class_weights must be .*down, other, up"),
         ("classify", ["model.preset=transformer_tiny"], "transformer_tiny is no model for this"),
-        ("classify", ["model.widht=3"], 'no option \'widht\'; did you mean "width"'),
+        ("classify", ["model.widht=3"], "no option 'widht'; did you mean \"width\""),
         ("classify", ["tokenizer.kind=words"], "encoders have wordpiece, received words"),
         ("classify", ["model={pretrained: nowhere}"], "nowhere is no task"),
         ("classify", ["model.pretrained=x"], "one of the two"),

@@ -26,7 +26,9 @@ def test_macro_f1_is_that_of_scikit_learn(seed):
 def test_micro_f1_is_that_of_scikit_learn(seed):
     rng = np.random.default_rng(seed)
     answers, references = rng.random((2, 30, 4)) < 0.3
-    rows = [[",".join("abcd"[i] for i in np.flatnonzero(r)) for r in s] for s in (answers, references)]
+    rows = [
+        [",".join("abcd"[i] for i in np.flatnonzero(r)) for r in s] for s in (answers, references)
+    ]
     expected = 100 * f1_score(references, answers, average="micro")
     assert micro_f1(*rows) == pytest.approx(expected)
 
@@ -57,7 +59,7 @@ def test_correlations():
     ranks = np.corrcoef([1, 2, 3, 4.5, 4.5], [1, 2, 3, 4, 5])[0, 1]
     assert spearman(first, second) == pytest.approx(100 * ranks)
     assert pearson(["0.1"] * 3, ["1", "2", "3"]) == 0.0
-    with pytest.raises(UserError, match="needs numbers: .*'x'"):
+    with pytest.raises(UserError, match=r"needs numbers: .*'x'"):
         pearson(["x"], ["1"])
 
 

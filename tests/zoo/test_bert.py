@@ -83,10 +83,13 @@ def test_sizes_by_hand():
         pooler = width**2 + width
         config = Bert.from_preset(f"bert_{name}", num_blocks=1).count_params()
         assert config == embeddings + block + pooler
-        assert f"{(embeddings + blocks * block + pooler) / 1e6:.0f}" == {
-            "base": "109",
-            "large": "335",
-        }[name]
+        assert (
+            f"{(embeddings + blocks * block + pooler) / 1e6:.0f}"
+            == {
+                "base": "109",
+                "large": "335",
+            }[name]
+        )
 
 
 def test_padding_changes_nothing(model):
@@ -129,9 +132,7 @@ def test_config_round_trip_and_saving(model, tmp_path):
     assert_same(named(loaded(INPUTS)), named(model(INPUTS)), atol=0)
 
 
-CUSTOM = {
-    cls.__name__: cls for cls in (Bert, BertClassifier, BertPretrainer, BertTokenClassifier)
-}
+CUSTOM = {cls.__name__: cls for cls in (Bert, BertClassifier, BertPretrainer, BertTokenClassifier)}
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])

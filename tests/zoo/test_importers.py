@@ -289,7 +289,7 @@ def test_every_weight_is_accounted_for(change, message, write, rng):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"model_type": "roberta"}, 'model_type is \'roberta\'; accepted is "bert"'),
+        ({"model_type": "roberta"}, "model_type is 'roberta'; accepted is \"bert\""),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type"),
         ({"hidden_act": "silu"}, "hidden_act is 'silu'; accepted are gelu"),
         ({"architectures": ["BertLMHeadModel"]}, "no task for BertLMHeadModel"),
@@ -489,7 +489,9 @@ def test_keras_hub_preset(tmp_path):
     theirs = backbone({"token_ids": ids, "segment_ids": segments, "padding_mask": mask})
     ours = task.model({"token_ids": ids, "segment_ids": segments, "mask": mask})
     kept = mask > 0
-    assert_allclose(ours["states"].numpy()[kept], theirs["sequence_output"].numpy()[kept], atol=1e-5)
+    assert_allclose(
+        ours["states"].numpy()[kept], theirs["sequence_output"].numpy()[kept], atol=1e-5
+    )
     assert_allclose(ours["pooled"], theirs["pooled_output"], atol=1e-5)
     assert task.tokenizer.vocabulary == PIECES
 
@@ -509,7 +511,9 @@ def test_written_tokenizers_are_read_by_the_reference(make, tmp_path):
     task = make(lambda cls, n: cls(n, encoder), WordPieceTokenizer(PIECES, lower_case=False))
     write_hugging_face(task, tmp_path)
     theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
-    ids, segments = task.tokenizer.encode_with_segments(tf.constant(["a ba É"]), 16, tf.constant(["b"]))
+    ids, segments = task.tokenizer.encode_with_segments(
+        tf.constant(["a ba É"]), 16, tf.constant(["b"])
+    )
     expected = theirs.encode("a ba É", "b")
     assert expected.ids == ids.numpy()[0].tolist()
     assert expected.type_ids == segments.numpy()[0].tolist()

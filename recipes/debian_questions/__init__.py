@@ -1,0 +1,1 @@
+"""Recipe: questions about packages, answered from their descriptions."""

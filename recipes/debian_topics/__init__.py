@@ -1,0 +1,1 @@
+"""Recipe: the section of a Debian package from its description."""

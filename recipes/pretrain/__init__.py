@@ -1,0 +1,1 @@
+"""Recipe: BERT pre-trained on the descriptions of Debian's packages."""

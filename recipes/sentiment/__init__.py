@@ -1,0 +1,1 @@
+"""Recipe: whether a tweet is friendly."""
