@@ -1,5 +1,6 @@
 """What the README shows is run: commands, Python, YAML; and its links lead somewhere."""
 
+import json
 import os
 import re
 import subprocess
@@ -19,10 +20,11 @@ def _blocks(language):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, minilm):
     """A folder that looks like the repository to the README's commands."""
     place = tmp_path_factory.mktemp("readme")
     (place / "recipes").symlink_to(ROOT / "recipes")
+    (place / "all-MiniLM-L6-v2").symlink_to(minilm)
     return place
 
 
@@ -51,7 +53,7 @@ def test_the_make_targets_exist():
 
 def test_the_command_line(folder):
     commands = [line for line in "".join(_blocks("sh")).splitlines() if "attention-zoo" in line]
-    assert len(commands) == 7
+    assert len(commands) == 9
     answers = []
     for command in commands:
         if " train " in command:  # a few steps show that the command is right
@@ -59,8 +61,9 @@ def test_the_command_line(folder):
         output = _shell(command, folder)
         if " predict " in command:
             answers.append(output)
-    assert len(answers) == 3
-    assert len(set(answers)) == 1
+    assert len(answers) == 4
+    assert len(set(answers[:3])) == 1
+    assert len(json.loads(answers[3])["embedding"]) == 384
 
 
 def test_the_python(folder):

@@ -214,7 +214,7 @@ def test_import_predict_and_evaluate_a_bert(zoo, tmp_path):
     encoder = {"vocab_size": 7, "width": 8, "num_blocks": 1, "num_heads": 2, "max_length": 16}
     tokenizer = WordPieceTokenizer([*SPECIAL_PIECES, "a", "b"])
     labels = ["no", "yes"]
-    task = Classify(BertClassifier(2, encoder), tokenizer, labels, fields=("text", "pair", "label"))
+    task = Classify(BertClassifier(2, encoder), tokenizer, labels)
     write_hugging_face(task, tmp_path / "theirs")
     process = zoo("import", tmp_path / "theirs", "--out", tmp_path / "run")
     assert process.stdout == ""
