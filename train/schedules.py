@@ -57,13 +57,8 @@ class Constant(_Schedule):
         return self.peak * self._warmed_up(step)
 
 
-class Cosine(_Schedule):
-    """From `peak` after the warm-up down to zero at the last step, along half a cosine.
-
-    Example:
-        >>> [round(float(Cosine(peak=1.0, steps=100)(step)), 3) for step in (0, 50, 100)]
-        [1.0, 0.5, 0.0]
-    """
+class _Falling(_Schedule):
+    """From `peak` after the warm-up down to zero at the last step; `_fall` says how."""
 
     def __init__(self, peak, steps, warmup=0):
         self.peak = peak
@@ -73,11 +68,22 @@ class Cosine(_Schedule):
     def __call__(self, step):
         """The rate at a step."""
         done = (ops.cast(step, "float32") - self.warmup) / max(self.steps - self.warmup, 1)
-        fall = 0.5 * (1.0 + ops.cos(math.pi * ops.clip(done, 0.0, 1.0)))
-        return self.peak * self._warmed_up(step) * fall
+        return self.peak * self._warmed_up(step) * self._fall(ops.clip(done, 0.0, 1.0))
 
 
-class LinearDecay(_Schedule):
+class Cosine(_Falling):
+    """From `peak` after the warm-up down to zero at the last step, along half a cosine.
+
+    Example:
+        >>> [round(float(Cosine(peak=1.0, steps=100)(step)), 3) for step in (0, 50, 100)]
+        [1.0, 0.5, 0.0]
+    """
+
+    def _fall(self, done):
+        return 0.5 * (1.0 + ops.cos(math.pi * done))
+
+
+class LinearDecay(_Falling):
     """From `peak` after the warm-up down to zero at the last step, along a line.
 
     Devlin et al. 2019, appendix A.2.
@@ -87,15 +93,8 @@ class LinearDecay(_Schedule):
         [1.0, 0.5, 0.0]
     """
 
-    def __init__(self, peak, steps, warmup=0):
-        self.peak = peak
-        self.steps = steps
-        self.warmup = warmup
-
-    def __call__(self, step):
-        """The rate at a step."""
-        done = (ops.cast(step, "float32") - self.warmup) / max(self.steps - self.warmup, 1)
-        return self.peak * self._warmed_up(step) * (1.0 - ops.clip(done, 0.0, 1.0))
+    def _fall(self, done):
+        return 1.0 - done
 
 
 def make_schedule(settings, width, steps):

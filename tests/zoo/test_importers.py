@@ -1,13 +1,8 @@
 """Weights made elsewhere: real ones against golden outputs, and files made by other code."""
 
-import collections
-import io
 import json
-import pickle
 import shutil
 import sys
-import types
-import zipfile
 from pathlib import Path
 
 import keras_hub
@@ -26,7 +21,6 @@ from attention_zoo.tasks.question_answering import QuestionAnswering
 from attention_zoo.tasks.tag import Tag
 from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
 from attention_zoo.zoo import BertClassifier, BertTokenClassifier
-from attention_zoo.zoo.importers.torch_file import read_torch_file
 
 DATA = Path(__file__).parent / "data"
 PIECES = [*SPECIAL_PIECES, "a", "b", "##a"]
@@ -308,127 +302,6 @@ def test_no_folder_and_no_files(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     with pytest.raises(UserError, match=r"no model\.safetensors and no pytorch_model\.bin"):
         import_task(tmp_path)
-
-
-# Files of torch, written by pickling stand-ins of its classes.
-
-
-def torch_modules():
-    """Modules that are named as torch's, for pickling by reference."""
-    torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
-
-    def _rebuild_tensor_v2(*arguments):
-        raise AssertionError("only its name is pickled")
-
-    _rebuild_tensor_v2.__module__ = "torch._utils"
-    _rebuild_tensor_v2.__qualname__ = "_rebuild_tensor_v2"
-    utils._rebuild_tensor_v2 = _rebuild_tensor_v2
-    for name in ("FloatStorage", "HalfStorage", "BFloat16Storage", "LongStorage"):
-        setattr(torch, name, type(name, (), {"__module__": "torch"}))
-    return {"torch": torch, "torch._utils": utils}
-
-
-class Tensor:
-    """Pickles as torch's tensors do."""
-
-    def __init__(self, storage, key, number, size, stride, offset=0):
-        self.arguments = ((storage, key, number), offset, size, stride, False, None)
-
-    def __reduce__(self):
-        utils = sys.modules["torch._utils"]
-        (storage, key, number), *rest = self.arguments
-        reference = Storage(getattr(sys.modules["torch"], storage), key, number)
-        return utils._rebuild_tensor_v2, (reference, *rest)
-
-
-class Storage:
-    def __init__(self, kind, key, number):
-        self.pid = ("storage", kind, key, "cpu", number)
-
-
-def pickled(content, legacy=False):
-    class Pickler(pickle.Pickler):
-        def persistent_id(self, item):
-            if not isinstance(item, Storage):
-                return None
-            return (*item.pid, None) if legacy else item.pid
-
-    file = io.BytesIO()
-    Pickler(file, protocol=2).dump(content)
-    return file.getvalue()
-
-
-FLOATS = np.arange(12, dtype="<f4") / 3
-BF16 = (FLOATS.view("<u4") >> 16).astype("<u2")
-STATE = collections.OrderedDict(
-    a=Tensor("FloatStorage", "0", 12, (3, 2), (2, 1), 6),
-    turned=Tensor("FloatStorage", "0", 12, (2, 3), (1, 2)),
-    brain=Tensor("BFloat16Storage", "1", 12, (12,), (1,)),
-    number=Tensor("LongStorage", "2", 1, (), ()),
-)
-BYTES = {"0": FLOATS.tobytes(), "1": BF16.tobytes(), "2": np.array([7], "<i8").tobytes()}
-
-
-def write_torch(path, content, form, monkeypatch):
-    for name, module in torch_modules().items():
-        monkeypatch.setitem(sys.modules, name, module)
-    if form == "zip":
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("archive/data.pkl", pickled(content))
-            archive.writestr("archive/byteorder", "little")
-            for key, data in BYTES.items():
-                archive.writestr(f"archive/data/{key}", data)
-        return
-    numbers = {"0": 12, "1": 12, "2": 1}
-    parts = [pickle.dumps(0x1950A86A20F9469CFC6C, 2), pickle.dumps(1001, 2), pickle.dumps({}, 2)]
-    parts += [pickled(content, legacy=True), pickle.dumps([*BYTES], 2)]
-    for key, data in BYTES.items():
-        parts += [np.array([numbers[key]], "<i8").tobytes(), data]
-    path.write_bytes(b"".join(parts))
-
-
-@pytest.mark.parametrize("form", ["zip", "legacy"])
-def test_files_of_torch(form, tmp_path, monkeypatch):
-    path = tmp_path / "pytorch_model.bin"
-    write_torch(path, STATE, form, monkeypatch)
-    arrays = read_torch_file(path)
-    assert_array_equal(arrays["a"], FLOATS[6:].reshape(3, 2))
-    assert_array_equal(arrays["turned"], FLOATS[:6].reshape(3, 2).T)
-    assert_allclose(arrays["brain"], FLOATS, rtol=2**-7)
-    assert arrays["number"] == 7
-
-
-class Evil:
-    def __reduce__(self):
-        return exec, ("raise SystemError('code of the file was run')",)
-
-
-@pytest.mark.parametrize("form", ["zip", "legacy"])
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ({"a": Evil()}, r"asks for (builtins|__builtin__)\.exec, which is no tensor"),
-        (
-            {"a": Tensor("FloatStorage", "0", 12, (4, 4), (4, 1))},
-            "a tensor reaches beyond its storage",
-        ),
-        ({"a": [Tensor("FloatStorage", "0", 12, (12,), (1,))]}, "is no state dict|damaged"),
-    ],
-)
-def test_files_of_torch_run_no_code(content, message, form, tmp_path, monkeypatch):
-    path = tmp_path / "pytorch_model.bin"
-    write_torch(path, content, form, monkeypatch)
-    with pytest.raises(UserError, match=message):
-        read_torch_file(path)
-
-
-@pytest.mark.parametrize("keep", [0.0, 0.3, 0.9])
-def test_a_cut_file_of_torch(keep, rxnfp, tmp_path):
-    content = (rxnfp / "pytorch_model.bin").read_bytes()
-    path = tmp_path / "pytorch_model.bin"
-    path.write_bytes(content[: int(keep * len(content))])
-    with pytest.raises(UserError, match="is no file of tensors, or is damaged"):
-        read_torch_file(path)
 
 
 def test_google_checkpoint(write, rng, tmp_path):
