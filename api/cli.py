@@ -79,19 +79,31 @@ def train(
         typer.Option("--set", metavar="KEY=VALUE", help="replace a value, as train.steps=100"),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out")] = False,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="N,N...", help="train once for each, and compare")
+    ] = None,
 ):
     """Train a task from a recipe. Ctrl-C stops after the step and keeps what was learned."""
     from attention_zoo.train.recipe import load_recipe
 
     loaded = load_recipe(recipe, set_ or ())
+    numbers = _seeds(seeds)
     import_tensorflow()
-    from attention_zoo.train.run import train_recipe
+    from attention_zoo.train.run import train_recipe, train_seeds
 
+    if numbers:
+        report = train_seeds(loaded, out, numbers, resume)
+        for name, spread in report["valid"].items():
+            _say(f"{name} {spread['mean']:.4g}, deviation {spread['deviation']:.2g}")
+        _say(f"{out}: kept the weights of seed {report['best']}")
+        if report["interrupted"]:
+            raise typer.Exit(130)
+        return
     _, figures = train_recipe(loaded, out, resume)
     scores = "".join(f", {name} {value:.4g}" for name, value in figures["valid"].items())
     _say(
         f"{out}: {figures['steps']:,} steps in {figures['seconds']:.0f} s, "
-        f"{figures['tokens_per_second']:,} target tokens/s; kept {figures['weights']}{scores}"
+        f"{figures['tokens_per_second']:,} targets/s; kept {figures['weights']}{scores}"
     )
     if figures["interrupted"]:
         raise typer.Exit(130)
@@ -224,6 +236,13 @@ def _load(path):
     from attention_zoo.loading import load
 
     return load(path)
+
+
+def _seeds(text):
+    try:
+        return [int(seed) for seed in text.split(",")] if text else []
+    except ValueError as error:
+        raise UserError(f"--seeds needs numbers with commas between, received {text!r}") from error
 
 
 def _given(**options):

@@ -163,14 +163,14 @@ class Classify(EncoderTask):
             losses = tf.reduce_sum(losses_BL, axis=1)
         return tf.reduce_sum(losses * counted), tf.reduce_sum(counted)
 
+    _SETTINGS = ("labels", "problem", "threshold", "class_weights")
+
     def _config(self):
-        names = ("labels", "problem", "threshold")
-        return {**super()._config(), **{name: getattr(self, name) for name in names}}
+        return {**super()._config(), **{name: getattr(self, name) for name in self._SETTINGS}}
 
     @classmethod
     def _arguments(cls, config):
-        names = ("max_length", "labels", "problem", "threshold")
-        return {name: config[name] for name in names}
+        return {name: config[name] for name in ("max_length", *cls._SETTINGS)}
 
 
 def split_labels(text):

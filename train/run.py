@@ -1,15 +1,18 @@
 """From a recipe to a run directory."""
 
 import json
+import shutil
+import statistics
 from pathlib import Path
 
 import keras
 
 from attention_zoo.errors import UserError
-from attention_zoo.files import atomic_file, require_empty
+from attention_zoo.files import atomic_directory, atomic_file, require_empty
 from attention_zoo.tasks.kinds import TASK_FOLDER, load_task
 from attention_zoo.text.readers import read_examples
 from attention_zoo.train.building import make_task
+from attention_zoo.train.metrics import METRICS
 from attention_zoo.train.recipe import load_recipe, save_recipe
 from attention_zoo.train.strategies import make_strategy
 from attention_zoo.train.trainer import Trainer
@@ -60,6 +63,55 @@ def train_recipe(recipe, out, resume=False):
     with atomic_file(out / REPORT_FILE) as temporary:
         temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return task, figures
+
+
+def train_seeds(recipe, out, seeds, resume=False):
+    """Trains what a recipe describes once for each seed.
+
+    Args:
+        recipe: a `Recipe`; its seed is replaced.
+        out: a directory that gets a run `seed-N` for each seed, and a copy of the best task.
+        seeds: list of integers.
+        resume: go on with the runs that are there.
+
+    Returns:
+        A dict, also in `out/report.json`: `seeds`, `best`, and for each metric of the
+        validation data its `mean`, `deviation` (of the sample) and `values`.
+
+    Raises:
+        UserError: as `train_recipe`, or if there is no validation data.
+    """
+    if recipe.data.valid is None:
+        raise UserError("several seeds are compared on validation data: data.valid is missing")
+    out, results = Path(out), []
+    if not resume:
+        require_empty(out, "choose another --out, or go on with those runs by --resume")
+    for seed in seeds:
+        settings = recipe.train.model_copy(update={"seed": seed})
+        folder = out / f"seed-{seed}"
+        again = resume and (folder / RECIPE_FILE).exists()
+        task, figures = train_recipe(recipe.model_copy(update={"train": settings}), folder, again)
+        results.append(figures["valid"])
+        if figures["interrupted"]:
+            break
+    name = (recipe.evaluate.metrics or task.metrics)[0]
+    best = max(range(len(results)), key=lambda i: METRICS[name].gain(results[i][name], 0.0))
+    with atomic_directory(out / TASK_FOLDER) as temporary:
+        shutil.copytree(out / f"seed-{seeds[best]}" / TASK_FOLDER, temporary, dirs_exist_ok=True)
+    report = {
+        "seeds": list(seeds[: len(results)]),
+        "best": seeds[best],
+        "interrupted": figures["interrupted"],
+        "valid": {key: _spread([result[key] for result in results]) for key in results[0]},
+    }
+    with atomic_file(out / REPORT_FILE) as temporary:
+        temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return report
+
+
+def _spread(values):
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    return {"mean": statistics.fmean(values), "deviation": deviation, "values": values}
 
 
 def _require_same(recipe, out):

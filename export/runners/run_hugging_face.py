@@ -18,7 +18,15 @@ protocol.ban("attention_zoo", "tensorflow", "keras", "torch", "transformers")
 import numpy as np  # noqa: E402
 import safetensors.numpy  # noqa: E402
 
-_erf = np.vectorize(math.erf, otypes=["float64"])
+# numpy has no error function; between points so near a line is right to 2e-9.
+_POINTS = np.linspace(-6.0, 6.0, 100_001)
+_VALUES = np.array([math.erf(point) for point in _POINTS])
+
+
+def _erf(x):
+    return np.interp(x, _POINTS, _VALUES)
+
+
 _ACTIVATIONS = {
     "gelu": lambda x: 0.5 * x * (1.0 + _erf(x / math.sqrt(2.0))),
     "gelu_new": lambda x: 0.5 * x * (1.0 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),

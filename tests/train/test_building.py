@@ -11,7 +11,7 @@ from attention_zoo.errors import UserError
 from attention_zoo.tasks.kinds import load_task
 from attention_zoo.train.building import make_task
 from attention_zoo.train.recipe import load_recipe
-from attention_zoo.train.run import train_recipe
+from attention_zoo.train.run import train_recipe, train_seeds
 
 MODEL = {
     "preset": "bert_tiny",
@@ -121,6 +121,28 @@ def test_mistakes(task, overrides, message, write, tmp_path):
     path = write(task)
     with pytest.raises(UserError, match=message):
         train_recipe(load_recipe(path, overrides), tmp_path / "run")
+
+
+def test_several_seeds(write, tmp_path):
+    recipe = load_recipe(write("classify"))
+    report = train_seeds(recipe, tmp_path / "runs", [3, 5])
+    values = report["valid"]["accuracy"]["values"]
+    for seed, value in zip((3, 5), values, strict=True):
+        figures = json.loads((tmp_path / "runs" / f"seed-{seed}" / "report.json").read_text())
+        assert figures["valid"]["accuracy"] == value
+        assert load_recipe(tmp_path / "runs" / f"seed-{seed}" / "recipe.yaml").train.seed == seed
+    assert report["valid"]["loss"]["mean"] == pytest.approx(
+        np.mean(report["valid"]["loss"]["values"])
+    )
+    deviation = np.std(report["valid"]["loss"]["values"], ddof=1)
+    assert report["valid"]["loss"]["deviation"] == pytest.approx(deviation)
+    assert json.loads((tmp_path / "runs" / "report.json").read_text()) == report
+    best = load_task(tmp_path / "runs" / f"seed-{report['best']}")
+    assert load_task(tmp_path / "runs").predict(["good"]) == best.predict(["good"])
+    with pytest.raises(UserError, match="choose another --out"):
+        train_seeds(recipe, tmp_path / "runs", [3])
+    with pytest.raises(UserError, match=r"data\.valid is missing"):
+        train_seeds(load_recipe(write("classify"), ["data.valid=null"]), tmp_path / "x", [3])
 
 
 def test_frozen_weights_stay(write, tmp_path):

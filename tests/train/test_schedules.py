@@ -3,7 +3,7 @@
 import pytest
 
 from attention_zoo.train.recipe import LearningRateSettings
-from attention_zoo.train.schedules import Constant, Cosine, Noam, make_schedule
+from attention_zoo.train.schedules import Constant, Cosine, LinearDecay, Noam, make_schedule
 
 
 def test_noam_is_equation_3():
@@ -23,7 +23,13 @@ def test_constant():
     assert [float(Constant(0.2, 4)(step)) for step in (0, 3, 99)] == pytest.approx([0.05, 0.2, 0.2])
 
 
-@pytest.mark.parametrize("name", ["noam", "cosine", "constant"])
+def test_linear_decay_warms_up_and_ends_at_zero():
+    schedule = LinearDecay(peak=0.5, steps=110, warmup=10)
+    rates = [float(schedule(step)) for step in (0, 4, 10, 35, 60, 110, 500)]
+    assert rates == pytest.approx([0.05, 0.25, 0.5, 0.375, 0.25, 0.0, 0.0], abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["noam", "cosine", "linear", "constant"])
 def test_recipe_names_and_config_round_trip(name):
     schedule = make_schedule(LearningRateSettings(schedule=name, warmup=7), width=16, steps=50)
     copy = type(schedule).from_config(schedule.get_config())
