@@ -55,6 +55,7 @@ class EncoderTask(Task):
     """
 
     output = "logits"  # of `compute`: what artefacts are compared by
+    by_token = False  # whether there is an output for each token, those of padding too
     text_inputs = ("text",)
     id_inputs = ID_INPUTS
     options = ()  # of `predict`
@@ -231,14 +232,18 @@ class EncoderTask(Task):
         return {"serving_default": function, "ids": function}
 
     def export_inputs(self, examples):
-        """The arguments with which artefacts are compared with the model, by name."""
+        """The arguments with which artefacts are compared with the model, by name.
+
+        Outputs for padding do not count: no two runtimes need to agree on them.
+        """
         columns = self.columns([self.input_of(example) for example in examples])
         inputs = ids_of(self.encode(*(tf.constant(column) for column in columns)))
         texts = zip(self.text_inputs, columns, strict=True)
-        return {
+        arrays = {
             **{name: np.array(column, dtype=object) for name, column in texts},
             **{name: tensor.numpy() for name, tensor in inputs.items()},
         }
+        return {**arrays, "counted": arrays["mask"] > 0} if self.by_token else arrays
 
     def answers(self, outputs, texts):
         """The answers in the outputs of `serving_default` of any artefact, as strings.

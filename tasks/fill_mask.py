@@ -44,6 +44,7 @@ class FillMask(EncoderTask):
     kind = "fill_mask"
     metrics = ("accuracy",)
     output = "token_logits"
+    by_token = True
 
     def __init__(
         self,
@@ -227,11 +228,6 @@ class FillMask(EncoderTask):
         words = tf.constant([mask_one_word(example[0])[1] for example in examples])
         ids = self.tokenizer.tokenize(words).to_tensor(0)
         return [word.decode() for word in self.tokenizer.decode(ids).numpy()]
-
-    def export_inputs(self, examples):
-        """As of every encoder, and which positions count: padding does not."""
-        inputs = super().export_inputs(examples)
-        return {**inputs, "counted": inputs["mask"] > 0}
 
     def answers_to(self, texts):
         """What stands in the first mask of each text."""

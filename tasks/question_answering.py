@@ -54,6 +54,7 @@ class QuestionAnswering(EncoderTask):
     metrics = ("squad_f1", "squad_exact_match")
     text_inputs = ("question", "context")
     options = ("n_best",)
+    by_token = True
 
     def __init__(
         self,
@@ -254,11 +255,6 @@ class QuestionAnswering(EncoderTask):
         counted_W2 = tf.repeat(tf.not_equal(token_ids[:, :1], 0), 2, axis=1)
         total, count = smoothed_cross_entropy(logits_W2T, positions, counted_W2, label_smoothing)
         return total / 2.0, count / 2.0
-
-    def export_inputs(self, examples):
-        """As of every encoder, and which positions count: padding does not."""
-        inputs = super().export_inputs(examples)
-        return {**inputs, "counted": inputs["mask"] > 0}
 
     _SETTINGS = ("stride", "max_question_length", "max_answer_length", "no_answer", "threshold")
 

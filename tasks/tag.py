@@ -35,6 +35,7 @@ class Tag(EncoderTask):
 
     kind = "tag"
     metrics = ("entity_f1", "tag_accuracy")
+    by_token = True
 
     def __init__(self, model, tokenizer, labels, max_length=None, fields=("words", "tags")):
         super().__init__(model, tokenizer, max_length, fields)
@@ -129,11 +130,6 @@ class Tag(EncoderTask):
         logits = self.model(inputs, training=training)
         counted = targets > 0
         return smoothed_cross_entropy(logits, tf.maximum(targets - 1, 0), counted, label_smoothing)
-
-    def export_inputs(self, examples):
-        """As of every encoder, and which positions count: padding does not."""
-        inputs = super().export_inputs(examples)
-        return {**inputs, "counted": inputs["mask"] > 0}
 
     def _config(self):
         return {**super()._config(), "labels": self.labels}
