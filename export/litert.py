@@ -45,7 +45,8 @@ def write_litert(task, path, quantize="none"):
         except Exception as error:  # the converter raises whatever its passes raise
             reason = str(error).strip().splitlines()[0]
             raise ResultError(f"LiteRT conversion of {path} failed: {reason}") from error
-    check_litert(content, task.model.count_params() * _WEIGHT_BYTES[quantize], path)
+    idle = sum(weight.value.shape.num_elements() for weight in task.idle_weights)
+    check_litert(content, (task.model.count_params() - idle) * _WEIGHT_BYTES[quantize], path)
     Path(path).write_bytes(content)
 
 

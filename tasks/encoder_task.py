@@ -203,6 +203,13 @@ class EncoderTask(Task):
         """By which numbers artefacts are compared with the model."""
         return Compared("ids", ID_INPUTS, self.output)
 
+    @property
+    def idle_weights(self):
+        """The pooler's, where nothing looks at it: converters leave it out."""
+        bert = getattr(self.model, "bert", self.model)
+        is_idle = bert.pooler and not getattr(self.model, "reads_pooled", False)
+        return bert.pooler_projection.weights if is_idle else ()
+
     def signatures(self):
         """The functions of a SavedModel: strings to named outputs, ids to numbers.
 

@@ -48,6 +48,7 @@ class Task:
     kind = None
     metrics = ()
     examples = ()
+    idle_weights = ()  # those that no answer depends on
 
     def fit(self, train, valid=None, out=None, **settings):
         """Trains the task; see `attention_zoo.train.fit.fit` for the arguments."""
@@ -143,7 +144,10 @@ class Task:
         except (TypeError, ValueError) as error:
             raise UserError(f"{directory / TASK_FILE}: model.config: {error}") from error
         read_weights(model, directory / WEIGHTS_FILE)
-        task = cls._from_config(config, directory / TOKENIZER_FOLDER, model)
+        try:
+            task = cls._from_config(config, directory / TOKENIZER_FOLDER, model)
+        except KeyError as error:
+            raise UserError(f"{directory / TASK_FILE} is damaged: it lacks {error}") from error
         task.metrics = tuple(config["metrics"])
         examples = directory / EXAMPLES_FILE
         if examples.exists():

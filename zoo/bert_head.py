@@ -19,6 +19,7 @@ class BertWithHead(PresetModel):
     def __init__(self, encoder, pooler, **kwargs):
         super().__init__(**kwargs)
         options = {"pooler": pooler, **encoder}
+        self.reads_pooled = pooler
         self.bert = Bert(**options, dtype=self.dtype_policy, name="bert")
         if self.bert.pooler and not pooler:
             # Nothing looks at it, so no gradient would reach it.

@@ -96,6 +96,16 @@ def test_save_and_load(task, examples, tmp_path):
     }
 
 
+def test_a_setting_is_missing(task, tmp_path):
+    task.save(tmp_path / "task")
+    path = tmp_path / "task" / "task.json"
+    config = json.loads(path.read_text())
+    del config["max_length"]
+    path.write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"task\.json is damaged: it lacks 'max_length'"):
+        load_task(tmp_path / "task")
+
+
 def test_the_rest_of_the_batch_changes_no_answer(task, examples):
     texts = [task.input_of(example) for example in examples]
     together = task.predict(texts)
