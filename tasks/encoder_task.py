@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from attention_zoo.errors import UserError
-from attention_zoo.tasks.compared import Compared
+from attention_zoo.tasks.answering import Compared
 from attention_zoo.tasks.task import Task
 from attention_zoo.text.tokenizer import load_tokenizer
 from attention_zoo.text.vocabulary import PAD_ID

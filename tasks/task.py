@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.files import atomic_directory, atomic_file
+from attention_zoo.tasks.answering import Answering
 from attention_zoo.zoo import MODELS
 from attention_zoo.zoo.weights import assign_weights, saved_weights, weight_name
 
@@ -19,7 +20,7 @@ TOKENIZER_FOLDER = "tokenizer"
 EXAMPLES_FILE = "examples.jsonl"
 
 
-class Task:
+class Task(Answering):
     """A model with its tokenizers; strings in, answers out.
 
     `train/` and `export/` see a task only through these:
@@ -62,41 +63,6 @@ class Task:
         from attention_zoo.train.evaluation import evaluate
 
         return evaluate(self, examples, metrics, **options)
-
-    def input_of(self, example):
-        """The input in an example: a string, or a tuple of strings."""
-        inputs = tuple(example[: len(self.text_inputs)])
-        return inputs[0] if len(inputs) == 1 else inputs
-
-    def references(self, examples):
-        """What is expected of the examples, strings."""
-        return [example[-1] for example in examples]
-
-    def answers_for(self, examples, **options):
-        """Answers examples.
-
-        Args:
-            examples: list of tuples of strings.
-            **options: of `predict`.
-
-        Returns:
-            Three lists, of which metrics are made: sources, answers, references.
-        """
-        sources = [self.input_of(example) for example in examples]
-        return sources, self(sources, **options), self.references(examples)
-
-    def answers_to(self, texts):
-        """The answers that artefacts must give too, strings."""
-        return self(texts)
-
-    @property
-    def export_metrics(self):
-        """The metrics by which the answers of artefacts are judged."""
-        return self.metrics
-
-    def is_same(self, first, second):
-        """Whether two answers, of the model and of an artefact, are the same."""
-        return first == second
 
     def save(self, directory):
         """Writes `task.json`, the weights and the tokenizers: data only, no code.

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from attention_zoo.errors import UserError
-from attention_zoo.tasks.compared import Compared
+from attention_zoo.tasks.answering import Answering, Compared
 from attention_zoo.text.tokenizer import load_tokenizer
 from attention_zoo.text.vocabulary import END_ID, PAD_ID
 
@@ -35,7 +35,7 @@ class Answer:
         return [" ".join(text.splitlines()) for text, _ in self.n_best]
 
 
-class TextToText:
+class TextToText(Answering):
     """Strings in, strings out, by whatever stands between: a Keras model or an artefact.
 
     Subclasses give `_answer_batch(texts, options)`, which returns arrays of strings
@@ -191,15 +191,6 @@ class TextToText:
         tokens_BS = self.source_tokenizer.tokens(texts, self.max_source_length)
         attended_BL = tf.gather(tokens_BS, positions, batch_dims=1)
         return self.target_tokenizer.decode(ids, attended_BL)
-
-    @property
-    def export_metrics(self):
-        """The metrics by which the answers of artefacts are judged."""
-        return self.metrics
-
-    def is_same(self, first, second):
-        """Whether two answers, of the model and of an artefact, are the same."""
-        return first == second
 
     def answers(self, outputs, texts):
         """The answers in the outputs of `serving_default` of any artefact, as strings.

@@ -1,0 +1,57 @@
+"""What is asked of whatever answers, a task or an artefact, and by what the two are compared."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """A signature that every artefact of a task has, and what goes in and comes out.
+
+    Attributes:
+        signature: its name.
+        inputs: the names of its arguments.
+        output: the name of the numbers that are compared.
+    """
+
+    signature: str
+    inputs: tuple
+    output: str
+
+
+class Answering:
+    """Examples in, answers and references out; a subclass is callable on a list of texts."""
+
+    def input_of(self, example):
+        """The input in an example: a string, or a tuple of strings."""
+        inputs = tuple(example[: len(self.text_inputs)])
+        return inputs[0] if len(inputs) == 1 else inputs
+
+    def references(self, examples):
+        """What is expected of the examples, strings."""
+        return [example[-1] for example in examples]
+
+    def answers_for(self, examples, **options):
+        """Answers examples.
+
+        Args:
+            examples: list of tuples of strings.
+            **options: of `predict`.
+
+        Returns:
+            Three lists, of which metrics are made: sources, answers, references.
+        """
+        sources = [self.input_of(example) for example in examples]
+        return sources, self(sources, **options), self.references(examples)
+
+    def answers_to(self, texts):
+        """The answers that artefacts must give too, strings."""
+        return self(texts)
+
+    @property
+    def export_metrics(self):
+        """The metrics by which the answers of artefacts are judged."""
+        return self.metrics
+
+    def is_same(self, first, second):
+        """Whether two answers, of the model and of an artefact, are the same."""
+        return first == second
