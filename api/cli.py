@@ -24,9 +24,15 @@ app = typer.Typer(
 )
 
 Source = Annotated[
-    str, typer.Argument(metavar="RUN|ARTEFACT", help="a run, a task, an export or one artefact")
+    str,
+    typer.Argument(
+        metavar="RUN|ARTEFACT",
+        help="a run, a task, an export or one artefact; or a pretrained task by its name",
+    ),
 ]
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="a run or a task directory")]
+Run = Annotated[
+    str, typer.Argument(metavar="RUN", help="a run or a task directory, or a pretrained task")
+]
 BeamSize = Annotated[int | None, typer.Option(min=1, help="hypotheses; 1 is greedy search")]
 LengthPenalty = Annotated[float | None, typer.Option(help="alpha of Wu et al. 2016")]
 
@@ -56,17 +62,22 @@ def _say(message):
 
 
 @app.command("list")
-def list_presets():
-    """List the models and their presets."""
+def list_models():
+    """List the models by their presets, and the pretrained tasks."""
     import_tensorflow()
     from rich.console import Console
     from rich.table import Table
 
+    from attention_zoo.pretrained import pretrained_tasks, title
     from attention_zoo.zoo.presets import PRESETS
 
     table = Table("preset", "model", "what it is")
     for name, preset in PRESETS.items():
         table.add_row(name, preset["model"], preset["description"])
+    Console().print(table)
+    table = Table("pretrained", "what it is")
+    for name, folder in pretrained_tasks().items():
+        table.add_row(name, title(folder))
     Console().print(table)
 
 
@@ -229,9 +240,9 @@ def demo(
 
 
 def _load(path):
-    # A mistyped path should not have to wait for TensorFlow.
-    if not Path(path).exists():
-        raise UserError(f"{path}: no such file or directory")
+    from attention_zoo.pretrained import locate
+
+    locate(path)  # a mistyped path should not have to wait for TensorFlow
     import_tensorflow()
     from attention_zoo.loading import load
 

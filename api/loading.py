@@ -1,16 +1,15 @@
 """Loading whatever answers: a run, a task, an export or one artefact of it."""
 
-from pathlib import Path
-
-from attention_zoo.errors import UserError
+from attention_zoo.pretrained import locate
 
 
-def load(path):
-    """Loads a task by its path.
+def load(path_or_name):
+    """Loads a task.
 
     Args:
-        path: a run directory, a task directory, an export directory, a SavedModel
-            directory or a `.tflite` file.
+        path_or_name: a run directory, a task directory, an export directory, a
+            SavedModel directory or a `.tflite` file; or the name of a task that comes
+            with the package, see `attention-zoo list`.
 
     Returns:
         A task; for artefacts something that answers like one.
@@ -18,9 +17,7 @@ def load(path):
     Raises:
         UserError: if there is nothing of the kind, or it is damaged.
     """
-    path = Path(path)
-    if not path.exists():
-        raise UserError(f"{path}: no such file or directory")
+    path = locate(path_or_name)
     from attention_zoo.tasks.kinds import TASK_FOLDER, load_task
 
     for candidate in (path / TASK_FOLDER, path):

@@ -64,13 +64,21 @@ class Task(Answering):
 
         return evaluate(self, examples, metrics, **options)
 
-    def save(self, directory):
+    def save(self, directory, dtype="float32"):
         """Writes `task.json`, the weights and the tokenizers: data only, no code.
 
         The directory appears at once and whole, or stays as it was.
+
+        Args:
+            directory: the task directory to write.
+            dtype: of the weights in the file. "float16" halves it and rounds them; what
+                is loaded computes in float32 all the same.
+
+        Raises:
+            UserError: if a weight is too large for the type.
         """
         with atomic_directory(directory) as temporary:
-            write_weights(self.model, temporary / WEIGHTS_FILE)
+            write_weights(self.model, temporary / WEIGHTS_FILE, dtype)
             self.save_without_weights(temporary)
             lines = [json.dumps(example, ensure_ascii=False) + "\n" for example in self.examples]
             (temporary / EXAMPLES_FILE).write_text("".join(lines), encoding="utf-8")
@@ -142,11 +150,18 @@ def model_config(model):
     return {name: value for name, value in model.get_config().items() if name in own}
 
 
-def write_weights(model, path):
+def write_weights(model, path, dtype="float32"):
     """Writes the weights as safetensors, under the names of `weight_name`."""
-    arrays = {weight_name(v): np.asarray(v.numpy()) for v in saved_weights(model)}
+    arrays = {weight_name(v): _convert(v, dtype) for v in saved_weights(model)}
     # Bytes first, so that a full disk is seen by our own write and named by its path.
     Path(path).write_bytes(safetensors.numpy.save(arrays))
+
+
+def _convert(variable, dtype):
+    array = variable.numpy()
+    if np.abs(array).max(initial=0) > np.finfo(dtype).max:
+        raise UserError(f"{weight_name(variable)} holds numbers too large for {dtype}")
+    return array.astype(dtype)
 
 
 def read_weights(model, path):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from attention_zoo.errors import UserError
 from attention_zoo.tasks.classify import Classify
@@ -94,6 +94,25 @@ def test_save_and_load(task, examples, tmp_path):
         **ours,
         "examples": [tuple(example) for example in examples],
     }
+
+
+def test_weights_in_half_precision(task, tmp_path):
+    task.save(tmp_path / "task", dtype="float16")
+    loaded = load_task(tmp_path / "task")
+    for ours, theirs in zip(task.model.weights, loaded.model.weights, strict=True):
+        if not ours.path.endswith("seed_generator_state"):
+            assert theirs.dtype == "float32"
+            assert_array_equal(theirs.numpy(), ours.numpy().astype("float16"))
+
+
+def test_a_weight_too_large_for_half_precision(task, tmp_path):
+    weight = task.model.trainable_variables[0]
+    before = weight.numpy()
+    weight.assign(before + 1e5)
+    with pytest.raises(UserError, match="holds numbers too large for float16"):
+        task.save(tmp_path / "task", dtype="float16")
+    weight.assign(before)
+    assert not (tmp_path / "task").exists()
 
 
 def test_a_setting_is_missing(task, tmp_path):
