@@ -182,20 +182,35 @@ def export(
     run: Run,
     out: Annotated[Path, typer.Option(help="the export directory to write")],
     formats: Annotated[
-        str | None, typer.Option(help="saved_model,litert,huggingface; the recipe's when omitted")
+        str | None,
+        typer.Option(
+            help="saved_model,litert,litert_stream,keras,onnx,huggingface; "
+            "the recipe's when omitted"
+        ),
     ] = None,
     quantize: Annotated[
-        str | None, typer.Option(help="none,dynamic_int8; the recipe's when omitted")
+        str | None,
+        typer.Option(help="none,float16,dynamic_int8,full_int8; the recipe's when omitted"),
+    ] = None,
+    max_drop: Annotated[
+        float | None, typer.Option(min=0, help="points of a metric that a file may lose  [0.5]")
     ] = None,
     data: Annotated[
         str | None, typer.Option(help="examples to verify on; the recipe's test data when omitted")
     ] = None,
 ):
-    """Export a task, run every artefact in its own runtime, and compare."""
+    """Export a task, run every artefact in its own runtime, and compare.
+
+    Exit status 1 if one differs, or a quantised one loses more than --max-drop.
+    """
+    from attention_zoo.pretrained import locate
+
+    locate(run)
     import_tensorflow()
     from attention_zoo.exporting import export_run, print_report
 
-    print_report(export_run(run, out, _names(formats), _names(quantize), data, _say))
+    gate = _given(max_drop=max_drop)
+    print_report(export_run(run, out, _names(formats), _names(quantize), data, _say, **gate))
     _say(f"wrote {out}, with report.md")
 
 

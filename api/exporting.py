@@ -1,18 +1,21 @@
 """Exporting as the command line does it: what is not said comes from the run's recipe."""
 
-from pathlib import Path
+from attention_zoo.pretrained import locate
 
 
-def export_run(run, out, formats=None, quantize=None, data=None, progress=lambda message: None):
+def export_run(
+    run, out, formats=None, quantize=None, data=None, progress=lambda message: None, **gate
+):
     """Exports the task of a run.
 
     Args:
-        run: a run or a task directory.
+        run: a run or a task directory, or the name of a task that comes with the package.
         out: the export directory to write.
         formats: names of formats; the recipe's when omitted.
         quantize: names of quantisations; the recipe's when omitted.
         data: file of examples to verify on; the recipe's test data when omitted.
         progress: called with a line of text before each piece of work.
+        **gate: `max_drop`, see `attention_zoo.export.export.export`.
 
     Returns:
         The report.
@@ -22,10 +25,11 @@ def export_run(run, out, formats=None, quantize=None, data=None, progress=lambda
     from attention_zoo.text.readers import read_examples
     from attention_zoo.train.recipe import ExportSettings, load_recipe
 
-    recipe_file = Path(run) / "recipe.yaml"
+    folder = locate(run)
+    recipe_file = folder / "recipe.yaml"
     recipe = load_recipe(recipe_file) if recipe_file.exists() else None
     settings = recipe.export if recipe else ExportSettings()
-    task = load_task(run)
+    task = load_task(folder)
     files = data or (recipe.data.test if recipe else None)
     examples = read_examples(files, list(task.fields)) if files else None
     return export(
@@ -34,7 +38,9 @@ def export_run(run, out, formats=None, quantize=None, data=None, progress=lambda
         formats=formats or settings.formats,
         quantize=quantize or settings.quantize,
         examples=examples,
+        origin={"run": str(run), "data": str(files) if files else "examples kept by training"},
         progress=progress,
+        **gate,
     )
 
 

@@ -123,7 +123,13 @@ def _load_litert(path):
         with silent_stderr():  # it announces its delegate
             interpreter = Interpreter(model_path=str(path), num_threads=1)
             interpreter.allocate_tensors()
+            if "decode_step" in interpreter.get_signature_list():
+                raise UserError(
+                    f"{path} gives a token at a time, and whole answers only to a driver"
+                )
             return interpreter.get_signature_runner("serving_default")
+    except UserError:
+        raise
     except (ValueError, RuntimeError) as error:
         raise UserError(f"{path} is no LiteRT file of ours, or is damaged: {error}") from error
 

@@ -3,14 +3,15 @@
 import json
 from pathlib import Path
 
-from attention_zoo.errors import ResultError, UserError, suggest
+from attention_zoo.errors import ResultError, UserError
 from attention_zoo.export import verify
 from attention_zoo.export.artefact import load_reader
+from attention_zoo.export.formats import FORMATS, artefacts
 from attention_zoo.export.report import REPORT_FILE, versions, write_report
 from attention_zoo.files import require_empty
 from attention_zoo.train.metrics import compute_metrics
 
-QUANTIZATIONS = ("none", "dynamic_int8")
+_ABOUT = ("task", "model", "parameters", "origin", "max_drop")
 
 
 def export(
@@ -19,6 +20,8 @@ def export(
     formats=("saved_model", "litert"),
     quantize=("none",),
     examples=None,
+    max_drop=verify.MAX_DROP,
+    origin=None,
     progress=lambda message: None,
 ):
     """Exports a task and verifies every artefact.
@@ -26,10 +29,15 @@ def export(
     Args:
         task: a task.
         directory: where to write; must be empty.
-        formats: of `"saved_model"`, `"litert"`, and for BERT `"huggingface"`.
-        quantize: of `"none"` and `"dynamic_int8"`; only LiteRT has quantised files.
+        formats: of `FORMATS`.
+        quantize: of `QUANTIZATIONS`; only LiteRT has quantised files.
         examples: what the artefacts are compared on, tuples of strings; the examples
-            that training kept when omitted.
+            that training kept when omitted. Ranges for `"full_int8"` are measured on those
+            of training, where there are any.
+        max_drop: points of each of the task's metrics that a quantised file may lose; a
+            task without a metric is held to a mean cosine of 0.99.
+        origin: what the report is to say of where the task and the examples come from, a
+            dict such as `{"run": ..., "data": ...}`.
         progress: called with a line of text before each piece of work.
 
     Returns:
@@ -40,10 +48,7 @@ def export(
         ResultError: if an artefact cannot be made or differs from the model; the
             report is written and names it.
     """
-    _check(formats, verify.FORMATS, "format")
-    _check(quantize, QUANTIZATIONS, "quantisation")
-    if "huggingface" in formats and task.kind == "seq2seq":
-        raise UserError("the format huggingface is for BERT, the task is seq2seq")
+    planned = artefacts(task, formats, quantize)
     examples = list(examples or task.examples)
     if not examples:
         raise UserError("export verifies on examples, and the task has none: give examples=...")
@@ -54,13 +59,24 @@ def export(
     progress(f"asking the Keras model about {len(examples)} examples")
     expected = verify.expected_of(task, examples)
     verify.save_expected(expected, directory)
-    artefacts = []
-    for kind, quantization, file in _artefacts(formats, quantize):
-        progress(f"writing {file}")
-        artefact = {"format": kind, "file": file, "quantize": quantization}
-        _write(task, directory / file, kind, quantization)
-        artefacts.append({**artefact, "bytes": _size(directory / file)})
-    return _verify_and_report(task, directory, artefacts, expected, progress)
+    for artefact in planned:
+        path = directory / artefact["file"]
+        progress(f"writing {artefact['file']}")
+        form = FORMATS[artefact["format"]]
+        form.write(task, path, artefact["quantize"], task.examples or examples)
+    if "saved_model" in formats:
+        from attention_zoo.export.serving import write_serving
+
+        if not write_serving(task, directory, examples):
+            progress("no warm-up requests for TF Serving: pip install 'attention-zoo[serving]'")
+    about = {
+        "task": task.kind,
+        "model": type(task.model).__name__,
+        "parameters": task.model.count_params(),
+        "origin": origin or {},
+        "max_drop": max_drop,
+    }
+    return _verify_and_report(task, directory, planned, expected, about, progress)
 
 
 def verify_export(directory, progress=lambda message: None):
@@ -81,32 +97,30 @@ def verify_export(directory, progress=lambda message: None):
     try:
         old = json.loads(path.read_text(encoding="utf-8"))
         names = ("format", "file", "quantize")
-        artefacts = [{name: artefact[name] for name in names} for artefact in old["artefacts"]]
+        planned = [{name: artefact[name] for name in names} for artefact in old["artefacts"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{directory} is no export: {path}: {error}") from error
-    artefacts = [{**a, "bytes": _size(Path(directory) / a["file"])} for a in artefacts]
+    # Reports of earlier versions have neither an origin nor a gate.
+    about = {"origin": {}, "max_drop": verify.MAX_DROP}
+    about |= {name: old[name] for name in _ABOUT if name in old}
     expected = verify.load_expected(directory)
     reader = load_reader(directory)
-    return _verify_and_report(reader, Path(directory), artefacts, expected, progress, old)
+    return _verify_and_report(reader, Path(directory), planned, expected, about, progress)
 
 
-def _verify_and_report(task, directory, artefacts, expected, progress, old=None):
+def _verify_and_report(task, directory, planned, expected, about, progress):
     results = []
-    for artefact in artefacts:
+    for artefact in planned:
         progress(f"verifying {artefact['file']} in its own runtime")
+        path, form = directory / artefact["file"], FORMATS[artefact["format"]]
         figures = verify.verify_artefact(
-            task, expected, directory / artefact["file"], artefact["format"], artefact["quantize"]
+            task, expected, path, form, artefact["quantize"], about["max_drop"]
         )
-        results.append({**artefact, **figures})
+        results.append({**artefact, "bytes": _size(path), **figures})
     texts = verify.texts_of(task, expected)
     answers, references = list(expected["answers"]), list(expected["references"])
-    about = old or {
-        "task": task.kind,
-        "model": type(task.model).__name__,
-        "parameters": task.model.count_params(),
-    }
     report = {
-        **{name: about[name] for name in ("task", "model", "parameters")},
+        **about,
         "examples": len(texts),
         "keras": {"metric": compute_metrics(task.export_metrics, texts, answers, references)},
         "artefacts": results,
@@ -117,39 +131,6 @@ def _verify_and_report(task, directory, artefacts, expected, progress, old=None)
     if failed:
         raise ResultError(f"verification failed for {'; '.join(failed)}")
     return report
-
-
-def _artefacts(formats, quantize):
-    """The artefacts that were asked for: format, quantisation, file."""
-    if "saved_model" in formats:
-        yield "saved_model", "none", "saved_model/1"
-    if "litert" in formats:
-        for name in quantize:
-            yield "litert", name, "model.tflite" if name == "none" else f"model.{name}.tflite"
-    if "huggingface" in formats:
-        yield "huggingface", "none", "huggingface"
-
-
-def _write(task, path, kind, quantization):
-    # Each writer loads its converter only when asked.
-    if kind == "saved_model":
-        from attention_zoo.export.saved_model import write_saved_model
-
-        write_saved_model(task, path)
-    elif kind == "huggingface":
-        from attention_zoo.export.hugging_face import write_hugging_face
-
-        write_hugging_face(task, path)
-    else:
-        from attention_zoo.export.litert import write_litert
-
-        write_litert(task, path, quantization)
-
-
-def _check(names, accepted, what):
-    for name in names:
-        if name not in accepted:
-            raise UserError(f"there is no {what} {name!r}; {suggest(name, accepted)}")
 
 
 def _size(path):

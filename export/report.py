@@ -1,20 +1,24 @@
 """The report of an export: for machines `report.json`, for people `report.md` and a table."""
 
 import importlib.metadata
+import importlib.util
 import json
 import platform
 from pathlib import Path
 
+from attention_zoo.export.load_examples import load_examples
 from attention_zoo.files import atomic_file
 
 REPORT_FILE = "report.json"
 _PACKAGES = ("attention-zoo", "tensorflow", "tensorflow-text", "keras", "ai-edge-litert", "numpy")
+_EXTRA_PACKAGES = ("tf2onnx", "onnxruntime")
 _COLUMNS = ("artefact", "size", "verified", "max difference", "same answers", "quality", "latency")
 
 
 def versions():
     """The versions of everything that made the artefacts."""
-    found = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    extra = [name for name in _EXTRA_PACKAGES if importlib.util.find_spec(name)]
+    found = {name: importlib.metadata.version(name) for name in (*_PACKAGES, *extra)}
     return {"python": platform.python_version(), **found}
 
 
@@ -29,39 +33,87 @@ def write_report(report, directory):
 
 def report_rows(report):
     """The table of a report: the names of its columns, and a row for each artefact."""
-    rows = [("Keras model", "", "", "", "", _metric(report["keras"]["metric"]), "")]
-    for artefact in report["artefacts"]:
-        latency = artefact["latency_ms"]
-        rows.append(
-            (
-                artefact["file"],
-                f"{artefact['bytes'] / 1e6:.2f} MB",
-                "yes" if artefact["verified"] else f"NO: {artefact['failure']}",
-                "" if artefact["max_abs_diff"] is None else f"{artefact['max_abs_diff']:.1e}",
-                "" if artefact["same_answers"] is None else f"{artefact['same_answers']:.2%}",
-                _metric(artefact["metric"]),
-                f"{latency['p50']:.1f} ms (p95 {latency['p95']:.1f})" if latency else "",
-            )
-        )
-    return _COLUMNS, rows
+    keras = ("Keras model", "", "", "", "", _metric(report["keras"]["metric"]), "")
+    return _COLUMNS, [keras, *(_row(artefact) for artefact in report["artefacts"])]
+
+
+def _row(artefact):
+    return (
+        artefact["file"],
+        f"{artefact['bytes'] / 1e6:.2f} MB",
+        "yes" if artefact["verified"] else f"NO: {artefact['failure']}",
+        "" if artefact["max_abs_diff"] is None else f"{artefact['max_abs_diff']:.1e}",
+        "" if artefact["same_answers"] is None else f"{artefact['same_answers']:.2%}",
+        _metric(artefact["metric"]),
+        _latency(artefact["latency_ms"]),
+    )
 
 
 def _metric(metric):
     return ", ".join(f"{name} {value:.2f}" for name, value in metric.items())
 
 
+def _latency(latency):
+    return f"{latency['p50']:.1f} ms (p95 {latency['p95']:.1f})" if latency else ""
+
+
 def _markdown(report):
-    columns, rows = report_rows(report)
-    table = [columns, ["---"] * len(columns), *rows]
-    lines = [f"| {' | '.join(row)} |" for row in table]
-    versions_list = ", ".join(f"{name} {value}" for name, value in report["versions"].items())
-    return (
-        "# What was exported, and how far it differs\n\n"
-        f"Task {report['task']} with {report['model']}, {report['parameters']:,} weights. "
-        f"Each artefact was run in its own runtime, in a process without attention_zoo, on "
-        f"{report['examples']} examples, and compared with the Keras model: the logits of "
-        "teacher forcing, the answers, and the quality of the answers. Latency is of one "
-        "example at a time, by one thread in LiteRT and by all in TensorFlow.\n\n"
-        + "\n".join(lines)
-        + f"\n\nMade with {versions_list}.\n"
+    """The report as one page."""
+    origin = ", ".join(f"{name} `{value}`" for name, value in report["origin"].items())
+    about = (
+        f"Task {report['task']} with {report['model']}, {report['parameters']:,} weights"
+        f"{f' ({origin})' if origin else ''}. Each artefact was run in its own runtime, in a "
+        f"process without attention_zoo, on {report['examples']} examples, and compared with the "
+        "Keras model: the numbers, the answers, and the quality of the answers. A quantised "
+        f"artefact may lose {report['max_drop']} points of quality; one without a metric must "
+        "keep a mean cosine of 0.99. Latency is of one example at a time, by one thread."
     )
+    made_with = ", ".join(f"{name} {value}" for name, value in report["versions"].items())
+    parts = [
+        "# What was exported, and how far it differs",
+        about,
+        _table(*report_rows(report)),
+        "## Differences, speed and memory",
+        "All differences are from the Keras model, of logits or embeddings; memory is the peak of "
+        "a process that loads the artefact and answers one example at a time.",
+        _table(*_figures(report)),
+        "## Signatures",
+        *(_signatures(artefact) for artefact in report["artefacts"] if artefact["signatures"]),
+        "## How to load",
+        *load_examples(report),
+        f"Made with {made_with}.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(columns, rows):
+    table = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in table)
+
+
+def _figures(report):
+    columns = ("artefact", "mean difference", "mean cosine", "lost", "all threads", "memory")
+    return columns, [_figures_row(artefact) for artefact in report["artefacts"]]
+
+
+def _figures_row(artefact):
+    mean, peak = artefact["mean_abs_diff"], artefact["peak_bytes"]
+    return (
+        artefact["file"],
+        "" if mean is None else f"{mean:.1e}",
+        "" if mean is None else f"{artefact['cosine']:.6f}",
+        _metric(artefact["drop"]),
+        _latency(artefact["latency_all_ms"]),
+        f"{peak / 1e6:.0f} MB" if peak else "",
+    )
+
+
+def _signatures(artefact):
+    lines = [f"`{artefact['file']}`:", ""]
+    for name, sides in artefact["signatures"].items():
+        inputs, outputs = (
+            ", ".join(f"{key}: {kind}" for key, kind in sides[side].items())
+            for side in ("inputs", "outputs")
+        )
+        lines.append(f"- `{name}({inputs})` gives `{outputs}`")
+    return "\n".join(lines)

@@ -1,5 +1,6 @@
 """The mathematics of attention as pure functions; the layers hold the weights."""
 
+import contextlib
 import math
 
 import keras
@@ -9,6 +10,30 @@ from keras import ops
 # Softmax runs in float32, so one finite constant serves every compute dtype;
 # it is finite so that a query that may attend to nothing gives no NaN.
 MASKED_SCORE = -1e9
+
+
+@contextlib.contextmanager
+def masked_score(score):
+    """In the block, what is masked gets another score than `MASKED_SCORE`.
+
+    For graphs whose scores are kept in 8 bits: their steps are as wide as the range of
+    the scores over 256, so a mask of -1e9 would leave no difference between the others.
+
+    Args:
+        score: far below any score of the model, and no farther.
+
+    Example:
+        >>> with masked_score(-2.0):
+        ...     weights = attention_weights(np.zeros((1, 2), "float32"), np.array([[True, False]]))
+        >>> weights.numpy().round(3).tolist()
+        [[0.881, 0.119]]
+    """
+    global MASKED_SCORE
+    before, MASKED_SCORE = MASKED_SCORE, score
+    try:
+        yield
+    finally:
+        MASKED_SCORE = before
 
 
 def padding_mask(token_ids, pad_id=0):

@@ -1,10 +1,11 @@
 """What the runners share: how they are asked, and how they answer.
 
 A runner is started as `python -I RUNNER ARTEFACT REQUEST ANSWER`. REQUEST and ANSWER
-are `.npz` files. In the request, `calls` is JSON: a list of objects with `signature`,
-`inputs` (argument name to array name), `output` (prefix of the arrays to answer with),
-`batch` (rows a call) and `time` (whether to report the time of each call). The answer
-has an array for each output, and `figures`, JSON with times and peak memory.
+are `.npz` files. In the request, `request` is JSON: `threads` (0: as many as there are
+cores) and `calls`, a list of objects with `signature`, `inputs` (argument name to array
+name), `output` (prefix of the arrays to answer with), `batch` (rows a call) and `timed`
+(report the time of each call, made without the padding of its rows). The answer has an
+array for each output, and `figures`, JSON with times, peak memory and the signatures.
 """
 
 import importlib.abc
@@ -32,35 +33,59 @@ def ban(*names):
     sys.meta_path.insert(0, _Banned(names))
 
 
-def answer(run):
+def answer(load):
     """Reads the request, makes the calls, writes the answer.
 
     Args:
-        run: a function `(signature, arguments) -> outputs`, dicts of arrays.
+        load: a function `(path, threads) -> run, signatures`. `run(signature, arguments)`
+            gives outputs, dicts of arrays; `signatures` maps the name of each to a dict
+            with `inputs` and `outputs`, which map names to types and shapes.
     """
-    request = np.load(sys.argv[2], allow_pickle=True)
+    file = np.load(sys.argv[2], allow_pickle=True)
+    request = json.loads(str(file["request"]))
+    run, signatures = load(sys.argv[1], request["threads"])
     arrays, times = {}, {}
-    for call in json.loads(str(request["calls"])):
-        inputs = {name: request[key] for name, key in call["inputs"].items()}
-        chunks, seconds = _call_in_batches(run, call["signature"], inputs, call["batch"])
+    for call in request["calls"]:
+        inputs = {name: file[key] for name, key in call["inputs"].items()}
+        timed = call["timed"]
+        chunks, seconds = _call_in_batches(run, call["signature"], inputs, call["batch"], timed)
+        if timed:
+            times[call["output"]] = seconds
+            continue
         for name in chunks[0]:
             arrays[f"{call['output']}/{name}"] = _stack([chunk[name] for chunk in chunks])
-        if call["time"]:
-            times[call["output"]] = seconds
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    figures = json.dumps({"seconds": times, "peak_bytes": peak})
-    np.savez(sys.argv[3], figures=np.array(figures), **arrays)
+    figures = {"seconds": times, "peak_bytes": peak, "signatures": signatures}
+    np.savez(sys.argv[3], figures=np.array(json.dumps(figures)), **arrays)
 
 
-def _call_in_batches(run, signature, inputs, batch):
+def _call_in_batches(run, signature, inputs, batch, timed):
     rows = len(next(iter(inputs.values())))
     chunks, seconds = [], []
     for start in range(0, rows, batch):
         part = {name: array[start : start + batch] for name, array in inputs.items()}
+        if timed:
+            part = _without_padding(part)
+            if not seconds:
+                run(signature, part)  # the first call of a process pays for more than itself
         begun = time.perf_counter()
         chunks.append(run(signature, part))
         seconds.append(time.perf_counter() - begun)
     return chunks, seconds
+
+
+def _without_padding(arrays):
+    """Cuts off the columns at the end that are 0 in all arrays of the same width."""
+    lengths = {}
+    for array in arrays.values():
+        if array.ndim == 2:
+            used = np.flatnonzero((array != 0).any(axis=0))
+            length = used[-1] + 1 if len(used) else 1
+            lengths[array.shape[1]] = max(length, lengths.get(array.shape[1], 1))
+    return {
+        name: array[:, : lengths[array.shape[1]]] if array.ndim == 2 else array
+        for name, array in arrays.items()
+    }
 
 
 def _stack(chunks):

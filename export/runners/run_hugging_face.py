@@ -126,15 +126,15 @@ class Bert:
         return pooled
 
 
-def main():
-    """Answers the request of the command line."""
-    model = Bert(sys.argv[1])
+def load(path, threads):
+    """A function over the one signature of a folder; numpy minds its threads itself."""
+    model = Bert(path)
 
     def run(signature, arguments):
         return {name: values.astype("float32") for name, values in model(**arguments).items()}
 
-    protocol.answer(run)
+    return run, {}
 
 
 if __name__ == "__main__":
-    main()
+    protocol.answer(load)

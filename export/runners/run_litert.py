@@ -12,10 +12,9 @@ protocol.ban("attention_zoo", "tensorflow", "keras")
 from ai_edge_litert.interpreter import Interpreter  # noqa: E402
 
 
-def make_run(path):
-    """A function `(signature, arguments) -> outputs` over a LiteRT file."""
-    # One thread: for models that fit a phone it is also the fastest number.
-    interpreter = Interpreter(model_path=path, num_threads=1)
+def load(path, threads):
+    """A function over the signatures of a LiteRT file, and what they take and give."""
+    interpreter = Interpreter(model_path=path, num_threads=threads or os.cpu_count())
     runners = {
         name: interpreter.get_signature_runner(name) for name in interpreter.get_signature_list()
     }
@@ -23,8 +22,22 @@ def make_run(path):
     def run(signature, arguments):
         return runners[signature](**arguments)
 
-    return run
+    return run, {
+        name: {
+            "inputs": describe(runner.get_input_details()),
+            "outputs": describe(runner.get_output_details()),
+        }
+        for name, runner in runners.items()
+    }
+
+
+def describe(details):
+    """The types and shapes of the inputs or outputs of a signature, by name."""
+    return {
+        name: f"{detail['dtype'].__name__} {detail['shape_signature'].tolist()}"
+        for name, detail in sorted(details.items())
+    }
 
 
 if __name__ == "__main__":
-    protocol.answer(make_run(sys.argv[1]))
+    protocol.answer(load)

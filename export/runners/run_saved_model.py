@@ -14,17 +14,32 @@ import tensorflow as tf  # noqa: E402
 import tensorflow_text  # noqa: E402, F401  (registers the operators of the tokenizers)
 
 
-def main():
-    """Answers the request of the command line."""
-    signatures = tf.saved_model.load(sys.argv[1]).signatures
+def load(path, threads):
+    """A function over the signatures of a SavedModel, and what they take and give."""
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    signatures = tf.saved_model.load(path).signatures
 
     def run(signature, arguments):
         tensors = {name: tf.constant(array) for name, array in arguments.items()}
         outputs = signatures[signature](**tensors)
         return {name: tensor.numpy() for name, tensor in outputs.items()}
 
-    protocol.answer(run)
+    return run, {
+        name: {
+            "inputs": _describe(function.structured_input_signature[1]),
+            "outputs": _describe(function.structured_outputs),
+        }
+        for name, function in signatures.items()
+    }
+
+
+def _describe(specs):
+    return {
+        name: f"{spec.dtype.name} {[-1 if n is None else n for n in spec.shape]}"
+        for name, spec in sorted(specs.items())
+    }
 
 
 if __name__ == "__main__":
-    main()
+    protocol.answer(load)

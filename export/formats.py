@@ -1,0 +1,166 @@
+"""The formats there are: how each is written, and how it is run to be compared.
+
+A format that a task cannot have says why in `why_not`; everything else asks here.
+"""
+
+import dataclasses
+import importlib
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+from attention_zoo.errors import UserError, suggest
+
+# How numbers are kept in a file. Only LiteRT has others than "none", which is float32.
+QUANTIZATIONS = ("none", "float16", "dynamic_int8", "full_int8")
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """One format.
+
+    Attributes:
+        file: where it stands in an export directory.
+        write: a function of a task, a path, the quantisation, and examples.
+        runner: the script in `runners/` that runs it without this package.
+        takes_strings: whether its answers begin with strings; otherwise with ids.
+        answers: a function of a task: whether the artefact answers, or gives only the
+            numbers that are compared.
+        quantizations: those that it can have.
+        timed: whether its runner is one that people answer with.
+        why_not: a function of a task: why it has no artefact of this format, or "".
+        needs: packages to import that do not come with this one.
+        extra: what to install for them.
+    """
+
+    file: str
+    write: Callable
+    runner: str
+    takes_strings: bool = False
+    answers: Callable = lambda task: True
+    quantizations: tuple = ("none",)
+    timed: bool = True
+    why_not: Callable = lambda task: ""
+    needs: tuple = ()
+    extra: str = ""
+
+    def answer_inputs(self, task):
+        """The names of the inputs of `serving_default`."""
+        return task.text_inputs if self.takes_strings else task.id_inputs
+
+    def path(self, quantize):
+        """Where an artefact stands in an export directory."""
+        if quantize == "none":
+            return self.file
+        path = Path(self.file)
+        return f"{path.stem}.{quantize}{path.suffix}"
+
+
+def _writer(module, function):
+    """A writer that loads its converter only when it is asked."""
+
+    def write(task, path, quantize, examples):
+        found = getattr(importlib.import_module(f"attention_zoo.export.{module}"), function)
+        # Only a format with quantised files asks how, and what to measure ranges on.
+        found(task, path, *(() if quantize == "none" else (quantize, examples)))
+
+    return write
+
+
+def _bert_alone(task):
+    return "" if task.kind != "seq2seq" else f"is for BERT, the task is {task.kind}"
+
+
+def _no_steps(task):
+    return "" if task.kind == "seq2seq" else f"is for decoding, the task is {task.kind}"
+
+
+def _no_stock_layers(task):
+    from attention_zoo.export.portable import why_not_portable
+
+    return why_not_portable(task)
+
+
+FORMATS = {
+    "saved_model": Format(
+        "saved_model/1",
+        _writer("saved_model", "write_saved_model"),
+        "run_saved_model.py",
+        takes_strings=True,
+    ),
+    "litert": Format(
+        "model.tflite",
+        _writer("litert", "write_litert"),
+        "run_litert.py",
+        quantizations=QUANTIZATIONS,
+    ),
+    "litert_stream": Format(
+        "stream.tflite",
+        _writer("litert_stream", "write_litert_stream"),
+        "run_litert_stream.py",
+        answers=lambda task: task.beam_size == 1,  # a token at a time is greedy search
+        quantizations=("none", "float16", "dynamic_int8"),
+        why_not=_no_steps,
+    ),
+    "keras": Format(
+        "model.keras",
+        _writer("portable", "write_keras"),
+        "run_keras.py",
+        answers=lambda task: task.kind != "seq2seq",  # stock layers have no decoding
+        why_not=_no_stock_layers,
+    ),
+    "onnx": Format(
+        "onnx",
+        _writer("onnx_graphs", "write_onnx"),
+        "run_onnx.py",
+        needs=("tf2onnx", "onnxruntime"),
+        extra="onnx",
+    ),
+    "huggingface": Format(
+        "huggingface",
+        _writer("hugging_face", "write_hugging_face"),
+        "run_hugging_face.py",
+        timed=False,
+        why_not=_bert_alone,
+    ),
+}
+
+
+def artefacts(task, formats, quantize):
+    """What an export of a task consists of.
+
+    Args:
+        task: a task.
+        formats: names of formats.
+        quantize: names of quantisations; a format has those of them that it can have.
+
+    Returns:
+        A list of dicts with `format`, `quantize` and `file`.
+
+    Raises:
+        UserError: if a name is wrong, a package is missing, or the task cannot have a format.
+    """
+    _check(formats, FORMATS, "format")
+    _check(quantize, QUANTIZATIONS, "quantisation")
+    found = []
+    for name in dict.fromkeys(formats):
+        form = FORMATS[name]
+        reason = form.why_not(task)
+        if reason:
+            raise UserError(f"the format {name} {reason}")
+        missing = [package for package in form.needs if not importlib.util.find_spec(package)]
+        if missing:
+            raise UserError(
+                f"the format {name} needs {' and '.join(missing)}: "
+                f"pip install 'attention-zoo[{form.extra}]'"
+            )
+        # A format without quantised files is written once, whatever was asked of the others.
+        wanted = [q for q in dict.fromkeys(quantize) if q in form.quantizations] or ["none"]
+        found += [{"format": name, "quantize": q, "file": form.path(q)} for q in wanted]
+    return found
+
+
+def _check(names, accepted, what):
+    for name in names:
+        if name not in accepted:
+            raise UserError(f"there is no {what} {name!r}; {suggest(name, accepted)}")

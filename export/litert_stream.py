@@ -1,0 +1,68 @@
+"""LiteRT, a token at a time: `encode` reads a source, `decode_step` says what may come next.
+
+What the decoder remembers stays in the file's own variables, so that nothing but a token goes
+in and nothing but logits come out. `runners/run_litert_stream.py` has a driver.
+"""
+
+from pathlib import Path
+
+import tensorflow as tf
+
+from attention_zoo.export.litert import convert_litert
+from attention_zoo.text.vocabulary import PAD_ID
+
+
+def write_litert_stream(task, path, quantize="none", examples=()):
+    """Converts a sequence-to-sequence task to a LiteRT file with two signatures.
+
+    `encode(source_ids)` takes one source, int32 `(1, S)`, padded with 0 to the task's longest,
+    and gives how many steps there is room for. `decode_step(token_id, position)` takes the last
+    token and how many came before it, int32 `(1, 1)` and `()`, and gives the logits of the
+    next, float32 `(1, V)`. All shapes are fixed.
+
+    Args:
+        task: a sequence-to-sequence task.
+        path: the file to write.
+        quantize: `"none"`, `"float16"` or `"dynamic_int8"`.
+        examples: of no concern here.
+
+    Raises:
+        ResultError: as `write_litert`.
+    """
+    model, length = task.model, task.max_target_length
+    source = tf.TensorSpec([1, task.max_source_length], tf.int32, "source_ids")
+    token = tf.TensorSpec([1, 1], tf.int32, "token_id")
+    position = tf.TensorSpec([], tf.int32, "position")
+
+    module = tf.Module()
+    module.weights = [variable.value for variable in model.variables]
+    memory = model.encode(tf.fill(source.shape, PAD_ID))
+    module.memory = {name: tf.Variable(tensor) for name, tensor in memory.items()}
+    module.cache = [tf.Variable(tensor) for tensor in model.start(memory, length)]
+
+    def encode(source_ids):
+        read = model.encode(source_ids)
+        for name, tensor in read.items():
+            module.memory[name].assign(tensor)
+        _assign(module.cache, model.start(read, length))
+        return {"max_length": tf.constant(length)}
+
+    def decode_step(token_id, position):
+        known = {name: variable.read_value() for name, variable in module.memory.items()}
+        cache = [variable.read_value() for variable in module.cache]
+        logits, cache, _ = model.step(token_id, position, cache, known)
+        _assign(module.cache, cache)
+        return {"logits": logits[:, 0]}
+
+    functions = {
+        function.__name__: tf.function(
+            function, input_signature=specs, autograph=False
+        ).get_concrete_function()
+        for function, specs in ((encode, [source]), (decode_step, [token, position]))
+    }
+    Path(path).write_bytes(convert_litert(task, module, functions, path, quantize))
+
+
+def _assign(variables, tensors):
+    for variable, tensor in zip(variables, tensors, strict=True):
+        variable.assign(tensor)

@@ -1,0 +1,236 @@
+"""Keras files of stock layers alone: they load where this package is not installed.
+
+Our layers are put together anew from Keras's own, and get the same weights. What comes out
+can be trained on, cut up and exported like any functional model.
+"""
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from attention_zoo.errors import UserError
+from attention_zoo.layers.functional import gelu_tanh
+from attention_zoo.zoo import Transformer
+
+
+def write_keras(task, path):
+    """Writes the model of a task as a `.keras` file: ids in, numbers out.
+
+    Args:
+        task: a task.
+        path: the file to write.
+    """
+    portable_model(task).save(path)
+
+
+def portable_model(task):
+    """The model of a task as a functional model of stock layers.
+
+    Args:
+        task: a task; of sequence-to-sequence models the Transformer.
+
+    Returns:
+        A `keras.Model` from a dict of int32 tensors, named as those that artefacts are
+        compared by, to a dict with the numbers.
+
+    Raises:
+        UserError: if the model has no such form.
+    """
+    reason = why_not_portable(task)
+    if reason:
+        raise UserError(f"the model {reason}")
+    names = task.compared.inputs
+    inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in names}
+    make = _transformer if task.kind == "seq2seq" else _HEADS[task.kind]
+    return keras.Model(inputs, {task.compared.output: make(task, **inputs)})
+
+
+def why_not_portable(task):
+    """Why a task has no form in stock layers, or an empty string."""
+    if task.kind == "seq2seq" and not isinstance(task.model, Transformer):
+        return "cannot have stock layers alone: Keras has no decoder that attends at every step"
+    return ""
+
+
+def _transformer(task, source_ids, target_ids):
+    model = task.model
+    mask = _keys_mask(source_ids)
+    hidden = _embed(model.source_embedding, source_ids)
+    hidden = _place(model.source_position, hidden, source_ids)
+    hidden = layers.Dropout(model.dropout)(hidden)
+    for block in model.encoder_blocks:
+        hidden = _feed_forward(block, _attend(block, "self_attention", hidden, mask=mask))
+    memory = _norm(model.encoder_norm, hidden) if model.encoder_norm else hidden
+    hidden = _embed(model.target_embedding, target_ids)
+    hidden = _place(model.target_position, hidden, target_ids)
+    hidden = layers.Dropout(model.dropout)(hidden)
+    for block in model.decoder_blocks:
+        hidden = _attend(block, "self_attention", hidden, causal=True)
+        hidden = _attend(block, "cross_attention", hidden, memory, mask)
+        hidden = _feed_forward(block, hidden)
+    if model.decoder_norm:
+        hidden = _norm(model.decoder_norm, hidden)
+    if model.tie_output:
+        return _copied(layers.Dense, [_array(model.target_embedding.table).T], hidden, bias=False)
+    return _linear(model.output_projection, hidden)
+
+
+def _bert(model, token_ids, mask, segment_ids):
+    """The states of the last block."""
+    hidden = layers.Add()(
+        [_embed(model.token_embedding, token_ids), _embed(model.segment_embedding, segment_ids)]
+    )
+    hidden = _place(model.position, hidden, token_ids)
+    hidden = layers.Dropout(model.dropout)(_norm(model.embedding_norm, hidden))
+    for block in model.blocks:
+        attended = _attend(block, "self_attention", hidden, mask=_keys_mask(mask))
+        hidden = _feed_forward(block, attended)
+    return hidden
+
+
+def _classify(task, **inputs):
+    bert = task.model.bert
+    first = _bert(bert, **inputs)[:, 0]
+    pooled = layers.Activation("tanh")(_linear(bert.pooler_projection, first))
+    pooled = layers.Dropout(task.model.head_dropout.rate)(pooled)
+    return _linear(task.model.head, pooled)
+
+
+def _label_tokens(task, **inputs):
+    states = layers.Dropout(task.model.head_dropout.rate)(_bert(task.model.bert, **inputs))
+    return _linear(task.model.head, states)
+
+
+def _fill(task, **inputs):
+    model = task.model
+    hidden = _linear(model.transform, _bert(model.bert, **inputs))
+    hidden = _norm(model.transform_norm, _activate(model.bert.activation, hidden))
+    weights = [_array(model.bert.token_embedding.table).T, _array(model.token_bias)]
+    return _copied(layers.Dense, weights, hidden)
+
+
+def _pool(task, mask, **inputs):
+    states = _bert(task.model, mask=mask, **inputs)
+    if task.pooling == "cls":
+        pooled = states[:, 0]
+    else:
+        kept = ops.expand_dims(ops.cast(ops.not_equal(mask, 0), states.dtype), 2)
+        if task.pooling == "mean":
+            number = ops.maximum(ops.sum(kept, axis=1), 1e-9)
+            pooled = ops.sum(states * kept, axis=1) / number
+        else:
+            pooled = ops.max(states - (1.0 - kept) * 1e9, axis=1)
+    return layers.UnitNormalization()(pooled) if task.normalize else pooled
+
+
+_HEADS = {
+    "classify": _classify,
+    "tag": _label_tokens,
+    "answer": _label_tokens,
+    "fill_mask": _fill,
+    "embed": _pool,
+}
+
+
+# Pieces: each puts a stock layer in the place of one of ours, with its weights.
+
+
+def _array(variable):
+    return ops.convert_to_numpy(variable)
+
+
+def _copied(layer_class, weights, inputs, bias=True):
+    """A layer as wide as its first weight, applied, with weights put in."""
+    layer = layer_class(weights[0].shape[-1], use_bias=bias)
+    outputs = layer(inputs)
+    layer.set_weights(weights)
+    return outputs
+
+
+def _linear(ours, inputs):
+    weights = [_array(variable) for variable in (ours.kernel, ours.bias) if variable is not None]
+    return _copied(layers.Dense, weights, inputs, bias=ours.bias is not None)
+
+
+def _norm(ours, inputs):
+    layer = layers.LayerNormalization(epsilon=ours.epsilon)
+    outputs = layer(inputs)
+    layer.set_weights([_array(ours.gamma), _array(ours.beta)])
+    return outputs
+
+
+def _look_up(table, ids, trainable=True):
+    layer = layers.Embedding(*table.shape, trainable=trainable)
+    outputs = layer(ids)
+    layer.set_weights([table])
+    return outputs
+
+
+def _embed(ours, ids):
+    vectors = _look_up(_array(ours.table), ids)
+    return layers.Rescaling(ours.width**0.5)(vectors) if ours.scale else vectors
+
+
+def _place(ours, inputs, ids):
+    """Adds the rows of a table of positions; waves are not trained."""
+    positions = ops.cumsum(ops.ones_like(ids), axis=1) - 1
+    is_trained = isinstance(ours.table, keras.Variable)
+    table = np.asarray(_array(ours.table), "float32")
+    return layers.Add()([inputs, _look_up(table, positions, trainable=is_trained)])
+
+
+def _keys_mask(ids):
+    """`(B, 1, S)`, True where there is a token to attend to."""
+    return ops.expand_dims(ops.not_equal(ids, 0), 1)
+
+
+def _attend(block, name, hidden, memory=None, mask=None, causal=False):
+    """A sub-layer of attention, with residual and normalisation."""
+    ours, add_norm = getattr(block, name), getattr(block, f"{name}_add_norm")
+    layer = layers.MultiHeadAttention(
+        ours.num_heads, ours.head_width, dropout=ours.dropout, use_bias=ours.use_bias
+    )
+    query = _before(add_norm, hidden)
+    attended = layer(
+        query, query if memory is None else memory, attention_mask=mask, use_causal_mask=causal
+    )
+    layer.set_weights(_attention_weights(ours))
+    return _add_norm(add_norm, hidden, attended)
+
+
+def _attention_weights(ours):
+    """Kernels `(D, H, K)` and biases `(H, K)` of query, key and value, then of the output."""
+    heads = (ours.num_heads, ours.head_width)
+    fused = [(ours.query, 1), (ours.key_value, 2)] if ours.is_cross else [(ours.query_key_value, 3)]
+    weights = []
+    for linear, parts in fused:
+        kernels = np.split(_array(linear.kernel), parts, axis=1)
+        biases = np.split(_array(linear.bias), parts) if ours.use_bias else [None] * parts
+        for kernel, bias in zip(kernels, biases, strict=True):
+            weights += [kernel.reshape(-1, *heads)]
+            weights += [] if bias is None else [bias.reshape(heads)]
+    output = ours.output_projection
+    weights += [_array(output.kernel).reshape(*heads, -1)]
+    return weights + ([_array(output.bias)] if ours.use_bias else [])
+
+
+def _feed_forward(block, hidden):
+    ours, add_norm = block.feed_forward, block.feed_forward_add_norm
+    inner = _activate(ours.activation, _linear(ours.inner, _before(add_norm, hidden)))
+    output = _linear(ours.outer, layers.Dropout(ours.dropout)(inner))
+    return _add_norm(add_norm, hidden, output)
+
+
+def _activate(activation, inputs):
+    if activation in ("gelu_tanh", gelu_tanh):
+        return ops.gelu(inputs, approximate=True)
+    return layers.Activation(activation)(inputs)
+
+
+def _before(ours, residual):
+    return residual if ours.norm == "post" else _norm(ours.layer_norm, residual)
+
+
+def _add_norm(ours, residual, output):
+    total = layers.Add()([residual, layers.Dropout(ours.dropout)(output)])
+    return _norm(ours.layer_norm, total) if ours.norm == "post" else total

@@ -1,0 +1,86 @@
+"""Runs a LiteRT file a token at a time, with ai-edge-litert and numpy alone; see `protocol.py`.
+
+`Stream` is a driver to start from: it yields each token as soon as it is known.
+"""
+
+import os
+import sys
+
+sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+
+import protocol
+
+protocol.ban("attention_zoo", "tensorflow", "keras")
+
+import numpy as np  # noqa: E402
+import run_litert  # noqa: E402
+from ai_edge_litert.interpreter import Interpreter  # noqa: E402
+
+START_ID, END_ID = 2, 3
+
+
+class Stream:
+    """Greedy search by a file with the signatures `encode` and `decode_step`."""
+
+    def __init__(self, path, threads=1):
+        self.interpreter = Interpreter(model_path=path, num_threads=threads)
+        self.encode = self.interpreter.get_signature_runner("encode")
+        self.decode_step = self.interpreter.get_signature_runner("decode_step")
+        (source,) = self.encode.get_input_details().values()
+        self.max_source_length = source["shape"][1]
+
+    def read(self, source_ids):
+        """Reads a source, a sequence of ids, the end id last; gives the longest answer's length."""
+        padded = np.zeros((1, self.max_source_length), np.int32)
+        padded[0, : len(source_ids)] = source_ids
+        return int(self.encode(source_ids=padded)["max_length"])
+
+    def logits(self, token_id, position):
+        """The logits `(V,)` of what follows the token at a position, 0 for the start id."""
+        token_id, position = np.array([[token_id]], np.int32), np.array(position, np.int32)
+        return self.decode_step(token_id=token_id, position=position)["logits"][0]
+
+    def tokens(self, source_ids):
+        """Yields the ids of the answer one by one, the end id last if there is room for it."""
+        token_id = START_ID
+        for position in range(self.read(source_ids)):
+            token_id = int(np.argmax(self.logits(token_id, position)))
+            yield token_id
+            if token_id == END_ID:
+                return
+
+
+def load(path, threads):
+    """A function that answers and gives logits as files with other signatures do."""
+    stream = Stream(path, threads or os.cpu_count())
+
+    def run(signature, arguments):
+        sources = [row[row != 0] for row in arguments["source_ids"]]
+        if signature == "logits":
+            rows = [
+                _teach(stream, *pair) for pair in zip(sources, arguments["target_ids"], strict=True)
+            ]
+            return {"logits": np.stack(rows)}
+        answers = [list(stream.tokens(source)) for source in sources]
+        ids = np.zeros((len(answers), max(map(len, answers))), np.int32)
+        for row, answer in zip(ids, answers, strict=True):
+            row[: len(answer)] = answer
+        return {"target_ids": ids}
+
+    return run, {
+        name: {
+            "inputs": run_litert.describe(runner.get_input_details()),
+            "outputs": run_litert.describe(runner.get_output_details()),
+        }
+        for name, runner in (("encode", stream.encode), ("decode_step", stream.decode_step))
+    }
+
+
+def _teach(stream, source_ids, target_ids):
+    """The logits after each token of a given target."""
+    stream.read(source_ids)
+    return np.stack([stream.logits(token, place) for place, token in enumerate(target_ids)])
+
+
+if __name__ == "__main__":
+    protocol.answer(load)

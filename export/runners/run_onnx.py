@@ -1,0 +1,50 @@
+"""Runs the files of an ONNX export with onnxruntime and numpy alone; see `protocol.py`."""
+
+import os
+import sys
+
+sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+
+import protocol
+
+protocol.ban("attention_zoo", "tensorflow", "keras")
+
+import onnxruntime  # noqa: E402
+
+
+def load(folder, threads):
+    """A function over a folder of `.onnx` files, and what they take and give."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    sessions = {
+        name.removesuffix(".onnx"): onnxruntime.InferenceSession(
+            os.path.join(folder, name), options, providers=["CPUExecutionProvider"]
+        )
+        for name in sorted(os.listdir(folder))
+    }
+
+    def run(signature, arguments):
+        # Where there is one file, it is of every signature.
+        session = sessions.get(signature) or sessions["serving_default"]
+        names = [output.name for output in session.get_outputs()]
+        return dict(zip(names, session.run(names, arguments), strict=True))
+
+    return run, {
+        name: {
+            "inputs": _describe(session.get_inputs()),
+            "outputs": _describe(session.get_outputs()),
+        }
+        for name, session in sessions.items()
+    }
+
+
+def _describe(arguments):
+    return {
+        argument.name: f"{argument.type.removeprefix('tensor(').removesuffix(')')} "
+        f"{[n if isinstance(n, int) else -1 for n in argument.shape]}"
+        for argument in sorted(arguments, key=lambda argument: argument.name)
+    }
+
+
+if __name__ == "__main__":
+    protocol.answer(load)

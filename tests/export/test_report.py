@@ -1,0 +1,81 @@
+"""What a report says, that its examples run, and that its gate holds."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from attention_zoo.errors import ResultError
+from attention_zoo.export import verify
+from attention_zoo.export.export import export, verify_export
+
+
+@pytest.fixture(scope="module")
+def reported(task, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("report") / "out"
+    formats = ["saved_model", "litert", "onnx"]
+    origin = {"run": "runs/one", "data": "data/test.tsv"}
+    report = export(task, directory, formats, ["none", "dynamic_int8"], origin=origin)
+    return directory, report, (directory / "report.md").read_text(encoding="utf-8")
+
+
+def test_the_page_has_every_figure(reported):
+    _, report, page = reported
+    assert "(run `runs/one`, data `data/test.tsv`)" in page
+    for artefact in report["artefacts"]:
+        assert f"| {artefact['file']} | {artefact['bytes'] / 1e6:.2f} MB | yes |" in page
+        assert f"{artefact['mean_abs_diff']:.1e}" in page
+        assert f"{artefact['peak_bytes'] / 1e6:.0f} MB" in page
+        for times in (artefact["latency_ms"], artefact["latency_all_ms"]):
+            assert f"{times['p50']:.1f} ms (p95 {times['p95']:.1f})" in page
+    for name in ("tf2onnx", "onnxruntime", "ai-edge-litert"):
+        assert f"{name} {report['versions'][name]}" in page
+
+
+def test_the_signatures(reported):
+    _, report, page = reported
+    saved_model, lite, int8, _ = (artefact["signatures"] for artefact in report["artefacts"])
+    assert saved_model["serving_default"] == {
+        "inputs": {"text": "string [-1]"},
+        "outputs": {"score": "float32 [-1]", "text": "string [-1]"},
+    }
+    assert lite["logits"]["inputs"] == {
+        "source_ids": "int32 [-1, -1]",
+        "target_ids": "int32 [-1, -1]",
+    }
+    assert lite == int8
+    line = "- `serving_default(text: string [-1])` gives `score: float32 [-1], text: string [-1]`"
+    assert line in page
+
+
+def test_the_examples_run(reported):
+    directory, _, page = reported
+    examples = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    assert len(examples) == 3
+    for example in examples:
+        command = [sys.executable, "-I", "-c", f"{example}\nassert len(outputs) == 2"]
+        process = subprocess.run(command, cwd=directory, capture_output=True, text=True)
+        assert process.returncode == 0, process.stderr
+    for heading in ("TF Serving", "C++", "Kotlin"):
+        assert heading in page
+
+
+@pytest.mark.parametrize(("max_drop", "failure"), [(0.8, ""), (0.5, "chrf lost 0.70 points")])
+def test_the_gate(max_drop, failure):
+    result = {"max_abs_diff": 0.1, "cosine": 0.5, "drop": {"chrf": 0.7}}
+    found = verify._failure(result, "dynamic_int8", max_drop)
+    assert found.startswith(failure)
+    assert bool(found) == bool(failure)
+
+
+def test_the_gate_of_an_export_stays_with_it(task, tmp_path):
+    directory = tmp_path / "out"
+    report = export(task, directory, ["litert"], ["dynamic_int8"], max_drop=50)
+    assert report["max_drop"] == 50
+    assert verify_export(directory)["max_drop"] == 50
+    path = directory / "report.json"
+    path.write_text(json.dumps({**report, "max_drop": -100}))
+    with pytest.raises(ResultError, match=r"model\.dynamic_int8\.tflite: chrf lost"):
+        verify_export(directory)

@@ -1,0 +1,61 @@
+"""The files for TF Serving: requests that its protocol can read, and the SavedModel answer."""
+
+import json
+import re
+import subprocess
+
+import tensorflow as tf
+from google.protobuf import text_format
+from tensorflow_serving.apis import prediction_log_pb2
+from tensorflow_serving.config import model_server_config_pb2
+
+from attention_zoo.export import serving
+from attention_zoo.export.serving import MODEL_NAME, WARMUP_FILE
+
+
+def test_warm_up_requests_are_answered(exported, task):
+    path = exported[0] / "saved_model/1"
+    serve = tf.saved_model.load(str(path)).signatures["serving_default"]
+    sizes = []
+    for record in tf.data.TFRecordDataset(str(path / WARMUP_FILE)):
+        request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
+        assert request.model_spec.name == MODEL_NAME
+        assert request.model_spec.signature_name == "serving_default"
+        texts = tf.make_ndarray(request.inputs["text"])
+        answers = serve(text=tf.constant(texts))["text"].numpy()
+        assert [a.decode() for a in answers] == task([text.decode() for text in texts])
+        sizes.append(len(texts))
+    assert sizes == [1, 2, 4, 8]  # there are twelve examples
+
+
+def test_the_configuration(exported):
+    folder = exported[0] / "serving"
+    config = model_server_config_pb2.ModelServerConfig()
+    text_format.Parse((folder / "models.config").read_text(), config)
+    (model,) = config.model_config_list.config
+    assert (model.name, model.base_path) == (MODEL_NAME, f"/models/{MODEL_NAME}")
+    batching = dict(re.findall(r"(\w+) { value: (\d+) }", (folder / "batching.config").read_text()))
+    assert batching["max_batch_size"] == "32"
+
+
+def test_the_request_in_the_readme(exported, task):
+    page = (exported[0] / "serving/README.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^curl -d (.*) http", page, flags=re.MULTILINE)
+    printed = subprocess.run(
+        ["bash", "-c", f"printf %s {command}"], capture_output=True, check=True
+    )
+    assert json.loads(printed.stdout) == {"inputs": {"text": [task.examples[0][0]]}}
+    assert WARMUP_FILE in page
+
+
+def test_quotes_and_a_missing_package(task, tmp_path, monkeypatch):
+    monkeypatch.setattr(serving.importlib.util, "find_spec", lambda name: None)
+    assert not serving.write_serving(task, tmp_path, [("it's", "x")])
+    page = (tmp_path / "serving/README.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^curl -d (.*) http", page, flags=re.MULTILINE)
+    printed = subprocess.run(
+        ["bash", "-c", f"printf %s {command}"], capture_output=True, check=True
+    )
+    assert json.loads(printed.stdout) == {"inputs": {"text": ["it's"]}}
+    assert "attention-zoo[serving]" in page
+    assert not (tmp_path / "saved_model").exists()
