@@ -10,7 +10,9 @@ from attention_zoo.errors import UserError, suggest
 from attention_zoo.tasks.classify import split_labels
 from attention_zoo.tasks.kinds import TASKS, load_task
 from attention_zoo.tasks.seq2seq import Seq2Seq
+from attention_zoo.tasks.task import model_config
 from attention_zoo.text.tokenizer import tokenizer_classes
+from attention_zoo.train.recipe import TokenizerSettings
 from attention_zoo.zoo import (
     MODELS,
     PRESETS,
@@ -19,7 +21,7 @@ from attention_zoo.zoo import (
     BertPretrainer,
     BertTokenClassifier,
 )
-from attention_zoo.zoo.weights import saved_weights, weight_name
+from attention_zoo.zoo.weights import assign_weights, saved_weights, weight_name
 
 _LONGEST = 256
 _ENCODER_MODELS = {
@@ -49,8 +51,25 @@ def make_task(recipe, examples):
 
 
 def _make_seq2seq(recipe, examples):
-    if recipe.model.pretrained:
-        raise UserError("model.pretrained is for encoders; seq2seq begins with a preset")
+    made = _resumed_seq2seq if recipe.model.pretrained else _fresh_seq2seq
+    model, source, target, limits = made(recipe, examples)
+    try:
+        return Seq2Seq(
+            model,
+            source,
+            target,
+            *limits,
+            recipe.evaluate.beam_size,
+            recipe.evaluate.length_penalty,
+            recipe.columns,
+            recipe.evaluate.replace_unknown,
+        )
+    except ValueError as error:
+        raise UserError(f"evaluate: {error}") from error
+
+
+def _fresh_seq2seq(recipe, examples):
+    """The model of a preset, tokenizers of the examples, and room for the longest of them."""
     source, target = _train_tokenizers(recipe.tokenizer, examples)
     limits = [
         limit or _room_for(column, tokenizer)
@@ -67,20 +86,27 @@ def _make_seq2seq(recipe, examples):
     }
     model_class, options = _preset(recipe.model, given)
     defaults = {"share_embeddings": source is target, "max_length": max(limits)}
-    model = _built(model_class, {**defaults, **options})
-    try:
-        return Seq2Seq(
-            model,
-            source,
-            target,
-            *limits,
-            recipe.evaluate.beam_size,
-            recipe.evaluate.length_penalty,
-            recipe.columns,
-            recipe.evaluate.replace_unknown,
-        )
-    except ValueError as error:
-        raise UserError(f"evaluate: {error}") from error
+    return _built(model_class, {**defaults, **options}), source, target, limits
+
+
+def _resumed_seq2seq(recipe, examples):
+    """Weights, tokenizers and lengths of another task; options such as dropout may differ."""
+    base = load_task(recipe.model.pretrained)
+    if base.kind != "seq2seq":
+        raise UserError(f"model.pretrained: {recipe.model.pretrained} is of the task {base.kind}")
+    if recipe.tokenizer != TokenizerSettings():
+        raise UserError("tokenizer: model.pretrained has its own; leave the section out")
+    model_class, overrides = type(base.model), _overrides(recipe.model)
+    _check_options(overrides, _arguments(model_class), model_class.__name__)
+    options = {**model_config(base.model), **overrides, "dtype": recipe.train.precision}
+    model = _built(model_class, options)
+    values = {weight_name(v): v.numpy() for v in saved_weights(base.model)}
+    assign_weights(model, values, f"model.pretrained: {recipe.model.pretrained}")
+    limits = (
+        recipe.data.max_source_length or base.max_source_length,
+        recipe.data.max_target_length or base.max_target_length,
+    )
+    return model, base.source_tokenizer, base.target_tokenizer, limits
 
 
 def _make_encoder_task(recipe, examples):

@@ -11,6 +11,7 @@ import yaml
 from pydantic import Field
 
 from attention_zoo.errors import UserError, suggest
+from attention_zoo.pretrained import pretrained_tasks
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -27,7 +28,8 @@ class ModelSettings(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="allow", frozen=True)
 
     preset: str | None = None
-    # A run or task whose encoder and tokenizer to begin with, instead of a preset.
+    # A run, a task or the name of one that comes with the package, whose weights and
+    # tokenizers to begin with, instead of a preset; of BERT the encoder.
     pretrained: str | None = None
 
     @pydantic.model_validator(mode="after")
@@ -157,11 +159,16 @@ class EvaluateSettings(_Section):
     metrics: list[str] | None = None
 
 
+# Those of `attention_zoo.export.formats`, which stands to the right of this folder.
+_Format = Literal["saved_model", "litert", "litert_stream", "keras", "onnx", "huggingface"]
+_Quantization = Literal["none", "float16", "dynamic_int8", "full_int8"]
+
+
 class ExportSettings(_Section):
     """What `export` writes unless it is told otherwise."""
 
-    formats: list[Literal["saved_model", "litert", "huggingface"]] = ["saved_model", "litert"]
-    quantize: list[Literal["none", "dynamic_int8"]] = ["none"]
+    formats: list[_Format] = ["saved_model", "litert"]
+    quantize: list[_Quantization] = ["none"]
 
 
 # What encoders are trained with unless told otherwise: Devlin et al. 2019, appendix A.3.
@@ -279,7 +286,10 @@ def load_recipe(path, overrides=()):
     data = recipe.data
     pretrained = recipe.model.pretrained
     if pretrained:
-        update = {"pretrained": str(base / pretrained)}
+        path = base / pretrained
+        if not path.exists():
+            path = pretrained_tasks().get(pretrained, path)
+        update = {"pretrained": str(path)}
         recipe = recipe.model_copy(update={"model": recipe.model.model_copy(update=update)})
     files = {
         name: _absolute(getattr(data, name), base)

@@ -1,6 +1,7 @@
-"""From recipes to tasks of encoders."""
+"""From recipes to tasks, with fresh weights or pretrained ones."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,10 +9,15 @@ import yaml
 from numpy.testing import assert_array_equal
 
 from attention_zoo.errors import UserError
+from attention_zoo.pretrained import pretrained_tasks
 from attention_zoo.tasks.kinds import load_task
+from attention_zoo.tasks.seq2seq import Seq2Seq
+from attention_zoo.text.character_tokenizer import CharacterTokenizer
 from attention_zoo.train.building import make_task
 from attention_zoo.train.recipe import load_recipe
 from attention_zoo.train.run import train_recipe, train_seeds
+from attention_zoo.zoo import Transformer
+from attention_zoo.zoo.weights import saved_weights
 
 MODEL = {
     "preset": "bert_tiny",
@@ -154,3 +160,62 @@ def test_frozen_weights_stay(write, tmp_path):
     for old, new in zip(before, start.model.bert.get_weights(), strict=True):
         assert_array_equal(old, new)
     assert np.abs(start.model.head.kernel.numpy() - head).max() > 0
+
+
+@pytest.fixture
+def resumed(tmp_path):
+    """A function that writes a task to begin with, and a recipe for it."""
+
+    def write_recipe(**more):
+        tokenizer = CharacterTokenizer("abcdefgh 01")
+        model = Transformer(
+            tokenizer.vocab_size,
+            width=16,
+            num_heads=2,
+            feed_forward_width=24,
+            num_encoder_blocks=1,
+            num_decoder_blocks=1,
+            max_length=16,
+        )
+        base = Seq2Seq(model, tokenizer, max_target_length=12)
+        base.save(tmp_path / "base")
+        (tmp_path / "data.tsv").write_text("a b\t0\nb a\t1\n")
+        recipe = {
+            "task": "seq2seq",
+            "model": {"pretrained": "base", "dropout": 0.3},
+            "data": {"train": "data.tsv", "source": 1, "target": 2, "max_target_length": 6},
+        }
+        path = tmp_path / "recipe.yaml"
+        path.write_text(yaml.safe_dump({**recipe, **more}))
+        return base, load_recipe(path)
+
+    return write_recipe
+
+
+def test_a_sequence_model_goes_on_from_another(resumed):
+    base, recipe = resumed()
+    task = make_task(recipe, [("a b", "0")])
+    assert task.model.dropout == 0.3
+    assert (task.max_source_length, task.max_target_length) == (16, 6)
+    for ours, theirs in zip(saved_weights(task.model), saved_weights(base.model), strict=True):
+        assert_array_equal(ours.numpy(), theirs.numpy())
+    assert task(["a b", "cab"], max_length=6) == base(["a b", "cab"], max_length=6)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"model": {"pretrained": "base", "width": 8}}, "does not fit the model"),
+        ({"model": {"pretrained": "base", "widht": 8}}, 'did you mean "width"'),
+        ({"tokenizer": {"kind": "characters"}}, r"model\.pretrained has its own"),
+    ],
+)
+def test_what_cannot_be_changed_on_the_way(resumed, more, message):
+    _, recipe = resumed(**more)
+    with pytest.raises(UserError, match=message):
+        make_task(recipe, [("a b", "0")])
+
+
+def test_a_pretrained_task_by_its_name(resumed):
+    _, recipe = resumed(model={"pretrained": "g2p_rnn"})
+    assert Path(recipe.model.pretrained) == pretrained_tasks()["g2p_rnn"]
