@@ -53,7 +53,7 @@ def test_the_make_targets_exist():
 
 def test_the_command_line(folder):
     commands = [line for line in "".join(_blocks("sh")).splitlines() if "attention-zoo" in line]
-    assert len(commands) == 9
+    assert len(commands) == 10
     answers = []
     for command in commands:
         if " train " in command:  # a few steps show that the command is right
@@ -61,9 +61,10 @@ def test_the_command_line(folder):
         output = _shell(command, folder)
         if " predict " in command:
             answers.append(output)
-    assert len(answers) == 4
+    assert len(answers) == 5
     assert len(set(answers[:3])) == 1
-    assert len(json.loads(answers[3])["embedding"]) == 384
+    assert answers[3] == "AH T EH N SH AH N\n"
+    assert len(json.loads(answers[4])["embedding"]) == 384
 
 
 def test_the_python(folder):
