@@ -33,6 +33,7 @@ def test_the_run_directory(run):
 def test_the_export_directory(export):
     assert {path.name for path in export.iterdir()} == {
         "saved_model",
+        "serving",
         "model.tflite",
         "model.dynamic_int8.tflite",
         "tokenizer",

@@ -34,6 +34,12 @@ def test_the_page_has_every_figure(reported):
         assert f"{name} {report['versions'][name]}" in page
 
 
+def test_memory_is_that_of_the_artefacts_process(reported):
+    _, report, _ = reported
+    saved_model, lite, *_ = report["artefacts"]
+    assert 10_000_000 < lite["peak_bytes"] < saved_model["peak_bytes"] / 2
+
+
 def test_the_signatures(reported):
     _, report, page = reported
     saved_model, lite, int8, _ = (artefact["signatures"] for artefact in report["artefacts"])
