@@ -1,6 +1,7 @@
 """LiteRT (TFLite): ids in, ids out, the whole decoding in the graph, builtin operators only."""
 
 import tempfile
+import warnings
 from pathlib import Path
 
 import tensorflow as tf
@@ -76,7 +77,12 @@ def convert_litert(task, module, functions, path, quantize="none", dataset=None)
         if dataset:
             converter.representative_dataset = dataset
         try:
-            content = converter.convert()
+            with warnings.catch_warnings():
+                # The converter measures ranges with its own interpreter, which is not ours.
+                warnings.filterwarnings(
+                    "ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated"
+                )
+                content = converter.convert()
         except Exception as error:  # the converter raises whatever its passes raise
             reason = str(error).strip().splitlines()[0]
             raise ResultError(f"LiteRT conversion of {path} failed: {reason}") from error
