@@ -259,7 +259,8 @@ def load_recipe(path, overrides=()):
 
     Args:
         path: a YAML file; relative paths of data in it start from its folder.
-        overrides: strings `"a.b=c"`, c in YAML, that replace values of the file.
+        overrides: strings `"a.b=c"`, c in YAML, that replace values of the file; `"a=null"`
+            leaves the section a out.
 
     Returns:
         A `Recipe` whose data paths are absolute.
@@ -327,6 +328,8 @@ def _override(content, override):
         section[last] = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise UserError(f"--set {override}: {value!r} is not YAML") from error
+    if not parents and section[last] is None:
+        del section[last]
 
 
 def _keys(section):
