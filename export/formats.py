@@ -28,6 +28,10 @@ class Format:
             numbers that are compared.
         quantizations: those that it can have.
         timed: whether its runner is one that people answer with.
+        is_padded: whether everything is padded to the greatest length, answers too.
+        compared: a function of a task: by which numbers it is compared, a `Compared`.
+        expected: a function of a task and of what `verify.expected_of` gave: what of that
+            an artefact is to give.
         why_not: a function of a task: why it has no artefact of this format, or "".
         needs: packages to import that do not come with this one.
         extra: what to install for them.
@@ -40,6 +44,9 @@ class Format:
     answers: Callable = lambda task: True
     quantizations: tuple = ("none",)
     timed: bool = True
+    is_padded: bool = False
+    compared: Callable = lambda task: task.compared
+    expected: Callable = lambda task, expected: expected
     why_not: Callable = lambda task: ""
     needs: tuple = ()
     extra: str = ""
@@ -56,15 +63,23 @@ class Format:
         return f"{path.stem}.{quantize}{path.suffix}"
 
 
+def _later(module, name):
+    """A function of `export/` whose module is loaded when it is called."""
+
+    def call(*arguments):
+        found = getattr(importlib.import_module(f"attention_zoo.export.{module}"), name)
+        return found(*arguments)
+
+    return call
+
+
 def _writer(module, function):
     """A writer that loads its converter only when it is asked."""
-
-    def write(task, path, quantize, examples):
-        found = getattr(importlib.import_module(f"attention_zoo.export.{module}"), function)
-        # Only a format with quantised files asks how, and what to measure ranges on.
-        found(task, path, *(() if quantize == "none" else (quantize, examples)))
-
-    return write
+    write = _later(module, function)
+    # Only a format with quantised files asks how, and what to measure ranges on.
+    return lambda task, path, quantize, examples: write(
+        task, path, *(() if quantize == "none" else (quantize, examples))
+    )
 
 
 def _bert_alone(task):
@@ -73,12 +88,6 @@ def _bert_alone(task):
 
 def _no_steps(task):
     return "" if task.kind == "seq2seq" else f"is for decoding, the task is {task.kind}"
-
-
-def _no_stock_layers(task):
-    from attention_zoo.export.portable import why_not_portable
-
-    return why_not_portable(task)
 
 
 FORMATS = {
@@ -94,6 +103,13 @@ FORMATS = {
         "run_litert.py",
         quantizations=QUANTIZATIONS,
     ),
+    "litert_static": Format(
+        "static.tflite",
+        _writer("litert", "write_litert_static"),
+        "run_litert.py",
+        quantizations=QUANTIZATIONS,
+        is_padded=True,
+    ),
     "litert_stream": Format(
         "stream.tflite",
         _writer("litert_stream", "write_litert_stream"),
@@ -102,12 +118,25 @@ FORMATS = {
         quantizations=("none", "float16", "dynamic_int8"),
         why_not=_no_steps,
     ),
+    "mediapipe": Format(
+        "mediapipe.tflite",
+        _writer("media_pipe", "write_media_pipe"),
+        "run_media_pipe.py",
+        takes_strings=True,
+        quantizations=QUANTIZATIONS,
+        timed=False,  # how many threads it takes cannot be said
+        compared=_later("media_pipe", "compared_by"),
+        expected=_later("media_pipe", "expected_of_media_pipe"),
+        why_not=_later("media_pipe", "why_not_media_pipe"),
+        needs=("mediapipe",),
+        extra="mediapipe",
+    ),
     "keras": Format(
         "model.keras",
         _writer("portable", "write_keras"),
         "run_keras.py",
         answers=lambda task: task.kind != "seq2seq",  # stock layers have no decoding
-        why_not=_no_stock_layers,
+        why_not=_later("portable", "why_not_portable"),
     ),
     "onnx": Format(
         "onnx",

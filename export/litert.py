@@ -4,6 +4,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
@@ -20,10 +21,8 @@ _MASKED_SCORE_INT8 = -100.0
 _CALIBRATED = 100
 
 
-def write_litert(task, path, quantize="none", examples=()):
+def write_litert(task, path, quantize="none", examples=(), signatures=None):
     """Converts a task to one LiteRT file.
-
-    Batch size and lengths stay dynamic.
 
     Args:
         task: a task.
@@ -32,22 +31,47 @@ def write_litert(task, path, quantize="none", examples=()):
             `"dynamic_int8"` (weights in 8 bits, activations quantised on the fly) or
             `"full_int8"` (activations in 8 bits too, whose ranges are measured).
         examples: tuples of strings to measure ranges on, for `"full_int8"`.
+        signatures: a dict from signature name to a function and the specs of its arguments;
+            those of the task when omitted, of any batch size and length.
 
     Raises:
         ResultError: if the converter fails, an operator is no builtin, or the file is
             too small to hold the weights.
     """
+    signatures = signatures or task.lite_signatures()
     module = tf.Module()
     module.weights = [variable.value for variable in task.model.variables]
     with masked_score(_MASKED_SCORE_INT8 if quantize == "full_int8" else MASKED_SCORE):
         functions = {
             name: tf.function(function, input_signature=specs, autograph=False)
-            for name, (function, specs) in task.lite_signatures().items()
+            for name, (function, specs) in signatures.items()
         }
         functions = {name: f.get_concrete_function() for name, f in functions.items()}
-    dataset = _calibration(task, examples) if quantize == "full_int8" else None
+    dataset = None
+    if quantize == "full_int8":
+        specs = {name: specs for name, (_, specs) in signatures.items()}
+        dataset = _calibration(task.export_inputs(list(examples)[:_CALIBRATED]), specs)
     content = convert_litert(task, module, functions, path, quantize, dataset)
     Path(path).write_bytes(content)
+
+
+def write_litert_static(task, path, quantize="none", examples=()):
+    """As `write_litert`, for one example at a time of the greatest length.
+
+    Accelerators of phones take no other shapes than those that they were given beforehand.
+    Inputs are padded with 0.
+    """
+
+    def fixed(spec):
+        of_target = spec.name == "target_ids"
+        length = task.max_target_length if of_target else task.max_source_length
+        return tf.TensorSpec([1, length], spec.dtype, spec.name)
+
+    signatures = {
+        name: (function, [fixed(spec) for spec in specs])
+        for name, (function, specs) in task.lite_signatures().items()
+    }
+    write_litert(task, path, quantize, examples, signatures)
 
 
 def convert_litert(task, module, functions, path, quantize="none", dataset=None):
@@ -91,18 +115,22 @@ def convert_litert(task, module, functions, path, quantize="none", dataset=None)
     return content
 
 
-def _calibration(task, examples):
+def _calibration(inputs, specs):
     """Calls of every signature with examples, one at a time, as the converter wants them."""
-    inputs = task.export_inputs(list(examples)[:_CALIBRATED])
-    specs = {name: specs for name, (_, specs) in task.lite_signatures().items()}
 
     def calls():
         for row in range(len(next(iter(inputs.values())))):
             for name, arguments in specs.items():
-                names = [spec.name for spec in arguments]
-                yield name, {name: inputs[name][row : row + 1] for name in names}
+                rows = {spec.name: inputs[spec.name][row : row + 1] for spec in arguments}
+                yield name, {spec.name: _fill(rows[spec.name], spec) for spec in arguments}
 
     return calls
+
+
+def _fill(array, spec):
+    """Pads a row to the length of a spec, if it has one."""
+    missing = (spec.shape[1] or array.shape[1]) - array.shape[1]
+    return np.pad(array, [(0, 0), (0, missing)])
 
 
 def check_litert(content, weight_bytes, path):

@@ -66,7 +66,24 @@ session = onnxruntime.InferenceSession("{file}/serving_default.onnx")
 outputs = session.run(None, {{{items}}})
 ```"""
 
+_MEDIA_PIPE = """### MediaPipe, Python
+
+```python
+from mediapipe.tasks.python import text
+
+task = text.{kind}.create_from_model_path("{file}")
+print(task.{verb}("..."))
+```
+
+### MediaPipe, Kotlin
+
+```kotlin
+val task = {kind}.createFromFile(context, "{file}")  // among the assets
+println(task.{verb}("..."))
+```"""
+
 _TEMPLATES = {"saved_model": _SAVED_MODEL, "litert": _LITERT, "onnx": _ONNX}
+_MEDIA_PIPE_TASKS = {"classify": ("TextClassifier", "classify"), "embed": ("TextEmbedder", "embed")}
 
 
 def load_examples(report):
@@ -80,6 +97,9 @@ def load_examples(report):
         kind, signatures = artefact["format"], artefact["signatures"]
         if kind in _TEMPLATES and kind not in found and "serving_default" in signatures:
             found[kind] = _example(_TEMPLATES[kind], artefact["file"], signatures)
+        if kind == "mediapipe":
+            name, verb = _MEDIA_PIPE_TASKS[report["task"]]
+            found[kind] = _MEDIA_PIPE.format(file=artefact["file"], kind=name, verb=verb)
     return list(found.values())
 
 

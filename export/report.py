@@ -11,7 +11,7 @@ from attention_zoo.files import atomic_file
 
 REPORT_FILE = "report.json"
 _PACKAGES = ("attention-zoo", "tensorflow", "tensorflow-text", "keras", "ai-edge-litert", "numpy")
-_EXTRA_PACKAGES = ("tf2onnx", "onnxruntime")
+_EXTRA_PACKAGES = ("tf2onnx", "onnxruntime", "mediapipe")
 _COLUMNS = ("artefact", "size", "verified", "max difference", "same answers", "quality", "latency")
 
 
@@ -75,7 +75,8 @@ def _markdown(report):
         _table(*report_rows(report)),
         "## Differences, speed and memory",
         "All differences are from the Keras model, of logits or embeddings; memory is the peak of "
-        "a process that loads the artefact and answers one example at a time.",
+        "a process that loads the artefact and answers one example at a time. What a runtime's own "
+        "tokenizer reads in another way is not compared: see the column of examples.",
         _table(*_figures(report)),
         "## Signatures",
         *(_signatures(artefact) for artefact in report["artefacts"] if artefact["signatures"]),
@@ -92,7 +93,15 @@ def _table(columns, rows):
 
 
 def _figures(report):
-    columns = ("artefact", "mean difference", "mean cosine", "lost", "all threads", "memory")
+    columns = (
+        "artefact",
+        "examples",
+        "mean difference",
+        "mean cosine",
+        "lost",
+        "all threads",
+        "memory",
+    )
     return columns, [_figures_row(artefact) for artefact in report["artefacts"]]
 
 
@@ -100,6 +109,7 @@ def _figures_row(artefact):
     mean, peak = artefact["mean_abs_diff"], artefact["peak_bytes"]
     return (
         artefact["file"],
+        str(artefact["compared"]),
         "" if mean is None else f"{mean:.1e}",
         "" if mean is None else f"{artefact['cosine']:.6f}",
         _metric(artefact["drop"]),

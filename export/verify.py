@@ -83,16 +83,17 @@ def verify_artefact(task, expected, path, form, quantize, max_drop=MAX_DROP):
         max_drop: points of a metric that a quantised artefact may lose.
 
     Returns:
-        A dict for the report: `verified`, `failure` (why not, or ""), `max_abs_diff`,
-        `mean_abs_diff`, `cosine` (of the numbers of a row, on average), `same_answers`
-        and `metric` (None and empty for a format that gives numbers alone), `drop` (points
-        lost, by metric), `latency_ms` (one example, one thread), `latency_all_ms` (all
-        threads), `peak_bytes` (of a process that answers one example at a time), and
-        `signatures`.
+        A dict for the report: `verified`, `failure` (why not, or ""), `compared` (how many
+        examples), `max_abs_diff`, `mean_abs_diff`, `cosine` (of the numbers of a row, on
+        average), `same_answers` and `metric` (None and empty for a format that gives numbers
+        alone), `drop` (points lost, by metric), `latency_ms` (one example, one thread),
+        `latency_all_ms` (all threads), `peak_bytes` (of a process that answers one example at
+        a time), and `signatures`.
     """
     result = {
         "verified": False,
         "failure": "",
+        "compared": 0,
         "max_abs_diff": None,
         "mean_abs_diff": None,
         "cosine": None,
@@ -104,11 +105,17 @@ def verify_artefact(task, expected, path, form, quantize, max_drop=MAX_DROP):
         "peak_bytes": None,
         "signatures": {},
     }
+    expected = form.expected(task, expected)
+    result["compared"] = len(expected["answers"])
+    if not result["compared"]:
+        return {**result, "failure": "can be compared on none of the examples"}
     try:
         outputs, figures = _compare(task, path, form, expected)
     except _RunnerError as error:
         return {**result, "failure": str(error)}
-    numbers = outputs["numbers"][task.compared.output]
+    if form.is_padded:
+        outputs = _without_padding(outputs, expected["numbers"].shape)
+    numbers = outputs["numbers"][form.compared(task).output]
     if numbers.shape != expected["numbers"].shape:
         failure = f"gives numbers of the shape {numbers.shape}, not {expected['numbers'].shape}"
         return {**result, "failure": failure}
@@ -134,6 +141,14 @@ def verify_artefact(task, expected, path, form, quantize, max_drop=MAX_DROP):
         result.update(same_answers=float(np.mean(same)), metric=metric, drop=drop)
     failure = _failure(result, quantize, max_drop)
     return {**result, "verified": not failure, "failure": failure}
+
+
+def _without_padding(outputs, shape):
+    """Cuts outputs by token, `(B, T, ...)`, to the length that numbers of a shape have."""
+    return {
+        group: {name: a[:, : shape[1]] if a.ndim == 3 else a for name, a in arrays.items()}
+        for group, arrays in outputs.items()
+    }
 
 
 def _mean_cosine(numbers, wanted):
@@ -171,7 +186,7 @@ def _compare(task, path, form, expected):
         The outputs, by group and name; and a dict with `latency_ms`, `latency_all_ms`,
         `peak_bytes` and `signatures`.
     """
-    compared = task.compared
+    compared = form.compared(task)
     rows = len(expected["numbers"])
     numbers = {name: f"compared_{name}" for name in compared.inputs}
     calls = [_call(compared.signature, numbers, "numbers")]

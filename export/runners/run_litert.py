@@ -5,6 +5,7 @@ import sys
 
 sys.path.append(os.path.dirname(os.path.abspath(__file__)))
 
+import numpy as np
 import protocol
 
 protocol.ban("attention_zoo", "tensorflow", "keras")
@@ -20,7 +21,11 @@ def load(path, threads):
     }
 
     def run(signature, arguments):
-        return runners[signature](**arguments)
+        runner = runners[signature]
+        shapes = {n: d["shape_signature"] for n, d in runner.get_input_details().items()}
+        if any(-1 in shape for shape in shapes.values()):
+            return runner(**arguments)
+        return run_rows(runner, arguments, shapes)
 
     return run, {
         name: {
@@ -29,6 +34,18 @@ def load(path, threads):
         }
         for name, runner in runners.items()
     }
+
+
+def run_rows(runner, arguments, shapes):
+    """Runs a signature that takes one row of one length: a row after the other, padded with 0."""
+    rows = []
+    for i in range(len(next(iter(arguments.values())))):
+        row = {name: array[i : i + 1] for name, array in arguments.items()}
+        missing = {name: shapes[name][1] - array.shape[1] for name, array in row.items()}
+        rows.append(
+            runner(**{name: np.pad(row[name], [(0, 0), (0, missing[name])]) for name in row})
+        )
+    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
 
 def describe(details):

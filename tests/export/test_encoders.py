@@ -81,38 +81,59 @@ def make(kind):
     return task, examples
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def exported(request, tmp_path_factory):
-    task, examples = make(request.param)
-    directory = tmp_path_factory.mktemp("export") / "out"
+def export_all(kind, directory, formats, quantize):
+    """Exports in those of the formats that a task can have, and checks every artefact."""
+    task, examples = make(kind)
+    formats = [name for name in formats if not FORMATS[name].why_not(task)]
     # Metrics of random weights mean nothing: what holds the quantised files here are cosines.
-    formats = [name for name, form in FORMATS.items() if not form.why_not(task)]
-    report = export(task, directory, formats, QUANTIZATIONS, examples, max_drop=100)
-    return task, examples, directory, report
-
-
-def test_every_artefact_is_verified(exported):
-    _, examples, _, report = exported
-    assert [artefact["file"] for artefact in report["artefacts"]] == [
-        "saved_model/1",
-        "model.tflite",
-        "model.float16.tflite",
-        "model.dynamic_int8.tflite",
-        "model.full_int8.tflite",
-        "model.keras",
-        "onnx",
-        "huggingface",
-    ]
+    report = export(task, directory, formats, quantize, examples, max_drop=100)
+    assert len(report["artefacts"]) == sum(
+        1 if FORMATS[name].quantizations == ("none",) else len(quantize) for name in formats
+    )
     least = {"float16": 0.9999, "dynamic_int8": 0.99, "full_int8": 0.98}
     for artefact in report["artefacts"]:
         assert artefact["verified"]
+        assert artefact["compared"] == len(examples)
         if artefact["quantize"] == "none":
             assert artefact["max_abs_diff"] < 1e-4
             assert artefact["same_answers"] == 1.0
         else:
             assert artefact["max_abs_diff"] > 0
             assert artefact["cosine"] > least[artefact["quantize"]]
-    assert report["examples"] == len(examples)
+    return task, examples, report
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def exported(request, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("export") / "out"
+    formats = ["saved_model", "litert", "keras", "onnx", "huggingface"]
+    task, examples, report = export_all(request.param, directory, formats, ["none", "dynamic_int8"])
+    return task, examples, directory, report
+
+
+def test_every_artefact_is_verified(exported):
+    assert [artefact["file"] for artefact in exported[3]["artefacts"]] == [
+        "saved_model/1",
+        "model.tflite",
+        "model.dynamic_int8.tflite",
+        "model.keras",
+        "onnx",
+        "huggingface",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "quantize"),
+    [("classify", "full_int8"), ("embed", "none"), ("embed", "float16"), ("tag", "dynamic_int8")],
+)
+def test_files_for_phones(kind, quantize, tmp_path):
+    export_all(kind, tmp_path / "out", ["litert", "litert_static", "mediapipe"], [quantize])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_whole_matrix(kind, tmp_path):
+    export_all(kind, tmp_path / "out", FORMATS, QUANTIZATIONS)
 
 
 def test_artefacts_answer_as_the_task_does(exported):

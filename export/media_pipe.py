@@ -1,0 +1,193 @@
+"""A LiteRT file for MediaPipe's text tasks: vocabulary and labels are packed into it.
+
+MediaPipe has its own tokenizer for BERT, which takes the vocabulary out of the file, so that
+strings go in on a phone too.
+"""
+
+import importlib.util
+import io
+import unicodedata
+import zipfile
+from pathlib import Path
+
+import flatbuffers
+import numpy as np
+import tensorflow as tf
+from tensorflow.lite.python import schema_py_generated as schema
+
+from attention_zoo.export.litert import write_litert
+from attention_zoo.tasks.answering import Compared
+from attention_zoo.tasks.encoder_task import ID_INPUTS
+
+_METADATA = "TFLITE_METADATA"
+_VOCABULARY, _LABELS = "vocabulary.txt", "labels.txt"
+# By these names MediaPipe finds the inputs of a BERT.
+_NAMES = {"token_ids": "ids", "mask": "mask", "segment_ids": "segment_ids"}
+
+
+def why_not_media_pipe(task):
+    """Why a task cannot be a file for MediaPipe, or an empty string."""
+    if task.kind not in ("classify", "embed"):
+        return f"is for classify and embed, the task is {task.kind}"
+    if len(task.text_inputs) > 1:
+        return "is for single texts, the task takes pairs"
+    if task.kind == "classify" and task.problem != "one":
+        return "is for one label a text, which is the highest; the task has another problem"
+    if not task.tokenizer.lower_case:
+        return "turns text into small letters, the task's vocabulary is cased"
+    return ""
+
+
+def reads_alike(texts):
+    """Which texts MediaPipe's tokenizer reads as BERT's does, a boolean array.
+
+    It makes ASCII's capitals small, but no others, leaves accents as they are, and does not
+    drop control characters.
+
+    Example:
+        >>> reads_alike(["Cafe", "Café", "École", "注意"]).tolist()
+        [True, False, False, True]
+    """
+    return np.array([_is_plain(text) for text in texts], dtype=bool)
+
+
+def _is_plain(text):
+    small = unicodedata.normalize("NFD", text.lower())
+    bare = "".join(c for c in small if unicodedata.category(c) != "Mn")
+    ascii_small = "".join(c.lower() if c.isascii() else c for c in text)
+    return bare == ascii_small and not any(unicodedata.category(c)[0] == "C" for c in text)
+
+
+def write_media_pipe(task, path, quantize="none", examples=()):
+    """Writes a file that MediaPipe's `TextClassifier` or `TextEmbedder` takes.
+
+    It takes one text, of any length up to the task's, and gives probabilities or an embedding.
+
+    Args:
+        task: a `Classify` of one label a text, or an `Embed`.
+        path: the file to write.
+        quantize: as in `write_litert`.
+        examples: as in `write_litert`.
+    """
+    signatures = {"serving_default": _one_text(task)}
+    write_litert(task, path, quantize, examples, signatures)
+    content = Path(path).read_bytes()
+    files = {_VOCABULARY: "\n".join(task.tokenizer.vocabulary) + "\n"}
+    if task.kind == "classify":
+        files[_LABELS] = "\n".join(task.labels) + "\n"
+    Path(path).write_bytes(_with_metadata(content, task, files) + _zip(files))
+
+
+def _one_text(task):
+    """A function over the ids of one text, and the specs of its arguments."""
+    compute, _ = task.signatures()["ids"]
+
+    def answer(token_ids, mask, segment_ids):
+        ids = (_truncate(ids, task.max_length) for ids in (token_ids, mask, segment_ids))
+        return _answers(task, compute(*ids))
+
+    return answer, [tf.TensorSpec([1, None], tf.int32, name) for name in ID_INPUTS]
+
+
+def _answers(task, numbers):
+    """What a file gives of the numbers that a task computes."""
+    if task.kind == "classify":
+        return {"scores": tf.nn.softmax(tf.cast(numbers["logits"], tf.float32))}
+    return {"embedding": numbers["embedding"]}
+
+
+def compared_by(task):
+    """By what a file is compared: MediaPipe lets no ids in and no logits out."""
+    return Compared(
+        "serving_default", task.text_inputs, "scores" if task.kind == "classify" else "embedding"
+    )
+
+
+def expected_of_media_pipe(task, expected):
+    """What a file is to give, of the texts that MediaPipe reads as BERT's tokenizer does.
+
+    Args:
+        task: a task.
+        expected: see `verify.expected_of`.
+    """
+    numbers = _answers(task, {task.output: expected["numbers"]})[compared_by(task).output]
+    alike = reads_alike([text.decode(errors="replace") for text in expected["text"]])
+    rows = {**expected, "numbers": np.asarray(numbers)}
+    return {name: array[alike[: len(array)]] for name, array in rows.items()}
+
+
+def _truncate(ids, length):
+    """Ids `(1, T)` of at most a length; the last stays, a separator. MediaPipe cuts nothing."""
+    return tf.concat([ids[:, :-1][:, : length - 1], ids[:, -1:]], axis=1)
+
+
+def _with_metadata(content, task, files):
+    """A LiteRT file with a description of its inputs and outputs among its buffers."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    (graph,) = model.subgraphs[:1]
+    inputs = [graph.tensors[i].name.decode() for i in graph.inputs]
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    buffer.data = _metadata(task, inputs, files)
+    entry.name, entry.buffer = _METADATA, len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or []), entry]
+    builder = flatbuffers.Builder(len(content) + len(buffer.data))
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def _metadata(task, inputs, files):
+    """The description: which input is what, how to tokenize, what the outputs are called."""
+    ours = _metadata_schema()
+
+    def associated(name, kind):
+        file = ours.AssociatedFileT()
+        file.name, file.type = name, kind
+        return file
+
+    def tensor(name):
+        found = ours.TensorMetadataT()
+        found.name = name
+        return found
+
+    tokenizer = ours.BertTokenizerOptionsT()
+    tokenizer.vocabFile = [associated(_VOCABULARY, ours.AssociatedFileType.VOCABULARY)]
+    unit = ours.ProcessUnitT()
+    unit.optionsType = ours.ProcessUnitOptions.BertTokenizerOptions
+    unit.options = tokenizer
+    graph = ours.SubGraphMetadataT()
+    graph.inputProcessUnits = [unit]
+    graph.inputTensorMetadata = [
+        tensor(next(theirs for name, theirs in _NAMES.items() if name in given)) for given in inputs
+    ]
+    if _LABELS in files:
+        output = tensor("probability")
+        output.associatedFiles = [associated(_LABELS, ours.AssociatedFileType.TENSOR_AXIS_LABELS)]
+    else:
+        output = tensor("embedding")
+    graph.outputTensorMetadata = [output]
+    about = ours.ModelMetadataT()
+    about.name = f"attention_zoo {task.kind}"
+    about.subgraphMetadata = [graph]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(about.Pack(builder), b"M001")
+    return bytes(builder.Output())
+
+
+def _metadata_schema():
+    """MediaPipe's classes for the description, without the import of its runtime."""
+    package = Path(importlib.util.find_spec("mediapipe").origin).parent
+    path = package / "tasks" / "metadata" / "metadata_schema_py_generated.py"
+    spec = importlib.util.spec_from_file_location("media_pipe_metadata_schema", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _zip(files):
+    """Files as MediaPipe looks for them after the end of the model."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:
+        for name, text in files.items():
+            packed.writestr(zipfile.ZipInfo(name), text)
+    return archive.getvalue()

@@ -1,0 +1,48 @@
+"""Runs a file with MediaPipe's text tasks; see `protocol.py`."""
+
+import os
+import sys
+import zipfile
+
+sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+
+import numpy as np
+import protocol
+
+protocol.ban("attention_zoo", "tensorflow", "keras")
+
+from mediapipe.tasks.python import text as tasks  # noqa: E402
+
+
+def load(path, threads):
+    """A function over texts, and what it takes and gives. Threads are MediaPipe's own choice."""
+    with zipfile.ZipFile(path) as files:
+        is_classifier = "labels.txt" in files.namelist()
+    kind = tasks.TextClassifier if is_classifier else tasks.TextEmbedder
+    task = kind.create_from_model_path(path)
+    answer = classify if is_classifier else embed
+
+    def run(signature, arguments):
+        rows = [answer(task, text.decode()) for text in arguments["text"]]
+        return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+    return run, {}
+
+
+def classify(task, text):
+    """The best label and the score of each, in the order of the file."""
+    (found,) = task.classify(text).classifications
+    by_index = sorted(found.categories, key=lambda category: category.index)
+    best = max(by_index, key=lambda category: category.score)
+    scores = np.array([category.score for category in by_index], dtype="float32")
+    return {"label": best.category_name.encode(), "scores": scores}
+
+
+def embed(task, text):
+    """The vector of a text."""
+    (found,) = task.embed(text).embeddings
+    return {"embedding": np.asarray(found.embedding, dtype="float32")}
+
+
+if __name__ == "__main__":
+    protocol.answer(load)
