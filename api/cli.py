@@ -234,13 +234,19 @@ def import_(
 
 
 @app.command()
-def verify(directory: Annotated[Path, typer.Argument(help="an export directory")]):
+def verify(
+    directory: Annotated[Path, typer.Argument(help="an export directory")],
+    python: Annotated[
+        Path,
+        typer.Option(help="run artefacts with this interpreter, where their runtimes are"),
+    ] = Path(sys.executable),
+):
     """Run every artefact again in its own runtime; exit status 1 if one differs."""
     import_tensorflow()
     from attention_zoo.export.export import verify_export
     from attention_zoo.exporting import print_report
 
-    print_report(verify_export(directory, _say))
+    print_report(verify_export(directory, _say, python))
 
 
 @app.command()

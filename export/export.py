@@ -1,6 +1,8 @@
 """Exporting a task: write, run, compare, report."""
 
 import json
+import shutil
+import sys
 from pathlib import Path
 
 from attention_zoo.errors import ResultError, UserError
@@ -76,23 +78,28 @@ def export(
         "origin": origin or {},
         "max_drop": max_drop,
     }
-    return _verify_and_report(task, directory, planned, expected, about, progress)
+    return _verify_and_report(task, directory, planned, expected, about, progress, sys.executable)
 
 
-def verify_export(directory, progress=lambda message: None):
+def verify_export(directory, progress=lambda message: None, python=sys.executable):
     """Runs every artefact of an export directory again and compares.
 
     Args:
         directory: what `export` wrote, wherever it lies now.
         progress: called with a line of text before each piece of work.
+        python: the interpreter that runs the artefacts, of an environment that need not have
+            more than their runtimes and NumPy.
 
     Returns:
         The new report, which is also written.
 
     Raises:
-        UserError: if the directory is no export.
+        UserError: if the directory is no export, or `python` is no program.
         ResultError: if an artefact differs from what the Keras model had answered.
     """
+    program = shutil.which(python)
+    if program is None:
+        raise UserError(f"{python} is no program that can be run; a Python interpreter is needed")
     path = Path(directory) / REPORT_FILE
     try:
         old = json.loads(path.read_text(encoding="utf-8"))
@@ -105,16 +112,17 @@ def verify_export(directory, progress=lambda message: None):
     about |= {name: old[name] for name in _ABOUT if name in old}
     expected = verify.load_expected(directory)
     reader = load_reader(directory)
-    return _verify_and_report(reader, Path(directory), planned, expected, about, progress)
+    program = Path(program).absolute()
+    return _verify_and_report(reader, Path(directory), planned, expected, about, progress, program)
 
 
-def _verify_and_report(task, directory, planned, expected, about, progress):
+def _verify_and_report(task, directory, planned, expected, about, progress, python):
     results = []
     for artefact in planned:
         progress(f"verifying {artefact['file']} in its own runtime")
         path, form = directory / artefact["file"], FORMATS[artefact["format"]]
         figures = verify.verify_artefact(
-            task, expected, path, form, artefact["quantize"], about["max_drop"]
+            task, expected, path, form, artefact["quantize"], about["max_drop"], python
         )
         results.append({**artefact, "bytes": _size(path), **figures})
     texts = verify.texts_of(task, expected)

@@ -71,7 +71,7 @@ def texts_of(task, inputs):
     return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
 
 
-def verify_artefact(task, expected, path, form, quantize, max_drop=MAX_DROP):
+def verify_artefact(task, expected, path, form, quantize, max_drop=MAX_DROP, python=sys.executable):
     """Runs one artefact and compares.
 
     Args:
@@ -81,6 +81,7 @@ def verify_artefact(task, expected, path, form, quantize, max_drop=MAX_DROP):
         form: its `Format`.
         quantize: of `QUANTIZATIONS`.
         max_drop: points of a metric that a quantised artefact may lose.
+        python: the interpreter that runs the artefact.
 
     Returns:
         A dict for the report: `verified`, `failure` (why not, or ""), `compared` (how many
@@ -110,7 +111,7 @@ def verify_artefact(task, expected, path, form, quantize, max_drop=MAX_DROP):
     if not result["compared"]:
         return {**result, "failure": "can be compared on none of the examples"}
     try:
-        outputs, figures = _compare(task, path, form, expected)
+        outputs, figures = _compare(task, path, form, expected, python)
     except _RunnerError as error:
         return {**result, "failure": str(error)}
     if form.is_padded:
@@ -179,7 +180,7 @@ class _RunnerError(Exception):
     """The artefact could not be run at all."""
 
 
-def _compare(task, path, form, expected):
+def _compare(task, path, form, expected, python):
     """Asks an artefact for everything that is compared, and how long it takes.
 
     Returns:
@@ -200,10 +201,10 @@ def _compare(task, path, form, expected):
     timed = {name: f"timed_{name}" for name in names}
     times = {key: expected[name][:_TIMED] for name, key in timed.items()}
     timing = [_call(signature, timed, "timed", batch=1)] if form.timed else []
-    outputs, figures = _run(path, form, calls + timing, arrays | times)
+    outputs, figures = _run(python, path, form, calls + timing, arrays | times)
     found = {"signatures": figures["signatures"]}
     if form.timed:
-        _, alone = _run(path, form, timing, times, threads=1)
+        _, alone = _run(python, path, form, timing, times, threads=1)
         found["latency_ms"] = _percentiles(alone["seconds"]["timed"])
         found["latency_all_ms"] = _percentiles(figures["seconds"]["timed"])
         found["peak_bytes"] = alone["peak_bytes"]
@@ -225,13 +226,13 @@ def _call(signature, inputs, output, batch=_BATCH):
     }
 
 
-def _run(path, form, calls, arrays, threads=0):
+def _run(python, path, form, calls, arrays, threads=0):
     """Runs an artefact in a process that cannot import this package."""
     with tempfile.TemporaryDirectory() as folder:
         request, reply = Path(folder) / "request.npz", Path(folder) / "answer.npz"
         asked = json.dumps({"threads": threads, "calls": calls})
         np.savez(request, request=np.array(asked), **arrays)
-        command = [sys.executable, "-I", str(_RUNNERS / form.runner)]
+        command = [str(python), "-I", str(_RUNNERS / form.runner)]
         process = subprocess.run(
             [*command, str(Path(path).resolve()), str(request), str(reply)],
             cwd=folder,

