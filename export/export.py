@@ -124,7 +124,8 @@ def _verify_and_report(task, directory, planned, expected, about, progress, pyth
         figures = verify.verify_artefact(
             task, expected, path, form, artefact["quantize"], about["max_drop"], python
         )
-        results.append({**artefact, "bytes": _size(path), **figures})
+        operators = form.operators(path) if figures["verified"] else ""
+        results.append({**artefact, "bytes": _size(path), **figures, "operators": operators})
     texts = verify.texts_of(task, expected)
     answers, references = list(expected["answers"]), list(expected["references"])
     report = {

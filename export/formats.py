@@ -27,6 +27,7 @@ class Format:
         answers: a function of a task: whether the artefact answers, or gives only the
             numbers that are compared.
         quantizations: those that it can have.
+        operators: a function of a path: of which operators the artefact is made, or "".
         timed: whether its runner is one that people answer with.
         is_padded: whether everything is padded to the greatest length, answers too.
         compared: a function of a task: by which numbers it is compared, a `Compared`.
@@ -43,6 +44,7 @@ class Format:
     takes_strings: bool = False
     answers: Callable = lambda task: True
     quantizations: tuple = ("none",)
+    operators: Callable = lambda path: ""
     timed: bool = True
     is_padded: bool = False
     compared: Callable = lambda task: task.compared
@@ -101,12 +103,14 @@ FORMATS = {
         "model.tflite",
         _writer("litert", "write_litert"),
         "run_litert.py",
+        operators=_later("litert", "operators_in"),
         quantizations=QUANTIZATIONS,
     ),
     "litert_static": Format(
         "static.tflite",
         _writer("litert", "write_litert_static"),
         "run_litert.py",
+        operators=_later("litert", "operators_in"),
         quantizations=QUANTIZATIONS,
         is_padded=True,
     ),
@@ -114,6 +118,7 @@ FORMATS = {
         "stream.tflite",
         _writer("litert_stream", "write_litert_stream"),
         "run_litert_stream.py",
+        operators=_later("litert", "operators_in"),
         answers=lambda task: task.beam_size == 1,  # a token at a time is greedy search
         quantizations=("none", "float16", "dynamic_int8"),
         why_not=_no_steps,
@@ -122,6 +127,7 @@ FORMATS = {
         "mediapipe.tflite",
         _writer("media_pipe", "write_media_pipe"),
         "run_media_pipe.py",
+        operators=_later("litert", "operators_in"),
         takes_strings=True,
         quantizations=QUANTIZATIONS,
         timed=False,  # how many threads it takes cannot be said
@@ -142,6 +148,7 @@ FORMATS = {
         "onnx",
         _writer("onnx_graphs", "write_onnx"),
         "run_onnx.py",
+        operators=_later("onnx_graphs", "operators_in"),
         needs=("tf2onnx", "onnxruntime"),
         extra="onnx",
     ),

@@ -155,8 +155,13 @@ def check_litert(content, weight_bytes, path):
         )
 
 
+def operators_in(path):
+    """The names of the builtin operators that a file uses, in a line."""
+    return ", ".join(litert_operators(Path(path).read_bytes()))
+
+
 def litert_operators(content):
-    """The names of the builtin operators that a file uses."""
+    """The names of the builtin operators that a file uses, a list."""
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
     names = {value: name for name, value in vars(schema.BuiltinOperator).items()}
     return sorted({names[code.builtinCode] for code in model.operatorCodes})

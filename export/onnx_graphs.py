@@ -43,6 +43,11 @@ def write_onnx(task, directory):
             raise ResultError(f"ONNX conversion of {path} failed: {reason}") from error
 
 
+def operators_in(path):
+    """Of which operators the files are made."""
+    return f"those of ONNX's default domain, operator set {OPSET}"
+
+
 # What the converter does not know of what our models need. A handler takes a node out of the
 # graph and puts others in its place, under the names of its outputs.
 

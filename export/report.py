@@ -80,6 +80,13 @@ def _markdown(report):
         _table(*_figures(report)),
         "## Signatures",
         *(_signatures(artefact) for artefact in report["artefacts"] if artefact["signatures"]),
+        "## Operators",
+        "\n".join(
+            f"- `{artefact['file']}`: {artefact['operators']}"
+            for artefact in report["artefacts"]
+            if artefact["operators"]
+        )
+        or "TensorFlow's and tensorflow-text's.",
         "## How to load",
         *load_examples(report),
         f"Made with {made_with}.",

@@ -1,5 +1,9 @@
 """ONNX files decode as the model does."""
 
+import subprocess
+import sys
+
+import numpy as np
 import onnx
 import pytest
 
@@ -35,6 +39,58 @@ def test_decoding_is_in_the_graph(exported, task):
     assert [(code.domain, code.version) for code in model.opset_import if not code.domain] == [
         ("", OPSET)
     ]
+
+
+ENGINES = {
+    "onnxruntime": """
+import onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1])
+def run(inputs):
+    return dict(zip((o.name for o in session.get_outputs()), session.run(None, inputs)))
+""",
+    # By default it computes in bfloat16 where the processor has it.
+    "openvino": """
+import openvino
+model = openvino.Core().compile_model(sys.argv[1], "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+def run(inputs):
+    return {output.get_any_name(): array for output, array in model(inputs).items()}
+""",
+}
+SCRIPT = """
+import sys
+import numpy as np
+{engine}
+arrays = np.load(sys.argv[2])
+names = sorted({{key.split("/")[0] for key in arrays.files}})
+found = {{}}
+for name in names:
+    inputs = {{k.split("/")[1]: arrays[k] for k in arrays.files if k.startswith(name + "/")}}
+    found.update({{name + "/" + key: value for key, value in run(inputs).items()}})
+np.savez(sys.argv[3], **found)
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_any_batch_and_length(engine, exported, task, tmp_path):
+    """In another process, since these engines and TensorFlow do not always share one."""
+    rng = np.random.default_rng(2)
+    calls = {
+        f"{batch} {source} {target}": {
+            "source_ids": rng.integers(4, 40, (batch, source)).astype("int32"),
+            "target_ids": rng.integers(4, 40, (batch, target)).astype("int32"),
+        }
+        for batch, source, target in [(1, 1, 1), (3, 7, 2), (9, 2, 11)]
+    }
+    asked, answer = tmp_path / "asked.npz", tmp_path / "answer.npz"
+    np.savez(asked, **{f"{c}/{n}": a for c, inputs in calls.items() for n, a in inputs.items()})
+    script = SCRIPT.format(engine=ENGINES[engine])
+    command = [sys.executable, "-I", "-c", script, str(exported[0] / "logits.onnx")]
+    process = subprocess.run([*command, asked, answer], capture_output=True, text=True, timeout=600)
+    assert process.returncode == 0, process.stderr[-3000:]
+    with np.load(answer) as found:
+        for name, inputs in calls.items():
+            logits = task.model([inputs["source_ids"], inputs["target_ids"]]).numpy()
+            np.testing.assert_allclose(found[f"{name}/logits"], logits, atol=1e-4)
 
 
 def test_a_missing_converter_is_named_before_anything_is_written(task, tmp_path, monkeypatch):

@@ -56,6 +56,15 @@ def test_the_signatures(reported):
     assert line in page
 
 
+def test_the_operators(reported):
+    _, report, page = reported
+    saved_model, lite, _, graphs = (artefact["operators"] for artefact in report["artefacts"])
+    assert saved_model == ""
+    assert {"WHILE", "BATCH_MATMUL", "TOPK_V2"} <= set(lite.split(", "))
+    assert f"- `model.tflite`: {lite}\n" in page
+    assert graphs.endswith("operator set 18")
+
+
 def test_the_examples_run(reported):
     directory, _, page = reported
     examples = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
