@@ -12,7 +12,7 @@ from pathlib import Path
 from attention_zoo.errors import UserError, suggest
 
 # How numbers are kept in a file. Only LiteRT has others than "none", which is float32.
-QUANTIZATIONS = ("none", "float16", "dynamic_int8", "full_int8")
+QUANTIZATIONS = ("none", "float16", "dynamic_int8", "full_int8", "selective_int8")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +21,9 @@ class Format:
 
     Attributes:
         file: where it stands in an export directory.
-        write: a function of a task, a path, the quantisation, and examples.
+        write: a function of a task, a path, the quantisation, examples, and a function of
+            a path that says whether what lies there passes. Gives the names of the weights
+            that it did not quantise though others are.
         runner: the script in `runners/` that runs it without this package.
         takes_strings: whether its answers begin with strings; otherwise with ids.
         answers: a function of a task: whether the artefact answers, or gives only the
@@ -77,11 +79,16 @@ def _later(module, name):
 
 def _writer(module, function):
     """A writer that loads its converter only when it is asked."""
-    write = _later(module, function)
-    # Only a format with quantised files asks how, and what to measure ranges on.
-    return lambda task, path, quantize, examples: write(
-        task, path, *(() if quantize == "none" else (quantize, examples))
-    )
+    convert = _later(module, function)
+
+    def write(task, path, quantize, examples, judge):
+        if quantize == "selective_int8":
+            return _later("selective", "write_selective")(task, path, convert, examples, judge)
+        # Only a format with quantised files asks how, and what to measure ranges on.
+        convert(task, path, *(() if quantize == "none" else (quantize, examples)))
+        return []
+
+    return write
 
 
 def _bert_alone(task):
@@ -111,7 +118,7 @@ FORMATS = {
         _writer("litert", "write_litert_static"),
         "run_litert.py",
         operators=_later("litert", "operators_in"),
-        quantizations=QUANTIZATIONS,
+        quantizations=QUANTIZATIONS[:-1],
         is_padded=True,
     ),
     "litert_stream": Format(
@@ -129,7 +136,7 @@ FORMATS = {
         "run_media_pipe.py",
         operators=_later("litert", "operators_in"),
         takes_strings=True,
-        quantizations=QUANTIZATIONS,
+        quantizations=QUANTIZATIONS[:-1],
         timed=False,  # how many threads it takes cannot be said
         compared=_later("media_pipe", "compared_by"),
         expected=_later("media_pipe", "expected_of_media_pipe"),

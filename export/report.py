@@ -78,6 +78,7 @@ def _markdown(report):
         "a process that loads the artefact and answers one example at a time. What a runtime's own "
         "tokenizer reads in another way is not compared: see the column of examples.",
         _table(*_figures(report)),
+        *(_in_float(artefact) for artefact in report["artefacts"] if artefact["in_float"]),
         "## Signatures",
         *(_signatures(artefact) for artefact in report["artefacts"] if artefact["signatures"]),
         "## Operators",
@@ -123,6 +124,11 @@ def _figures_row(artefact):
         _latency(artefact["latency_all_ms"]),
         f"{peak / 1e6:.0f} MB" if peak else "",
     )
+
+
+def _in_float(artefact):
+    names = ", ".join(f"`{name}`" for name in artefact["in_float"])
+    return f"In `{artefact['file']}` these weights keep 32 bits: {names}."
 
 
 def _signatures(artefact):

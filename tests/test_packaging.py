@@ -14,7 +14,7 @@ import pytest
 import attention_zoo
 
 ROOT = Path(__file__).parents[1]
-NOT_INSTALLED = {"tests", "benchmarks", "notebooks", "build", "dist", "runs"}
+NOT_INSTALLED = {"tests", "benchmarks", "docs", "notebooks", "build", "dist", "runs"}
 # A folder imports only from those before it.
 ORDER = ["text", "layers", "zoo", "decoding", "tasks", "train", "export"]
 FOR_ALL = {"errors", "files", "pretrained", "version", "quiet"}  # modules of api
@@ -251,7 +251,7 @@ def test_the_licence_of_the_metadata():
 
 
 def test_no_file_is_large():
-    kept = [*TOP, *(ROOT / name for name in ("tests", "benchmarks", "notebooks"))]
+    kept = [*TOP, *(ROOT / name for name in ("tests", "benchmarks", "docs", "notebooks"))]
     files = [file for path in kept for file in ([path] if path.is_file() else path.rglob("*"))]
     assert len(files) > 100
     large = [file for file in files if file.is_file() and file.stat().st_size > 3_000_000]
