@@ -28,6 +28,13 @@ class ExportedTask(TextToText):
         self.kind = config["task"]
         self.metrics = tuple(config["metrics"])
 
+    def _require_own_search(self, what, options):
+        if options != self._options(None, None, None, 1, {}):
+            raise UserError(
+                f"how {what} searches is part of its graph: beam_size={self.beam_size}, "
+                f"length_penalty={self.length_penalty}; received {options}"
+            )
+
 
 def load_reader(directory):
     """What lies beside the artefacts of an export: it can read their answers.
@@ -59,6 +66,10 @@ class SavedModelTask(ExportedTask):
         self._signatures = _load_saved_model(path)
 
     def _answer_batch(self, texts, options):
+        if "generate" not in self._signatures:  # compiled: how it searches is part of its graph
+            self._require_own_search("a compiled SavedModel", options)
+            outputs = self._signatures["serving_default"](text=tf.constant(texts))
+            return np.expand_dims(outputs["text"], 1), np.expand_dims(outputs["score"], 1)
         arguments = {name: tf.constant(value) for name, value in options.items()}
         outputs = self._signatures[_signature(options)](text=tf.constant(texts), **arguments)
         return outputs["text"].numpy(), outputs["score"].numpy()
@@ -85,6 +96,9 @@ class _Signatures:
     def __getitem__(self, name):
         return self._signatures[name]
 
+    def __contains__(self, name):
+        return name in self._signatures
+
 
 def _signature(options):
     if "seed" in options:
@@ -105,11 +119,7 @@ class LiteRTTask(ExportedTask):
         self._run = _load_litert(path)
 
     def _answer_batch(self, texts, options):
-        if options != self._options(None, None, None, 1, {}):
-            raise UserError(
-                f"how a LiteRT file searches is part of its graph: beam_size={self.beam_size}, "
-                f"length_penalty={self.length_penalty}; received {options}"
-            )
+        self._require_own_search("a LiteRT file", options)
         source_ids = pad_rows([ids for ids, _ in self.to_ids([(text, "") for text in texts])])
         outputs = self._run(source_ids=source_ids)
         strings = [[answer.encode()] for answer in self.answers(outputs, texts)]

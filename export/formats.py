@@ -30,6 +30,7 @@ class Format:
             numbers that are compared.
         quantizations: those that it can have.
         operators: a function of a path: of which operators the artefact is made, or "".
+        compiles: whether the first call of a shape waits for a compiler.
         timed: whether its runner is one that people answer with.
         is_padded: whether everything is padded to the greatest length, answers too.
         compared: a function of a task: by which numbers it is compared, a `Compared`.
@@ -47,6 +48,7 @@ class Format:
     answers: Callable = lambda task: True
     quantizations: tuple = ("none",)
     operators: Callable = lambda path: ""
+    compiles: bool = False
     timed: bool = True
     is_padded: bool = False
     compared: Callable = lambda task: task.compared
@@ -105,6 +107,13 @@ FORMATS = {
         _writer("saved_model", "write_saved_model"),
         "run_saved_model.py",
         takes_strings=True,
+    ),
+    "saved_model_xla": Format(
+        "saved_model_xla/1",
+        _writer("saved_model_xla", "write_saved_model_xla"),
+        "run_saved_model.py",
+        takes_strings=True,
+        compiles=True,
     ),
     "litert": Format(
         "model.tflite",

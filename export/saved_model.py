@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 
-def write_saved_model(task, directory):
+def write_saved_model(task, directory, names=None):
     """Writes a task as a SavedModel with the signatures of `task.signatures()`.
 
     Its operators are TensorFlow's and tensorflow-text's, which TF Serving has both.
@@ -11,6 +11,7 @@ def write_saved_model(task, directory):
     Args:
         task: a task.
         directory: where to write; for TF Serving its name is a version number.
+        names: of the signatures; all when omitted.
     """
     module = tf.Module()
     # A Keras model tracked as a whole loses weights on conversion; plain variables do not.
@@ -19,5 +20,6 @@ def write_saved_model(task, directory):
     signatures = {
         name: tf.function(function, input_signature=specs, autograph=False).get_concrete_function()
         for name, (function, specs) in task.signatures().items()
+        if names is None or name in names
     }
     tf.saved_model.save(module, str(directory), signatures=signatures)

@@ -1,0 +1,67 @@
+"""SavedModel whose numbers XLA compiles: once for each batch size and length, then much faster.
+
+XLA knows no strings and no dynamic shapes. So tokenizers stay outside of what it compiles, and
+ids are padded to a few lengths.
+"""
+
+import copy
+
+import tensorflow as tf
+
+from attention_zoo.export.saved_model import write_saved_model
+
+# Ids are padded to the next of these, doubled until the task's greatest length is reached.
+_SHORTEST = 16
+
+
+def write_saved_model_xla(task, directory):
+    """Writes a SavedModel with the signatures that answer and that are compared, compiled.
+
+    The first call of a batch size and length waits for the compiler.
+
+    Args:
+        task: a task.
+        directory: where to write; for TF Serving its name is a version number.
+    """
+    write_saved_model(_compiled(task), directory, {"serving_default", task.compared.signature})
+
+
+def _compiled(task):
+    """The task with its numbers, or its decoding, compiled."""
+    made = copy.copy(task)
+    if task.kind == "seq2seq":
+
+        def decode_ids(source_ids, **options):
+            search = _jit(lambda ids: task.decode_ids(ids, **options))
+            found = search(_pad(task, source_ids))
+            if isinstance(found.attention, tuple):
+                return found
+            return found._replace(attention=found.attention[..., : tf.shape(source_ids)[1]])
+
+        made.decode_ids = decode_ids
+        return made
+    run = _jit(task.compute)
+
+    def compute(inputs):
+        numbers = run({name: _pad(task, ids) for name, ids in inputs.items()})
+        if not task.by_token:
+            return numbers
+        length = tf.shape(inputs["token_ids"])[1]
+        return {name: array[:, :length] for name, array in numbers.items()}
+
+    made.compute = compute
+    return made
+
+
+def _jit(function):
+    return tf.function(function, jit_compile=True, autograph=False)
+
+
+def _pad(task, ids):
+    """Ids `(B, T)` with padding up to one of a few lengths."""
+    lengths = [_SHORTEST]
+    while lengths[-1] < task.max_source_length:
+        lengths.append(min(2 * lengths[-1], task.max_source_length))
+    length = tf.shape(ids)[1]
+    enough = tf.boolean_mask(lengths, tf.constant(lengths) >= length)
+    return tf.pad(ids, [[0, 0], [0, enough[0] - length]])
