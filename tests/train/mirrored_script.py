@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from attention_zoo.tasks.seq2seq import Seq2Seq
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
+from attention_zoo.train.optimizer import AdamW
 from attention_zoo.train.step import make_train_step
 from attention_zoo.train.strategies import make_strategy
 from attention_zoo.zoo import Transformer
@@ -20,6 +21,15 @@ if sys.argv[1] == "mirrored":
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 strategy = make_strategy(sys.argv[1])
+
+
+OPTIMIZERS = {
+    "adam": keras.optimizers.Adam,
+    # Rates that differ from layer to layer, and decay strong enough to be seen.
+    "adamw": lambda rate: AdamW(
+        rate, weight_decay=0.5, rates=lambda v: 0.25 if "decoder" in v.path else 1.0
+    ),
+}
 
 
 def make_step(dropout, learning_rate):
@@ -38,7 +48,7 @@ def make_step(dropout, learning_rate):
             dropout=dropout,
         )
         task = Seq2Seq(model, tokenizer)
-        optimizer = keras.optimizers.Adam(learning_rate)
+        optimizer = OPTIMIZERS[sys.argv[2]](learning_rate)
         optimizer.build(model.trainable_variables)
     return task, make_train_step(task, optimizer, strategy, 0.1, 0.5, seed=5)
 

@@ -95,13 +95,17 @@ def test_xla_gives_the_same_losses(make_task):
     np.testing.assert_allclose(plain, compiled, rtol=1e-4)
 
 
-def test_mirrored_equals_one_device():
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_mirrored_equals_one_device(optimizer):
     """Two logical CPU devices, unequal tokens on each, one replica with none in a step."""
     script = Path(__file__).parent / "mirrored_script.py"
     results = {}
     for name in ("one_device", "mirrored"):
         process = subprocess.run(
-            [sys.executable, str(script), name], capture_output=True, text=True, check=False
+            [sys.executable, str(script), name, optimizer],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert process.returncode == 0, process.stderr[-3000:]
         results[name] = json.loads(process.stdout.splitlines()[-1])
