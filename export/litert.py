@@ -21,7 +21,7 @@ _MASKED_SCORE_INT8 = -100.0
 _CALIBRATED = 100
 
 
-def write_litert(task, path, quantize="none", examples=(), signatures=None):
+def write_litert(task, path, quantize="none", examples=(), signatures=None, least=1.0):
     """Converts a task to one LiteRT file.
 
     Args:
@@ -33,6 +33,7 @@ def write_litert(task, path, quantize="none", examples=(), signatures=None):
         examples: tuples of strings to measure ranges on, for `"full_int8"`.
         signatures: a dict from signature name to a function and the specs of its arguments;
             those of the task when omitted, of any batch size and length.
+        least: the share of the weights that must be in the file.
 
     Raises:
         ResultError: if the converter fails, an operator is no builtin, or the file is
@@ -51,7 +52,7 @@ def write_litert(task, path, quantize="none", examples=(), signatures=None):
     if quantize == "full_int8":
         specs = {name: specs for name, (_, specs) in signatures.items()}
         dataset = _calibration(task.export_inputs(list(examples)[:_CALIBRATED]), specs)
-    content = convert_litert(task, module, functions, path, quantize, dataset)
+    content = convert_litert(task, module, functions, path, quantize, dataset, least)
     Path(path).write_bytes(content)
 
 
@@ -71,10 +72,11 @@ def write_litert_static(task, path, quantize="none", examples=()):
         name: (function, [fixed(spec) for spec in specs])
         for name, (function, specs) in task.lite_signatures().items()
     }
-    write_litert(task, path, quantize, examples, signatures)
+    # Positions beyond that length are left out.
+    write_litert(task, path, quantize, examples, signatures, least=0.9)
 
 
-def convert_litert(task, module, functions, path, quantize="none", dataset=None):
+def convert_litert(task, module, functions, path, quantize="none", dataset=None, least=1.0):
     """Converts functions to the bytes of a LiteRT file, and checks them.
 
     Args:
@@ -85,6 +87,7 @@ def convert_litert(task, module, functions, path, quantize="none", dataset=None)
         path: named in errors.
         quantize: as in `write_litert`.
         dataset: a representative dataset, as the converter takes it.
+        least: as in `write_litert`.
 
     Raises:
         ResultError: as in `write_litert`.
@@ -111,7 +114,8 @@ def convert_litert(task, module, functions, path, quantize="none", dataset=None)
             reason = str(error).strip().splitlines()[0]
             raise ResultError(f"LiteRT conversion of {path} failed: {reason}") from error
     idle = sum(weight.value.shape.num_elements() for weight in task.idle_weights)
-    check_litert(content, (task.model.count_params() - idle) * _WEIGHT_BYTES[quantize], path)
+    weights = least * (task.model.count_params() - idle)
+    check_litert(content, int(weights * _WEIGHT_BYTES[quantize]), path)
     return content
 
 
