@@ -35,8 +35,9 @@ demo: .venv/demo  ## train, export and verify on the embedded dataset
 	$(BIN)/pip install --quiet --quiet --editable '.[benchmarks]'
 	touch $@
 
+# Two processes, each with whole files, since many files make something once for all their tests.
 test: .venv/installed  ## the test suite
-	PYTHONPATH=$(CURDIR)/$< $(BIN)/pytest -m 'not slow'
+	PYTHONPATH=$(CURDIR)/$< $(BIN)/pytest -m 'not slow' --numprocesses 2 --dist loadfile
 
 test-slow: .venv/installed .venv/benchmarks  ## the tests that take minutes
 	PYTHONPATH=$(CURDIR)/$< $(BIN)/pytest -m slow
