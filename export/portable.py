@@ -41,15 +41,30 @@ def portable_model(task):
         raise UserError(f"the model {reason}")
     names = task.compared.inputs
     inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in names}
-    make = _transformer if task.kind == "seq2seq" else _HEADS[task.kind]
+    make = _seq2seq if task.kind == "seq2seq" else _HEADS[task.kind]
     return keras.Model(inputs, {task.compared.output: make(task, **inputs)})
 
 
 def why_not_portable(task):
     """Why a task has no form in stock layers, or an empty string."""
-    if task.kind == "seq2seq" and not isinstance(task.model, Transformer):
-        return "cannot have stock layers alone: Keras has no decoder that attends at every step"
+    if task.kind != "seq2seq" or isinstance(task.model, Transformer):
+        return ""
+    model = task.model
+    if model.attention == "additive" or model.input_feeding:
+        return (
+            "cannot have stock layers alone: what the decoder reads goes into its next step, "
+            "and Keras has no recurrent layer that attends"
+        )
+    if model.layer_norm or callable(model.score):
+        return (
+            "cannot have stock layers alone: Keras's have no layer_norm and no score of one's own"
+        )
     return ""
+
+
+def _seq2seq(task, **inputs):
+    make = _transformer if isinstance(task.model, Transformer) else _recurrent
+    return make(task, **inputs)
 
 
 def _transformer(task, source_ids, target_ids):
@@ -70,9 +85,58 @@ def _transformer(task, source_ids, target_ids):
         hidden = _feed_forward(block, hidden)
     if model.decoder_norm:
         hidden = _norm(model.decoder_norm, hidden)
+    return _token_logits(model, hidden)
+
+
+def _token_logits(model, hidden):
     if model.tie_output:
         return _copied(layers.Dense, [_array(model.target_embedding.table).T], hidden, bias=False)
     return _linear(model.output_projection, hidden)
+
+
+def _recurrent(task, source_ids, target_ids):
+    model, decoder = task.model, task.model.decoder
+    mask = ops.not_equal(source_ids, 0)
+    memory, last = _read_source(model, source_ids, mask)
+    states = _first_states(model, last)
+    hidden = _embed(model.target_embedding, target_ids)
+    for i, ours in enumerate(decoder.layers):
+        own, states = states[: ours.num_states], states[ours.num_states :]
+        outputs, _ = _run(ours, layers.Dropout(model.dropout)(hidden), initial_state=own)
+        hidden = layers.Add()([outputs, hidden]) if model.residual and i else outputs
+    if model.attends:
+        context = _look_back(decoder.attention_layer, hidden, memory, mask)
+        read = _linear(decoder.readout, layers.Concatenate()([hidden, context]))
+        hidden = layers.Activation("tanh")(read)
+    return _token_logits(model, layers.Dropout(model.dropout)(hidden))
+
+
+def _read_source(model, source_ids, mask):
+    """The encoder's outputs, and the last states of each of its layers."""
+    encoder = model.encoder
+    hidden, last = _embed(model.source_embedding, source_ids), []
+    for i, forward in enumerate(encoder.forward_layers):
+        inputs = layers.Dropout(model.dropout)(hidden)
+        outputs, states = _run(forward, inputs, mask=mask)
+        if i < len(encoder.backward_layers):
+            other, other_states = _run(encoder.backward_layers[i], inputs, mask=mask)
+            outputs = layers.Concatenate()([outputs, ops.flip(other, axis=1)])
+            pairs = zip(states, other_states, strict=True)
+            states = [layers.Concatenate()(pair) for pair in pairs]
+        hidden = layers.Add()([outputs, hidden]) if model.residual and i else outputs
+        last.append(states)
+    return hidden, last
+
+
+def _first_states(model, last):
+    """What the decoder begins with, as `RNNAttention` has it."""
+    number = model.num_decoder_layers
+    if model.initial_state == "projected":
+        states = last[-1] * number
+        pairs = zip(model.state_projections, states, strict=True)
+        return [layers.Activation("tanh")(_linear(ours, state)) for ours, state in pairs]
+    states = [state for i in range(number) for state in last[min(i, len(last) - 1)]]
+    return [ops.zeros_like(state) for state in states] if model.initial_state == "zero" else states
 
 
 def _bert(model, token_ids, mask, segment_ids):
@@ -164,6 +228,31 @@ def _look_up(table, ids, trainable=True):
     outputs = layer(ids)
     layer.set_weights([table])
     return outputs
+
+
+def _run(ours, inputs, **options):
+    """A recurrent layer: its outputs and its last states."""
+    kinds = {"gru": (layers.GRU, {"reset_after": ours.reset_after}), "lstm": (layers.LSTM, {})}
+    layer_class, more = kinds[ours.cell]
+    layer = layer_class(
+        ours.units, return_sequences=True, return_state=True, go_backwards=ours.reverse, **more
+    )
+    outputs, *states = layer(inputs, **options)
+    layer.set_weights([_array(w) for w in (ours.kernel, ours.recurrent_kernel, ours.bias)])
+    return outputs, states
+
+
+def _look_back(ours, query, memory, mask):
+    """What Luong's attention reads of the memory."""
+    if ours.score != "concat":
+        keys = memory if ours.score == "dot" else _linear(ours.key, memory)
+        return layers.Attention()([query, memory, keys], mask=[None, mask])
+    network = ours.network
+    layer = layers.AdditiveAttention()
+    arguments = [_linear(network.query, query), memory, _linear(network.key, memory)]
+    context = layer(arguments, mask=[None, mask])
+    layer.set_weights([_array(network.score_scale)])
+    return context
 
 
 def _embed(ours, ids):

@@ -62,6 +62,28 @@ def test_every_option_of_the_transformer(task, options):
     np.testing.assert_allclose(found, model([source_ids, target_ids]), atol=2e-5)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"attention": "luong", "score": "general", "num_encoder_layers": 2, "residual": True},
+        {"attention": "luong", "score": "dot", "cell": "lstm", "num_decoder_layers": 2},
+        {"attention": "luong", "score": "concat", "bidirectional": "first", "tie_output": False},
+        {"attention": "none", "reset_after": False, "initial_state": "last"},
+        {"attention": "none", "initial_state": "zero", "bidirectional": "none"},
+    ],
+)
+def test_recurrent_models_that_attend_after_the_cell(task, options, tmp_path):
+    model = RNNAttention(60, 40, width=12, max_length=20, **options)
+    for i, variable in enumerate(model.trainable_variables):
+        variable.assign_add(np.random.default_rng(i).normal(0, 0.2, variable.shape))
+    made = Seq2Seq(model, task.source_tokenizer, task.target_tokenizer)
+    portable_model(made).save(tmp_path / "model.keras")
+    source_ids, target_ids = np.array([[5, 9, 7, 3], [8, 3, 0, 0]]), np.array([[2, 6], [2, 9]])
+    portable = keras.models.load_model(tmp_path / "model.keras")
+    found = portable({"source_ids": source_ids, "target_ids": target_ids})["logits"]
+    np.testing.assert_allclose(found, model([source_ids, target_ids]), atol=2e-5)
+
+
 def test_it_learns_like_any_model(task):
     portable = portable_model(task)
     portable.compile("adam", {"logits": keras.losses.SparseCategoricalCrossentropy(True)})
@@ -72,12 +94,18 @@ def test_it_learns_like_any_model(task):
     assert losses[-1] < losses[0]
 
 
-def test_what_has_no_such_form_says_why(tmp_path, task):
-    recurrent = Seq2Seq(
-        RNNAttention(60, 40, width=8, max_length=20), task.source_tokenizer, task.target_tokenizer
-    )
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({}, "Keras has no recurrent layer that attends"),
+        ({"attention": "luong", "layer_norm": True}, "no layer_norm"),
+    ],
+)
+def test_what_has_no_such_form_says_why(tmp_path, task, options, reason):
+    model = RNNAttention(60, 40, width=8, max_length=20, **options)
+    recurrent = Seq2Seq(model, task.source_tokenizer, task.target_tokenizer)
     recurrent.examples = task.examples
-    message = "the format keras cannot have stock layers alone: Keras has no decoder that attends"
+    message = f"the format keras cannot have stock layers alone: .*{reason}"
     with pytest.raises(UserError, match=message):
         export(recurrent, tmp_path / "out", ["keras"])
     assert not (tmp_path / "out").exists()
