@@ -1,8 +1,6 @@
 """The script that writes the data: what is kept, and that no word is in two splits."""
 
 import importlib.util
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -71,20 +69,3 @@ def test_thirty_nine_phonemes_without_stress(data):
 
 def test_the_recipe_is_read():
     assert load_recipe(FOLDER / "recipe.yaml").tokenizer.target.kind == "words"
-
-
-def test_words_on_which_teachers_agree(tmp_path):
-    words = tmp_path / "words"
-    # Known, known with capitals, not letters alone, too long, and two that are new.
-    words.write_text("zoo\nParis\nzoo's\n" + "a" * 99 + "\nBlorfing\nattentionist\n")
-    out = tmp_path / "agreed.tsv"
-    script = [sys.executable, FOLDER / "make_agreed_data.py", "--words", words, "--out", out]
-    process = subprocess.run(
-        [*script, "--teachers", "g2p_rnn", "g2p_transformer"], capture_output=True, text=True
-    )
-    assert process.returncode == 0, process.stderr[-3000:]
-    assert process.stdout == "2 of 2 words, agreed on 2\n"
-    assert read_examples(str(out), ["word", "phonemes"]) == [
-        ("attentionist", "AH T EH N SH AH N IH S T"),
-        ("blorfing", "B L AO R F IH NG"),
-    ]
