@@ -82,6 +82,8 @@ val task = {kind}.createFromFile(context, "{file}")  // among the assets
 println(task.{verb}("..."))
 ```"""
 
+# What goes in beside ids.
+_SAID = {"mask": [[1, 1]], "segment_ids": [[0, 0]]}
 _TEMPLATES = {"saved_model": _SAVED_MODEL, "litert": _LITERT, "onnx": _ONNX}
 _MEDIA_PIPE_TASKS = {"classify": ("TextClassifier", "classify"), "embed": ("TextEmbedder", "embed")}
 
@@ -97,7 +99,7 @@ def load_examples(report):
         kind, signatures = artefact["format"], artefact["signatures"]
         if kind in _TEMPLATES and kind not in found and "serving_default" in signatures:
             found[kind] = _example(_TEMPLATES[kind], artefact["file"], signatures)
-        if kind == "mediapipe":
+        if kind == "mediapipe" and kind not in found:
             name, verb = _MEDIA_PIPE_TASKS[report["task"]]
             found[kind] = _MEDIA_PIPE.format(file=artefact["file"], kind=name, verb=verb)
     return list(found.values())
@@ -106,15 +108,15 @@ def load_examples(report):
 def _example(template, file, signatures):
     sides = signatures["serving_default"]
     names = list(sides["inputs"])
-    array = "np.array([[2, 3]], np.int32)"
+    arrays = {name: f"np.array({_SAID.get(name, [[2, 3]])}, np.int32)" for name in names}
     return template.format(
         file=file,
         model=MODEL_NAME,
         output=next(reversed(sides["outputs"])),
         arguments=", ".join(f'{name}=tf.constant(["..."])' for name in names),
         json="{" + ", ".join(f'"{name}": ["..."]' for name in names) + "}",
-        arrays=", ".join(f"{name}={array}" for name in names),
+        arrays=", ".join(f"{name}={array}" for name, array in arrays.items()),
         quoted=", ".join(f'"{name}"' for name in names),
         pairs=", ".join(f'"{name}" to {name}' for name in names),
-        items=", ".join(f'"{name}": {array}' for name in names),
+        items=", ".join(f'"{name}": {array}' for name, array in arrays.items()),
     )

@@ -80,7 +80,7 @@ def _markdown(report):
         _table(*_figures(report)),
         *(_in_float(artefact) for artefact in report["artefacts"] if artefact["in_float"]),
         "## Signatures",
-        *(_signatures(artefact) for artefact in report["artefacts"] if artefact["signatures"]),
+        *_signatures(report["artefacts"]),
         "## Operators",
         "\n".join(
             f"- `{artefact['file']}`: {artefact['operators']}"
@@ -131,12 +131,18 @@ def _in_float(artefact):
     return f"In `{artefact['file']}` these weights keep 32 bits: {names}."
 
 
-def _signatures(artefact):
-    lines = [f"`{artefact['file']}`:", ""]
-    for name, sides in artefact["signatures"].items():
-        inputs, outputs = (
-            ", ".join(f"{key}: {kind}" for key, kind in sides[side].items())
-            for side in ("inputs", "outputs")
-        )
-        lines.append(f"- `{name}({inputs})` gives `{outputs}`")
-    return "\n".join(lines)
+def _signatures(artefacts):
+    """A list of signatures for all artefacts that have the same."""
+    files = {}
+    for artefact in artefacts:
+        lines = "\n".join(_signature(*item) for item in artefact["signatures"].items())
+        files.setdefault(lines, []).append(f"`{artefact['file']}`")
+    return [f"{', '.join(names)}:\n\n{lines}" for lines, names in files.items() if lines]
+
+
+def _signature(name, sides):
+    inputs, outputs = (
+        ", ".join(f"{key}: {kind}" for key, kind in sides[side].items())
+        for side in ("inputs", "outputs")
+    )
+    return f"- `{name}({inputs})` gives `{outputs}`"

@@ -52,6 +52,7 @@ def test_the_signatures(reported):
         "target_ids": "int32 [-1, -1]",
     }
     assert lite == int8
+    assert "`model.tflite`, `model.dynamic_int8.tflite`:\n\n- `" in page
     line = "- `serving_default(text: string [-1])` gives `score: float32 [-1], text: string [-1]`"
     assert line in page
 
