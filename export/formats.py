@@ -29,6 +29,7 @@ class Format:
         answers: a function of a task: whether the artefact answers, or gives only the
             numbers that are compared.
         quantizations: those that it can have.
+        not_for_decoding: those of them that a sequence-to-sequence task cannot have.
         operators: a function of a path: of which operators the artefact is made, or "".
         compiles: whether the first call of a shape waits for a compiler.
         timed: whether its runner is one that people answer with.
@@ -48,6 +49,7 @@ class Format:
     answers: Callable = lambda task: True
     quantizations: tuple = ("none",)
     operators: Callable = lambda path: ""
+    not_for_decoding: tuple = ()
     compiles: bool = False
     timed: bool = True
     is_padded: bool = False
@@ -60,6 +62,11 @@ class Format:
     def answer_inputs(self, task):
         """The names of the inputs of `serving_default`."""
         return task.text_inputs if self.takes_strings else task.id_inputs
+
+    def quantizations_of(self, task):
+        """Those that it can have for a task."""
+        barred = self.not_for_decoding if task.kind == "seq2seq" else ()
+        return [quantize for quantize in self.quantizations if quantize not in barred]
 
     def path(self, quantize):
         """Where an artefact stands in an export directory."""
@@ -128,6 +135,9 @@ FORMATS = {
         "run_litert.py",
         operators=_later("litert", "operators_in"),
         quantizations=QUANTIZATIONS[:-1],
+        # Where a decoding loop has fixed shapes the converter of TensorFlow 2.21 ends with a
+        # segmentation fault when it measures ranges.
+        not_for_decoding=("full_int8",),
         is_padded=True,
     ),
     "litert_stream": Format(
@@ -207,7 +217,8 @@ def artefacts(task, formats, quantize):
                 f"pip install 'attention-zoo[{form.extra}]'"
             )
         # A format without quantised files is written once, whatever was asked of the others.
-        wanted = [q for q in dict.fromkeys(quantize) if q in form.quantizations] or ["none"]
+        possible = form.quantizations_of(task)
+        wanted = [q for q in dict.fromkeys(quantize) if q in possible] or ["none"]
         found += [{"format": name, "quantize": q, "file": form.path(q)} for q in wanted]
     return found
 

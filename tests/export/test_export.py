@@ -11,6 +11,7 @@ from attention_zoo.errors import ResultError, UserError
 from attention_zoo.export import litert
 from attention_zoo.export.artefact import load_artefact
 from attention_zoo.export.export import export, verify_export
+from attention_zoo.export.formats import artefacts
 
 TFLITE = "model.tflite"
 INT8 = "model.dynamic_int8.tflite"
@@ -192,3 +193,12 @@ def test_bad_arguments(task, tmp_path):
         export(task, tmp_path)
     with pytest.raises(UserError, match="is no run, no task"):
         load_artefact(tmp_path)
+
+
+def test_what_a_decoding_loop_of_fixed_shapes_cannot_have(task):
+    found = artefacts(task, ["litert", "litert_static"], ["full_int8", "dynamic_int8"])
+    assert [artefact["file"] for artefact in found] == [
+        "model.full_int8.tflite",
+        "model.dynamic_int8.tflite",
+        "static.dynamic_int8.tflite",
+    ]
