@@ -170,6 +170,16 @@ FORMATS = {
         answers=lambda task: task.kind != "seq2seq",  # stock layers have no decoding
         why_not=_later("portable", "why_not_portable"),
     ),
+    "h5": Format(
+        "model.h5",
+        _writer("keras_2", "write_h5"),
+        "run_keras.py",
+        answers=lambda task: task.kind != "seq2seq",
+        is_padded=True,
+        why_not=_later("keras_2", "why_not_keras_2"),
+        needs=("tf_keras",),
+        extra="h5",
+    ),
     "onnx": Format(
         "onnx",
         _writer("onnx_graphs", "write_onnx"),

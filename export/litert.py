@@ -64,9 +64,7 @@ def write_litert_static(task, path, quantize="none", examples=()):
     """
 
     def fixed(spec):
-        of_target = spec.name == "target_ids"
-        length = task.max_target_length if of_target else task.max_source_length
-        return tf.TensorSpec([1, length], spec.dtype, spec.name)
+        return tf.TensorSpec([1, task.longest(spec.name)], spec.dtype, spec.name)
 
     signatures = {
         name: (function, [fixed(spec) for spec in specs])

@@ -82,9 +82,21 @@ val task = {kind}.createFromFile(context, "{file}")  // among the assets
 println(task.{verb}("..."))
 ```"""
 
+_KERAS = """### {heading}, Python
+
+```python
+import numpy as np
+import {module}
+
+model = {module}.models.load_model("{file}", compile=False)
+inputs = {{{items}}}
+print(model({{name: np.array(ids, "int32") for name, ids in inputs.items()}}))
+```"""
+
 # What goes in beside ids.
 _SAID = {"mask": [[1, 1]], "segment_ids": [[0, 0]]}
 _TEMPLATES = {"saved_model": _SAVED_MODEL, "litert": _LITERT, "onnx": _ONNX}
+_KERAS_MODULES = {"keras": ("Keras", "keras"), "h5": ("Keras 2", "tf_keras")}
 _MEDIA_PIPE_TASKS = {"classify": ("TextClassifier", "classify"), "embed": ("TextEmbedder", "embed")}
 
 
@@ -99,10 +111,22 @@ def load_examples(report):
         kind, signatures = artefact["format"], artefact["signatures"]
         if kind in _TEMPLATES and kind not in found and "serving_default" in signatures:
             found[kind] = _example(_TEMPLATES[kind], artefact["file"], signatures)
+        if kind in _KERAS_MODULES and signatures and kind not in found:
+            found[kind] = _keras_example(artefact["file"], *_KERAS_MODULES[kind], signatures)
         if kind == "mediapipe" and kind not in found:
             name, verb = _MEDIA_PIPE_TASKS[report["task"]]
             found[kind] = _MEDIA_PIPE.format(file=artefact["file"], kind=name, verb=verb)
     return list(found.values())
+
+
+def _keras_example(file, heading, module, signatures):
+    items = []
+    for name, kind in signatures["model"]["inputs"].items():
+        length = int(kind.rstrip("]").split(", ")[1])
+        padding = "" if length == -1 else f" + [0] * {length - 2}"
+        ids = _SAID.get(name, [[2, 3]])[0]
+        items.append(f'"{name}": [{ids}{padding}]')
+    return _KERAS.format(file=file, heading=heading, module=module, items=", ".join(items))
 
 
 def _example(template, file, signatures):

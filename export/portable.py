@@ -2,7 +2,12 @@
 
 Our layers are put together anew from Keras's own, and get the same weights. What comes out
 can be trained on, cut up and exported like any functional model.
+
+With dynamic lengths some steps are functions of `keras.ops`, which `.keras` files hold too. Files
+of Keras 2 hold nothing but layers; so where lengths are fixed layers do these steps.
 """
+
+import math
 
 import keras
 import numpy as np
@@ -23,11 +28,14 @@ def write_keras(task, path):
     portable_model(task).save(path)
 
 
-def portable_model(task):
+def portable_model(task, fixed=False):
     """The model of a task as a functional model of stock layers.
 
     Args:
-        task: a task; of sequence-to-sequence models the Transformer.
+        task: a task; of sequence-to-sequence models the Transformer, and with dynamic
+            lengths some `RNNAttention`.
+        fixed: whether inputs have the task's greatest lengths, and the model nothing but
+            layers, no functions.
 
     Returns:
         A `keras.Model` from a dict of int32 tensors, named as those that artefacts are
@@ -39,8 +47,10 @@ def portable_model(task):
     reason = why_not_portable(task)
     if reason:
         raise UserError(f"the model {reason}")
-    names = task.compared.inputs
-    inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in names}
+    inputs = {}
+    for name in task.compared.inputs:
+        length = task.longest(name) if fixed else None
+        inputs[name] = keras.Input((length,), dtype="int32", name=name)
     make = _seq2seq if task.kind == "seq2seq" else _HEADS[task.kind]
     return keras.Model(inputs, {task.compared.output: make(task, **inputs)})
 
@@ -69,7 +79,7 @@ def _seq2seq(task, **inputs):
 
 def _transformer(task, source_ids, target_ids):
     model = task.model
-    mask = _keys_mask(source_ids)
+    mask = _keys_mask(source_ids, model.source_vocab_size)
     hidden = _embed(model.source_embedding, source_ids)
     hidden = _place(model.source_position, hidden, source_ids)
     hidden = layers.Dropout(model.dropout)(hidden)
@@ -146,15 +156,16 @@ def _bert(model, token_ids, mask, segment_ids):
     )
     hidden = _place(model.position, hidden, token_ids)
     hidden = layers.Dropout(model.dropout)(_norm(model.embedding_norm, hidden))
+    mask = _keys_mask(mask)
     for block in model.blocks:
-        attended = _attend(block, "self_attention", hidden, mask=_keys_mask(mask))
+        attended = _attend(block, "self_attention", hidden, mask=mask)
         hidden = _feed_forward(block, attended)
     return hidden
 
 
 def _classify(task, **inputs):
     bert = task.model.bert
-    first = _bert(bert, **inputs)[:, 0]
+    first = _first(_bert(bert, **inputs))
     pooled = layers.Activation("tanh")(_linear(bert.pooler_projection, first))
     pooled = layers.Dropout(task.model.head_dropout.rate)(pooled)
     return _linear(task.model.head, pooled)
@@ -176,14 +187,15 @@ def _fill(task, **inputs):
 def _pool(task, mask, **inputs):
     states = _bert(task.model, mask=mask, **inputs)
     if task.pooling == "cls":
-        pooled = states[:, 0]
+        pooled = _first(states)
     else:
-        kept = ops.expand_dims(ops.cast(ops.not_equal(mask, 0), states.dtype), 2)
+        # -1e9 where there is no token: no weight in a softmax, and never the greatest.
+        nothing = _look_up(np.array([[-1e9], [0.0]]), mask, trainable=False)
         if task.pooling == "mean":
-            number = ops.maximum(ops.sum(kept, axis=1), 1e-9)
-            pooled = ops.sum(states * kept, axis=1) / number
+            weights = layers.Softmax(axis=1)(nothing)
+            pooled = layers.Flatten()(layers.Dot(axes=1)([weights, states]))
         else:
-            pooled = ops.max(states - (1.0 - kept) * 1e9, axis=1)
+            pooled = layers.GlobalMaxPooling1D()(layers.Add()([states, nothing]))
     return layers.UnitNormalization()(pooled) if task.normalize else pooled
 
 
@@ -260,17 +272,38 @@ def _embed(ours, ids):
     return layers.Rescaling(ours.width**0.5)(vectors) if ours.scale else vectors
 
 
+def _is_fixed(inputs):
+    return inputs.shape[1] is not None
+
+
 def _place(ours, inputs, ids):
     """Adds the rows of a table of positions; waves are not trained."""
-    positions = ops.cumsum(ops.ones_like(ids), axis=1) - 1
     is_trained = isinstance(ours.table, keras.Variable)
     table = np.asarray(_array(ours.table), "float32")
-    return layers.Add()([inputs, _look_up(table, positions, trainable=is_trained)])
+    if not _is_fixed(ids):
+        positions = ops.cumsum(ops.ones_like(ids), axis=1) - 1
+        return layers.Add()([inputs, _look_up(table, positions, trainable=is_trained)])
+    # Times 1, plus the table.
+    _, length, width = inputs.shape
+    layer = layers.EinsumDense("btd,d->btd", (length, width), bias_axes="td", trainable=is_trained)
+    outputs = layer(inputs)
+    layer.set_weights([np.ones(width), table[:length]])
+    return outputs
 
 
-def _keys_mask(ids):
-    """`(B, 1, S)`, True where there is a token to attend to."""
-    return ops.expand_dims(ops.not_equal(ids, 0), 1)
+def _keys_mask(ids, size=2):
+    """`(B, 1, S)`, True or 1 where there is a token to attend to, of ids below a size."""
+    if not _is_fixed(ids):
+        return ops.expand_dims(ops.not_equal(ids, 0), 1)
+    is_token = np.arange(size).reshape(-1, 1) > 0
+    return layers.Permute((2, 1))(_look_up(is_token, ids, trainable=False))
+
+
+def _first(states):
+    """What stands at the first position, `(B, D)`."""
+    if not _is_fixed(states):
+        return states[:, 0]
+    return layers.Flatten()(layers.Cropping1D((0, states.shape[1] - 1))(states))
 
 
 def _attend(block, name, hidden, memory=None, mask=None, causal=False):
@@ -311,9 +344,14 @@ def _feed_forward(block, hidden):
 
 
 def _activate(activation, inputs):
-    if activation in ("gelu_tanh", gelu_tanh):
+    if activation not in ("gelu_tanh", gelu_tanh):
+        return layers.Activation(activation)(inputs)
+    if not _is_fixed(inputs):
         return ops.gelu(inputs, approximate=True)
-    return layers.Activation(activation)(inputs)
+    cube = layers.Rescaling(0.044715)(layers.Multiply()([inputs, inputs, inputs]))
+    tanh = layers.Rescaling(math.sqrt(2.0 / math.pi))(layers.Add()([inputs, cube]))
+    share = layers.Rescaling(0.5, 0.5)(layers.Activation("tanh")(tanh))
+    return layers.Multiply()([inputs, share])
 
 
 def _before(ours, residual):

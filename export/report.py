@@ -11,7 +11,7 @@ from attention_zoo.files import atomic_file
 
 REPORT_FILE = "report.json"
 _PACKAGES = ("attention-zoo", "tensorflow", "tensorflow-text", "keras", "ai-edge-litert", "numpy")
-_EXTRA_PACKAGES = ("tf2onnx", "onnxruntime", "mediapipe")
+_EXTRA_PACKAGES = ("tf_keras", "tf2onnx", "onnxruntime", "mediapipe")
 _COLUMNS = ("artefact", "size", "verified", "max difference", "same answers", "quality", "latency")
 
 

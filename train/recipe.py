@@ -160,8 +160,19 @@ class EvaluateSettings(_Section):
 
 
 # Those of `attention_zoo.export.formats`, which stands to the right of this folder.
-_Format = Literal["saved_model", "litert", "litert_stream", "keras", "onnx", "huggingface"]
-_Quantization = Literal["none", "float16", "dynamic_int8", "full_int8"]
+_Format = Literal[
+    "saved_model",
+    "saved_model_xla",
+    "litert",
+    "litert_static",
+    "litert_stream",
+    "mediapipe",
+    "keras",
+    "h5",
+    "onnx",
+    "huggingface",
+]
+_Quantization = Literal["none", "float16", "dynamic_int8", "full_int8", "selective_int8"]
 
 
 class ExportSettings(_Section):

@@ -3,10 +3,12 @@
 import re
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
 
 from attention_zoo.export.formats import FORMATS, QUANTIZATIONS
 from attention_zoo.tasks.seq2seq import Seq2Seq
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
+from attention_zoo.train import recipe
 from attention_zoo.zoo import RNNAttention, Transformer
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
@@ -57,3 +59,8 @@ def test_quantisations():
         assert named[quantize] == [
             name for name, form in FORMATS.items() if quantize in form.quantizations
         ]
+
+
+def test_recipes_take_every_name():
+    assert get_args(recipe._Format) == tuple(FORMATS)
+    assert get_args(recipe._Quantization) == QUANTIZATIONS

@@ -1,0 +1,102 @@
+"""Files of Keras 2: `.h5`, which tf_keras, TensorFlow before 2.16 and many importers read.
+
+Keras 3 writes `.h5` files that Keras 2 cannot read, since it describes layers in another way. So
+the description of a model of stock layers is put into the words of Keras 2, with no more of each
+layer than both know, and tf_keras, which is Keras 2, makes and writes the same model.
+"""
+
+import warnings
+
+from attention_zoo.export.portable import portable_model
+from attention_zoo.quiet import silent_stderr
+from attention_zoo.zoo import RNNAttention
+
+# What is said of a layer beside its name: arguments that Keras 2 had from early on.
+_ARGUMENTS = {
+    "Activation": ("activation",),
+    "Add": (),
+    "Cropping1D": ("cropping",),
+    "Dense": ("units", "activation", "use_bias"),
+    "Dot": ("axes",),
+    "Dropout": ("rate",),
+    "EinsumDense": ("equation", "output_shape", "bias_axes"),
+    "Embedding": ("input_dim", "output_dim"),
+    "Flatten": (),
+    "GlobalMaxPooling1D": (),
+    "LayerNormalization": ("epsilon",),
+    "MultiHeadAttention": ("num_heads", "key_dim", "dropout", "use_bias"),
+    "Multiply": (),
+    "Permute": ("dims",),
+    "Rescaling": ("scale", "offset"),
+    "Softmax": ("axis",),
+    "UnitNormalization": (),
+}
+
+
+def write_h5(task, path):
+    """Writes the model of a task as a `.h5` file of Keras 2: ids in, numbers out.
+
+    Inputs have the task's greatest lengths and are padded with 0.
+
+    Args:
+        task: a task.
+        path: the file to write.
+    """
+    import tf_keras
+
+    model = portable_model(task, fixed=True)
+    copy = tf_keras.Model.from_config(_description(model))
+    for layer in copy.layers:
+        layer.set_weights(model.get_layer(layer.name).get_weights())
+    with warnings.catch_warnings(), silent_stderr():  # it recommends files of Keras 3
+        warnings.simplefilter("ignore")
+        copy.save(path, include_optimizer=False)
+
+
+def why_not_keras_2(task):
+    """Why a task has no file of Keras 2, or an empty string."""
+    if task.kind == "seq2seq" and isinstance(task.model, RNNAttention):
+        return "is for BERT and the Transformer: no layer of Keras 2 turns what was read backwards"
+    return ""
+
+
+def _description(model):
+    """The model in the words of Keras 2."""
+    config = model.get_config()
+    kept = {name: config[name] for name in ("name", "input_layers", "output_layers")}
+    return {**kept, "layers": [_layer(layer) for layer in config["layers"]]}
+
+
+def _layer(layer):
+    """A layer in the words of Keras 2."""
+    config, kind = layer["config"], layer["class_name"]
+    if kind == "InputLayer":
+        said = {"batch_input_shape": config["batch_shape"], "dtype": config["dtype"]}
+    else:
+        said = {name: config[name] for name in ("trainable", *_ARGUMENTS[kind])}
+    nodes = layer["inbound_nodes"]
+    if kind == "MultiHeadAttention":
+        query, value = (tensor["config"]["shape"] for tensor in nodes[0]["args"])
+        said |= {"query_shape": query, "value_shape": value, "key_shape": value}
+    return {
+        "class_name": kind,
+        "name": layer["name"],
+        "config": {"name": layer["name"], **said},
+        "inbound_nodes": [_node(**node) for node in nodes],
+    }
+
+
+def _node(args, kwargs):
+    """Where the inputs of a layer come from: of a list each, else the first with the others."""
+    options = {name: _origin(value) for name, value in kwargs.items() if value is not None}
+    if isinstance(args[0], list):
+        return [[*_origin(tensor), options] for tensor in args[0]]
+    if len(args) == 2:  # of attention
+        options["value"] = _origin(args[1])
+    return [[*_origin(args[0]), options]]
+
+
+def _origin(value):
+    """Layer, node and number of a tensor; whatever else it is, the value."""
+    is_tensor = isinstance(value, dict) and value.get("class_name") == "__keras_tensor__"
+    return list(value["config"]["keras_history"]) if is_tensor else value

@@ -1,0 +1,106 @@
+"""Files of Keras 2, read by tf_keras, give the numbers of the model."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+import tf_keras
+from reference.encoder_tasks import ENCODER, KINDS, TEXTS, TOKENIZER, make
+
+from attention_zoo.errors import UserError
+from attention_zoo.export import verify
+from attention_zoo.export.export import export
+from attention_zoo.export.keras_2 import write_h5
+from attention_zoo.tasks.classify import Classify
+from attention_zoo.tasks.embed import Embed
+from attention_zoo.tasks.seq2seq import Seq2Seq
+from attention_zoo.zoo import Bert, BertClassifier, RNNAttention, Transformer
+
+
+def read_back(task, examples, path):
+    """The numbers of the file for examples, and those of the model."""
+    write_h5(task, path)
+    model = tf_keras.models.load_model(path, compile=False)
+    expected = verify.expected_of(task, examples)
+    inputs = {
+        name: np.pad(expected[name], [(0, 0), (0, length - expected[name].shape[1])])
+        for name, (_, length) in model.input_shape.items()
+    }
+    found, numbers = model(inputs)[task.compared.output].numpy(), expected["numbers"]
+    assert len(numbers) >= len(examples)  # windows of a long text are several
+    return found[:, : numbers.shape[1]], numbers
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_task_of_an_encoder(kind, tmp_path):
+    task, examples = make(kind)
+    np.testing.assert_allclose(*read_back(task, examples, tmp_path / "model.h5"), atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["cls", "max", "mean"])
+def test_every_pooling(pooling, tmp_path, randomize):
+    task = Embed(randomize(Bert(**ENCODER)), TOKENIZER, pooling, normalize=False)
+    examples = [(text,) for text in TEXTS]
+    np.testing.assert_allclose(*read_back(task, examples, tmp_path / "model.h5"), atol=1e-5)
+
+
+@pytest.mark.parametrize("activation", ["gelu", "gelu_tanh", "relu"])
+def test_every_activation(activation, tmp_path, randomize):
+    model = randomize(BertClassifier(2, {**ENCODER, "activation": activation}))
+    examples = [(text, "x") for text in TEXTS]
+    task = Classify(model, TOKENIZER, ["x", "y"])
+    np.testing.assert_allclose(*read_back(task, examples, tmp_path / "model.h5"), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"norm": "post", "activation": "gelu", "attention_bias": True},
+        {"norm": "pre", "positions": "learned", "tie_output": False},
+        {"norm": "pre", "activation": "gelu_tanh", "attention_bias": False},
+    ],
+)
+def test_every_option_of_the_transformer(options, task, examples, tmp_path, randomize):
+    sizes = {"width": 12, "num_heads": 3, "feed_forward_width": 20, "max_length": 20}
+    blocks = {"num_encoder_blocks": 2, "num_decoder_blocks": 1}
+    model = randomize(Transformer(60, 60, **sizes, **blocks, **options))
+    made = Seq2Seq(model, task.source_tokenizer, max_source_length=18, max_target_length=17)
+    np.testing.assert_allclose(*read_back(made, examples, tmp_path / "model.h5"), atol=1e-4)
+
+
+def test_an_export_is_verified_by_tf_keras(task, tmp_path):
+    (artefact,) = export(task, tmp_path / "out", ["h5"])["artefacts"]
+    assert artefact["max_abs_diff"] < 1e-4
+    assert artefact["same_answers"] is None
+    assert artefact["signatures"]["model"]["inputs"] == {
+        "source_ids": "int32 [-1, 20]",
+        "target_ids": "int32 [-1, 16]",
+    }
+    with h5py.File(tmp_path / "out" / "model.h5") as file:
+        config = json.loads(file.attrs["model_config"])
+    kinds = {layer["class_name"] for layer in config["config"]["layers"]}
+    assert "MultiHeadAttention" in kinds
+    assert all(hasattr(tf_keras.layers, kind) for kind in kinds)
+
+
+def test_it_learns_like_any_model(tmp_path):
+    task, _ = make("classify")
+    write_h5(task, tmp_path / "model.h5")
+    model = tf_keras.models.load_model(tmp_path / "model.h5")
+    loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(tf_keras.optimizers.Adam(), {"logits": loss})
+    rng = np.random.default_rng(3)
+    ids = rng.integers(1, 10, (32, 24))
+    inputs = {"token_ids": ids, "mask": np.ones_like(ids), "segment_ids": np.zeros_like(ids)}
+    labels = {"logits": ids[:, 1] % 3}
+    losses = model.fit(inputs, labels, epochs=10, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+
+
+def test_recurrent_models_have_no_such_file(task, tmp_path):
+    model = RNNAttention(60, 40, width=8, max_length=20, attention="luong")
+    recurrent = Seq2Seq(model, task.source_tokenizer, task.target_tokenizer)
+    recurrent.examples = task.examples
+    with pytest.raises(UserError, match="the format h5 is for BERT and the Transformer"):
+        export(recurrent, tmp_path / "out", ["h5"])
