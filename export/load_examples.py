@@ -90,7 +90,7 @@ import {module}
 
 model = {module}.models.load_model("{file}", compile=False)
 inputs = {{{items}}}
-print(model({{name: np.array(ids, "int32") for name, ids in inputs.items()}}))
+outputs = model({{name: np.array(ids, "int32") for name, ids in inputs.items()}})
 ```"""
 
 # What goes in beside ids.
