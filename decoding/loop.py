@@ -84,7 +84,11 @@ def decode(model, source_ids, choose, max_length, num_hypotheses=1, return_atten
         hypotheses = _extend(hypotheses, position, choice, attention_BNS)
         if choice.parents is not None:
             cache = model.reorder(cache, choice.parents)
-        return position + 1, choice.tokens, hypotheses, cache
+        after = (position + 1, choice.tokens, hypotheses, cache)
+        # Of a batch whose size is known, models that write -1 for it lose it again.
+        for tensor, before in zip(tf.nest.flatten(after), tf.nest.flatten(state), strict=True):
+            tensor.set_shape(before.shape)
+        return after
 
     shapes = tf.nest.map_structure(lambda tensor: tensor.shape, state)
     return tf.while_loop(running, advance, state, shape_invariants=shapes)[2]

@@ -149,6 +149,16 @@ FORMATS = {
         quantizations=("none", "float16", "dynamic_int8"),
         why_not=_no_steps,
     ),
+    "litert_text": Format(
+        "text.tflite",
+        _writer("litert_text", "write_litert_text"),
+        "run_litert_text.py",
+        operators=_later("litert", "operators_in"),
+        takes_strings=True,
+        quantizations=("none", "float16", "dynamic_int8"),
+        expected=_later("litert_text", "expected_of_litert_text"),
+        why_not=_later("litert_text", "why_not_litert_text"),
+    ),
     "mediapipe": Format(
         "mediapipe.tflite",
         _writer("media_pipe", "write_media_pipe"),

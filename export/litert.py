@@ -21,7 +21,9 @@ _MASKED_SCORE_INT8 = -100.0
 _CALIBRATED = 100
 
 
-def write_litert(task, path, quantize="none", examples=(), signatures=None, least=1.0):
+def write_litert(
+    task, path, quantize="none", examples=(), signatures=None, least=1.0, operators=()
+):
     """Converts a task to one LiteRT file.
 
     Args:
@@ -34,9 +36,10 @@ def write_litert(task, path, quantize="none", examples=(), signatures=None, leas
         signatures: a dict from signature name to a function and the specs of its arguments;
             those of the task when omitted, of any batch size and length.
         least: the share of the weights that must be in the file.
+        operators: names of operators that are allowed beside the builtin ones.
 
     Raises:
-        ResultError: if the converter fails, an operator is no builtin, or the file is
+        ResultError: if the converter fails, an operator is not allowed, or the file is
             too small to hold the weights.
     """
     signatures = signatures or task.lite_signatures()
@@ -52,7 +55,7 @@ def write_litert(task, path, quantize="none", examples=(), signatures=None, leas
     if quantize == "full_int8":
         specs = {name: specs for name, (_, specs) in signatures.items()}
         dataset = _calibration(task.export_inputs(list(examples)[:_CALIBRATED]), specs)
-    content = convert_litert(task, module, functions, path, quantize, dataset, least)
+    content = convert_litert(task, module, functions, path, quantize, dataset, least, operators)
     Path(path).write_bytes(content)
 
 
@@ -74,7 +77,9 @@ def write_litert_static(task, path, quantize="none", examples=()):
     write_litert(task, path, quantize, examples, signatures, least=0.9)
 
 
-def convert_litert(task, module, functions, path, quantize="none", dataset=None, least=1.0):
+def convert_litert(
+    task, module, functions, path, quantize="none", dataset=None, least=1.0, operators=()
+):
     """Converts functions to the bytes of a LiteRT file, and checks them.
 
     Args:
@@ -86,6 +91,7 @@ def convert_litert(task, module, functions, path, quantize="none", dataset=None,
         quantize: as in `write_litert`.
         dataset: a representative dataset, as the converter takes it.
         least: as in `write_litert`.
+        operators: as in `write_litert`.
 
     Raises:
         ResultError: as in `write_litert`.
@@ -94,6 +100,7 @@ def convert_litert(task, module, functions, path, quantize="none", dataset=None,
         tf.saved_model.save(module, folder, signatures=functions)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[*functions])
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        converter.allow_custom_ops = bool(operators)
         converter.experimental_enable_resource_variables = True
         if quantize != "none":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -113,7 +120,7 @@ def convert_litert(task, module, functions, path, quantize="none", dataset=None,
             raise ResultError(f"LiteRT conversion of {path} failed: {reason}") from error
     idle = sum(weight.value.shape.num_elements() for weight in task.idle_weights)
     weights = least * (task.model.count_params() - idle)
-    check_litert(content, int(weights * _WEIGHT_BYTES[quantize]), path)
+    check_litert(content, int(weights * _WEIGHT_BYTES[quantize]), path, operators)
     return content
 
 
@@ -135,19 +142,21 @@ def _fill(array, spec):
     return np.pad(array, [(0, 0), (0, missing)])
 
 
-def check_litert(content, weight_bytes, path):
+def check_litert(content, weight_bytes, path, operators=()):
     """Refuses a file with operators that are not builtin, or without its weights.
 
     Args:
         content: the bytes of the file.
         weight_bytes: what the weights must take at least.
         path: named in errors.
+        operators: names of those that are allowed beside the builtin ones.
 
     Raises:
         ResultError: saying what is wrong.
     """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-    foreign = sorted({code.customCode.decode() for code in model.operatorCodes if code.customCode})
+    used = {code.customCode.decode() for code in model.operatorCodes if code.customCode}
+    foreign = sorted(used - set(operators))
     if foreign:
         raise ResultError(f"{path} needs operators that are not builtin: {', '.join(foreign)}")
     if len(content) < weight_bytes:
@@ -158,12 +167,17 @@ def check_litert(content, weight_bytes, path):
 
 
 def operators_in(path):
-    """The names of the builtin operators that a file uses, in a line."""
+    """The names of the operators that a file uses, in a line."""
     return ", ".join(litert_operators(Path(path).read_bytes()))
 
 
 def litert_operators(content):
-    """The names of the builtin operators that a file uses, a list."""
+    """The names of the operators that a file uses, a list."""
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
     names = {value: name for name, value in vars(schema.BuiltinOperator).items()}
-    return sorted({names[code.builtinCode] for code in model.operatorCodes})
+    return sorted(
+        {
+            code.customCode.decode() if code.customCode else names[code.builtinCode]
+            for code in model.operatorCodes
+        }
+    )

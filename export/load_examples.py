@@ -56,6 +56,19 @@ val outputs = mutableMapOf<String, Any>("{output}" to {output})
 interpreter.runSignature(inputs, outputs, "serving_default")
 ```"""
 
+_LITERT_TEXT = """### LiteRT with strings, Python
+
+```python
+import numpy as np
+from ai_edge_litert.interpreter import InterpreterWithCustomOps
+from tensorflow_text.core.pybinds import tflite_registrar
+
+interpreter = InterpreterWithCustomOps(
+    model_path="{file}", custom_op_registerers=tflite_registrar.SELECT_TFTEXT_OPS
+)
+outputs = interpreter.get_signature_runner("serving_default")(text=np.array([b"..."]))
+```"""
+
 _ONNX = """### ONNX, Python
 
 ```python
@@ -95,7 +108,12 @@ outputs = model({{name: np.array(ids, "int32") for name, ids in inputs.items()}}
 
 # What goes in beside ids.
 _SAID = {"mask": [[1, 1]], "segment_ids": [[0, 0]]}
-_TEMPLATES = {"saved_model": _SAVED_MODEL, "litert": _LITERT, "onnx": _ONNX}
+_TEMPLATES = {
+    "saved_model": _SAVED_MODEL,
+    "litert": _LITERT,
+    "litert_text": _LITERT_TEXT,
+    "onnx": _ONNX,
+}
 _KERAS_MODULES = {"keras": ("Keras", "keras"), "h5": ("Keras 2", "tf_keras")}
 _MEDIA_PIPE_TASKS = {"classify": ("TextClassifier", "classify"), "embed": ("TextEmbedder", "embed")}
 

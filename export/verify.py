@@ -71,6 +71,22 @@ def texts_of(task, inputs):
     return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
 
 
+def only(task, expected, kept):
+    """What is expected of some of the texts.
+
+    Args:
+        task: a task.
+        expected: what `expected_of` gave.
+        kept: boolean array, which texts.
+    """
+    found = {name: array[kept[: len(array)]] for name, array in expected.items()}
+    if task.kind == "embed" and len(found["answers"]):
+        # An answer is the nearest of the texts, of which there are fewer now.
+        numbers = {task.output: found["numbers"]}
+        found["answers"] = np.array(task.answers(numbers, texts_of(task, found)), dtype=object)
+    return found
+
+
 def verify_artefact(task, expected, path, form, quantize, max_drop=MAX_DROP, python=sys.executable):
     """Runs one artefact and compares.
 

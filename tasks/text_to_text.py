@@ -203,7 +203,9 @@ class TextToText(Answering):
             return [text.decode() for text in outputs["text"]]
         positions = outputs.get("positions")
         strings = self.detokenize(outputs["target_ids"], tf.constant(texts), positions)
-        return [text.decode() for text in strings.numpy()]
+        # As everywhere, an empty text gets an empty answer.
+        pairs = zip(texts, strings.numpy(), strict=True)
+        return [answer.decode() if text else "" for text, answer in pairs]
 
     def _config(self):
         return {

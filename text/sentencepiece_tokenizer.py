@@ -79,6 +79,15 @@ class SentencePieceTokenizer(Tokenizer):
             raise UserError(_explain(str(error), vocab_size)) from error
         return cls(model.getvalue())
 
+    @property
+    def is_unigram(self):
+        """Whether the pieces are a unigram model's, which LiteRT can cut too."""
+        return isinstance(self._processor, tensorflow_text.FastSentencepieceTokenizer)
+
+    def raw_ids(self, strings):
+        """The ids of valid UTF-8, `(B,)`, one text after the other, by a single operator."""
+        return tf.cast(self._processor.tokenize(strings).flat_values, tf.int32)
+
     def _tokenize(self, strings):
         return self._processor.tokenize(strings)
 

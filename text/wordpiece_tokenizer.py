@@ -18,7 +18,7 @@ from attention_zoo.text.vocabulary import PAD_ID
 SPECIAL_PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 VOCABULARY_FILE = "vocab.txt"
 _JOINED = "##"  # before a piece that goes on with the word
-_LONGEST_WORD = 100  # in characters; longer ones are unknown, as in google-research/bert
+LONGEST_WORD = 100  # in characters; longer ones are unknown, as in google-research/bert
 _UNKNOWN_WORD = "\uffff"  # no character, so in no vocabulary
 
 
@@ -90,7 +90,7 @@ class WordPieceTokenizer(Tokenizer):
         self._pieces_of_words = tensorflow_text.FastWordpieceTokenizer(
             self.vocabulary,
             suffix_indicator=_JOINED,
-            max_bytes_per_word=4 * _LONGEST_WORD,
+            max_bytes_per_word=4 * LONGEST_WORD,
             unknown_token="[UNK]",
             no_pretokenization=True,
         )
@@ -137,7 +137,7 @@ class WordPieceTokenizer(Tokenizer):
         strings = replace_invalid(strings)
         found = self._basic.split(strings)
         word_lengths = found.char_splits[1:] - found.char_splits[:-1]
-        words = tf.where(word_lengths > _LONGEST_WORD, _UNKNOWN_WORD, found.words)
+        words = tf.where(word_lengths > LONGEST_WORD, _UNKNOWN_WORD, found.words)
         ids = tf.cast(self._pieces_of_words.tokenize(words), tf.int32)
         word = tf.cast(ids.value_rowids(), tf.int32)
         # How many characters a piece has; an unknown word is one piece, as long as it is.

@@ -166,6 +166,7 @@ _Format = Literal[
     "litert",
     "litert_static",
     "litert_stream",
+    "litert_text",
     "mediapipe",
     "keras",
     "h5",

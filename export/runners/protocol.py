@@ -58,6 +58,18 @@ def answer(load):
     np.savez(sys.argv[3], figures=np.array(json.dumps(figures)), **arrays)
 
 
+def describe_litert(details):
+    """The types and shapes of the inputs or outputs of a LiteRT signature, by name."""
+    return {
+        name: f"{_type_name(detail['dtype'])} {detail['shape_signature'].tolist()}"
+        for name, detail in sorted(details.items())
+    }
+
+
+def _type_name(dtype):
+    return "string" if dtype is np.bytes_ else dtype.__name__
+
+
 def _peak_bytes():
     """The most memory that the process has had at once."""
     try:

@@ -29,8 +29,8 @@ def load(path, threads):
 
     return run, {
         name: {
-            "inputs": describe(runner.get_input_details()),
-            "outputs": describe(runner.get_output_details()),
+            "inputs": protocol.describe_litert(runner.get_input_details()),
+            "outputs": protocol.describe_litert(runner.get_output_details()),
         }
         for name, runner in runners.items()
     }
@@ -46,14 +46,6 @@ def run_rows(runner, arguments, shapes):
             runner(**{name: np.pad(row[name], [(0, 0), (0, missing[name])]) for name in row})
         )
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
-
-
-def describe(details):
-    """The types and shapes of the inputs or outputs of a signature, by name."""
-    return {
-        name: f"{detail['dtype'].__name__} {detail['shape_signature'].tolist()}"
-        for name, detail in sorted(details.items())
-    }
 
 
 if __name__ == "__main__":

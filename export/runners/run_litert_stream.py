@@ -13,7 +13,6 @@ import protocol
 protocol.ban("attention_zoo", "tensorflow", "keras")
 
 import numpy as np  # noqa: E402
-import run_litert  # noqa: E402
 from ai_edge_litert.interpreter import Interpreter  # noqa: E402
 
 START_ID, END_ID = 2, 3
@@ -69,8 +68,8 @@ def load(path, threads):
 
     return run, {
         name: {
-            "inputs": run_litert.describe(runner.get_input_details()),
-            "outputs": run_litert.describe(runner.get_output_details()),
+            "inputs": protocol.describe_litert(runner.get_input_details()),
+            "outputs": protocol.describe_litert(runner.get_output_details()),
         }
         for name, runner in (("encode", stream.encode), ("decode_step", stream.decode_step))
     }

@@ -176,3 +176,10 @@ def test_goes_to_the_end_for_the_last_sentence(search, make_table):
     found = search(table, np.array([[0, 9], [1, 9]]), max_length=5)
     assert table.steps == 5
     assert found.lengths[:, 0].numpy().tolist() == [1, 5]
+
+
+def test_a_batch_of_known_size(model, source, search):
+    """Its size is known to the graph, that of the model's outputs is not."""
+    spec = tf.TensorSpec([1, None], tf.int32)
+    compiled = tf.function(lambda ids: search(model, ids, 4), input_signature=[spec])
+    assert_same(compiled(tf.constant(source[1:2])), search(model, source[1:2], 4))

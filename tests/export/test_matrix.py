@@ -7,7 +7,7 @@ from typing import get_args
 
 from attention_zoo.export.formats import FORMATS, QUANTIZATIONS
 from attention_zoo.tasks.seq2seq import Seq2Seq
-from attention_zoo.text.character_tokenizer import CharacterTokenizer
+from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from attention_zoo.train import recipe
 from attention_zoo.zoo import RNNAttention, Transformer
 
@@ -22,17 +22,17 @@ def rows(first):
 
 def tasks():
     """Something of each column, that answers what formats ask."""
-    tokenizer = CharacterTokenizer("ab")
+    pieces = SentencePieceTokenizer.train(["a b", "b a", "ab"], 8)
     encoder = {
         "text_inputs": ("text",),
         "problem": "one",
-        "tokenizer": SimpleNamespace(lower_case=True),
+        "tokenizer": SimpleNamespace(lower_case=True, strip_accents=None),
     }
     return {
         "seq2seq, Transformer": Seq2Seq(
-            Transformer(tokenizer.vocab_size, width=8, num_heads=1), tokenizer
+            Transformer(pieces.vocab_size, width=8, num_heads=1), pieces
         ),
-        "seq2seq, RNN": Seq2Seq(RNNAttention(tokenizer.vocab_size, width=8), tokenizer),
+        "seq2seq, RNN": Seq2Seq(RNNAttention(pieces.vocab_size, width=8), pieces),
         **{
             kind: SimpleNamespace(kind=kind, **encoder)
             for kind in ("classify", "tag", "answer", "embed", "fill_mask")

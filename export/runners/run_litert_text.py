@@ -1,0 +1,45 @@
+"""Runs a LiteRT file that takes strings, with tensorflow-text's operators; see `protocol.py`."""
+
+import os
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+
+import protocol
+
+protocol.ban("attention_zoo")
+
+import numpy as np  # noqa: E402
+from ai_edge_litert.interpreter import InterpreterWithCustomOps  # noqa: E402
+from tensorflow_text.core.pybinds import tflite_registrar  # noqa: E402
+
+
+def load(path, threads):
+    """A function over the signatures of the file, and what they take and give."""
+    interpreter = InterpreterWithCustomOps(
+        model_path=path,
+        num_threads=threads or os.cpu_count(),
+        custom_op_registerers=tflite_registrar.SELECT_TFTEXT_OPS,
+    )
+    names = interpreter.get_signature_list()
+    runners = {name: interpreter.get_signature_runner(name) for name in names}
+
+    def run(signature, arguments):
+        runner = runners[signature]
+        if "text" not in arguments:
+            return runner(**arguments)
+        rows = [runner(text=np.array([text])) for text in arguments["text"]]
+        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+    return run, {
+        name: {
+            "inputs": protocol.describe_litert(runner.get_input_details()),
+            "outputs": protocol.describe_litert(runner.get_output_details()),
+        }
+        for name, runner in runners.items()
+    }
+
+
+if __name__ == "__main__":
+    protocol.answer(load)
