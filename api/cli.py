@@ -184,13 +184,15 @@ def export(
     formats: Annotated[
         str | None,
         typer.Option(
-            help="saved_model,litert,litert_stream,keras,onnx,huggingface; "
-            "the recipe's when omitted"
+            help="of saved_model,saved_model_xla,litert,litert_static,litert_stream,litert_text,"
+            "mediapipe,keras,h5,onnx,huggingface; the recipe's when omitted"
         ),
     ] = None,
     quantize: Annotated[
         str | None,
-        typer.Option(help="none,float16,dynamic_int8,full_int8; the recipe's when omitted"),
+        typer.Option(
+            help="of none,float16,dynamic_int8,full_int8,selective_int8; the recipe's when omitted"
+        ),
     ] = None,
     max_drop: Annotated[
         float | None, typer.Option(min=0, help="points of a metric that a file may lose  [0.5]")

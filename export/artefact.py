@@ -133,13 +133,7 @@ def _load_litert(path):
         with silent_stderr():  # it announces its delegate
             interpreter = Interpreter(model_path=str(path), num_threads=1)
             interpreter.allocate_tensors()
-            if "decode_step" in interpreter.get_signature_list():
-                raise UserError(
-                    f"{path} gives a token at a time, and whole answers only to a driver"
-                )
             return interpreter.get_signature_runner("serving_default")
-    except UserError:
-        raise
     except (ValueError, RuntimeError) as error:
         raise UserError(f"{path} is no LiteRT file of ours, or is damaged: {error}") from error
 
@@ -169,6 +163,15 @@ def _answer_with_litert(directory, path):
     return task
 
 
+# LiteRT files that are asked in another way than by ids of any length, by their names.
+_FOR_DRIVERS = {
+    "stream": "a driver that takes a token at a time (export/runners/run_litert_stream.py)",
+    "static": "examples of one length (export/runners/run_litert.py)",
+    "text": "an interpreter with tensorflow-text's operators (export/runners/run_litert_text.py)",
+    "mediapipe": "MediaPipe's text tasks (export/runners/run_media_pipe.py)",
+}
+
+
 def load_artefact(path):
     """Loads an export directory or one artefact in it.
 
@@ -186,12 +189,17 @@ def load_artefact(path):
     if path.suffix == ".tflite":
         if not path.is_file():
             raise UserError(f"{path}: no such file")
+        if path.name.split(".")[0] in _FOR_DRIVERS:
+            raise UserError(
+                f"{path} is for {_FOR_DRIVERS[path.name.split('.')[0]]}, not for this command; "
+                f"model.tflite, model.dynamic_int8.tflite and the like answer here"
+            )
         return _answer_with_litert(_export_directory(path), path)
     candidates = [path, path / "saved_model" / "1", path / "1"]
     for candidate in candidates:
         if (candidate / "saved_model.pb").exists():
             return _answer_with_saved_model(_export_directory(candidate), candidate)
-    files = sorted(path.glob("*.tflite"), key=lambda file: len(file.name))
+    files = sorted(path.glob("model*.tflite"), key=lambda file: len(file.name))
     if files:
         return _answer_with_litert(_export_directory(files[0]), files[0])
     raise UserError(f"{path} is no run, no task, no export directory and no artefact")

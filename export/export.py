@@ -1,5 +1,6 @@
 """Exporting a task: write, run, compare, report."""
 
+import hashlib
 import json
 import shutil
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 from attention_zoo.errors import ResultError, UserError
 from attention_zoo.export import verify
 from attention_zoo.export.artefact import load_reader
-from attention_zoo.export.formats import FORMATS, artefacts
+from attention_zoo.export.formats import FORMATS, artefacts, barred_quantizations
 from attention_zoo.export.report import REPORT_FILE, versions, write_report
 from attention_zoo.files import require_empty
 from attention_zoo.train.metrics import compute_metrics
@@ -51,6 +52,8 @@ def export(
             report is written and names it.
     """
     planned = artefacts(task, formats, quantize)
+    for form, barred in barred_quantizations(task, formats, quantize):
+        progress(f"the format {form} has no {barred} for this task")
     examples = list(examples or task.examples)
     if not examples:
         raise UserError("export verifies on examples, and the task has none: give examples=...")
@@ -71,12 +74,19 @@ def export(
             found = verify.verify_artefact(task, expected, candidate, form, quantize, max_drop)
             return found["verified"]
 
-        artefact["in_float"] = form.write(task, path, quantize, task.examples or examples, passes)
+        try:
+            kept = form.write(task, path, quantize, task.examples or examples, passes)
+            artefact.update(in_float=kept, failure="")
+        except ResultError as error:
+            progress(str(error))
+            artefact.update(in_float=[], failure=f"was not written: {error}")
     if "saved_model" in formats:
         from attention_zoo.export.serving import write_serving
 
         if not write_serving(task, directory, examples):
             progress("no warm-up requests for TF Serving: pip install 'attention-zoo[serving]'")
+    for artefact in planned:
+        artefact["sha256"] = _digest(directory / artefact["file"])
     about = {
         "task": task.kind,
         "model": type(task.model).__name__,
@@ -109,10 +119,12 @@ def verify_export(directory, progress=lambda message: None, python=sys.executabl
     path = Path(directory) / REPORT_FILE
     try:
         old = json.loads(path.read_text(encoding="utf-8"))
-        names = ("format", "file", "quantize", "in_float")
+        names = ("format", "file", "quantize", "in_float", "sha256")
         # Reports of earlier versions do not say what stayed in 32 bits: nothing did.
-        known = [{"in_float": [], **artefact} for artefact in old["artefacts"]]
-        planned = [{name: artefact[name] for name in names} for artefact in known]
+        known = [{"in_float": [], "sha256": None, **artefact} for artefact in old["artefacts"]]
+        planned = [
+            {**{name: artefact[name] for name in names}, "failure": ""} for artefact in known
+        ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{directory} is no export: {path}: {error}") from error
     # Reports of earlier versions have neither an origin nor a gate.
@@ -127,11 +139,17 @@ def verify_export(directory, progress=lambda message: None, python=sys.executabl
 def _verify_and_report(task, directory, planned, expected, about, progress, python):
     results = []
     for artefact in planned:
-        progress(f"verifying {artefact['file']} in its own runtime")
         path, form = directory / artefact["file"], FORMATS[artefact["format"]]
-        figures = verify.verify_artefact(
-            task, expected, path, form, artefact["quantize"], about["max_drop"], python
-        )
+        if artefact["failure"]:
+            figures = verify.failed(artefact["failure"])
+        else:
+            progress(f"verifying {artefact['file']} in its own runtime")
+            figures = verify.verify_artefact(
+                task, expected, path, form, artefact["quantize"], about["max_drop"], python
+            )
+        if figures["verified"] and artefact["sha256"] not in (None, _digest(path)):
+            # A weight that no example touches, a file that nothing reads.
+            figures.update(verified=False, failure="is not, byte for byte, what was exported")
         operators = form.operators(path) if figures["verified"] else ""
         results.append({**artefact, "bytes": _size(path), **figures, "operators": operators})
     texts = verify.texts_of(task, expected)
@@ -151,6 +169,17 @@ def _verify_and_report(task, directory, planned, expected, about, progress, pyth
 
 
 def _size(path):
-    if path.is_dir():
-        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    return path.stat().st_size if path.exists() else 0
+    return sum(file.stat().st_size for file in _files(path))
+
+
+def _digest(path):
+    """The SHA-256 of a file, or of the names and contents of all files in a directory."""
+    digest = hashlib.sha256()
+    for file in _files(path):
+        digest.update(file.relative_to(path).as_posix().encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _files(path):
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [file for file in files if file.is_file()]

@@ -243,6 +243,17 @@ def artefacts(task, formats, quantize):
     return found
 
 
+def barred_quantizations(task, formats, quantize):
+    """Pairs of a format that has quantised files, and a wanted quantisation that it has not."""
+    return [
+        (name, wanted)
+        for name in dict.fromkeys(formats)
+        for wanted in dict.fromkeys(quantize)
+        if len(FORMATS[name].quantizations) > 1
+        and wanted not in FORMATS[name].quantizations_of(task)
+    ]
+
+
 def _check(names, accepted, what):
     for name in names:
         if name not in accepted:

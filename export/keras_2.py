@@ -56,7 +56,7 @@ def write_h5(task, path):
 def why_not_keras_2(task):
     """Why a task has no file of Keras 2, or an empty string."""
     if task.kind == "seq2seq" and isinstance(task.model, RNNAttention):
-        return "is for BERT and the Transformer: no layer of Keras 2 turns what was read backwards"
+        return "is for BERT and the Transformer, the model is an RNNAttention"
     return ""
 
 

@@ -32,6 +32,8 @@ def why_not_litert_text(task):
         return f"is for seq2seq, classify and embed, the task is {task.kind}"
     if len(task.text_inputs) > 1:
         return "is for single texts, the task takes pairs"
+    if task.kind == "classify" and task.problem == "several":
+        return "is for one label a text or a number, the task gives several labels"
     tokenizer = task.tokenizer
     if tokenizer.strip_accents not in (None, tokenizer.lower_case):
         return "takes accents off if it makes small letters; the task has one without the other"

@@ -1,4 +1,4 @@
-"""SavedModel whose numbers XLA compiles: once for each batch size and length, then much faster.
+"""SavedModel whose numbers XLA compiles: once for each batch size and length, then faster.
 
 XLA knows no strings and no dynamic shapes. So tokenizers stay outside of what it compiles, and
 ids are padded to a few lengths.
@@ -38,7 +38,13 @@ def _compiled(task):
                 return found
             return found._replace(attention=found.attention[..., : tf.shape(source_ids)[1]])
 
-        made.decode_ids = decode_ids
+        def logits(source_ids, target_ids):
+            source, target = _pad(task, source_ids), _pad(task, target_ids, "target_ids")
+            found = score(source, target)["logits"]
+            return {"logits": found[:, : tf.shape(target_ids)[1]]}
+
+        score = _jit(task.logits)
+        made.decode_ids, made.logits = decode_ids, logits
         return made
     run = _jit(task.compute)
 
@@ -57,11 +63,11 @@ def _jit(function):
     return tf.function(function, jit_compile=True, autograph=False)
 
 
-def _pad(task, ids):
+def _pad(task, ids, name="source_ids"):
     """Ids `(B, T)` with padding up to one of a few lengths."""
-    lengths = [_SHORTEST]
-    while lengths[-1] < task.max_source_length:
-        lengths.append(min(2 * lengths[-1], task.max_source_length))
+    lengths, longest = [_SHORTEST], task.longest(name)
+    while lengths[-1] < longest:
+        lengths.append(min(2 * lengths[-1], longest))
     length = tf.shape(ids)[1]
     enough = tf.boolean_mask(lengths, tf.constant(lengths) >= length)
     return tf.pad(ids, [[0, 0], [0, enough[0] - length]])

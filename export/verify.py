@@ -28,6 +28,8 @@ _BATCH = 32
 # Logits over a vocabulary are many; after so many numbers no further example is compared.
 _ENOUGH_NUMBERS = 50_000_000
 _TIMED = 100
+# Of a runtime's own tokenizer: the least share of the texts that it must read as the task does.
+_LEAST_COMPARED = 0.5
 _TIMEOUT_SECONDS = 3600
 
 _RUNNERS = Path(__file__).parent / "runners"
@@ -107,32 +109,24 @@ def verify_artefact(task, expected, path, form, quantize, max_drop=MAX_DROP, pyt
         `latency_all_ms` (all threads), `peak_bytes` (of a process that answers one example at
         a time), and `signatures`.
     """
-    result = {
-        "verified": False,
-        "failure": "",
-        "compared": 0,
-        "max_abs_diff": None,
-        "mean_abs_diff": None,
-        "cosine": None,
-        "same_answers": None,
-        "metric": {},
-        "drop": {},
-        "latency_ms": {},
-        "latency_all_ms": {},
-        "peak_bytes": None,
-        "signatures": {},
-    }
+    result, asked = failed(""), len(expected["answers"])
+    if not form.takes_strings and not _reads_alike(task, expected):
+        return {**result, "failure": "has another tokenizer beside it than when it was exported"}
     expected = form.expected(task, expected)
     result["compared"] = len(expected["answers"])
-    if not result["compared"]:
-        return {**result, "failure": "can be compared on none of the examples"}
+    if result["compared"] < max(1, _LEAST_COMPARED * asked):
+        failure = f"reads only {result['compared']} of {asked} texts as the task does"
+        return {**result, "failure": failure}
     try:
         outputs, figures = _compare(task, path, form, expected, python)
     except _RunnerError as error:
         return {**result, "failure": str(error)}
     if form.is_padded:
         outputs = _without_padding(outputs, expected["numbers"].shape)
-    numbers = outputs["numbers"][form.compared(task).output]
+    output = form.compared(task).output
+    numbers = outputs["numbers"].get(output)
+    if numbers is None:
+        return {**result, "failure": f"gives no {output}, but {', '.join(outputs['numbers'])}"}
     if numbers.shape != expected["numbers"].shape:
         failure = f"gives numbers of the shape {numbers.shape}, not {expected['numbers'].shape}"
         return {**result, "failure": failure}
@@ -158,6 +152,33 @@ def verify_artefact(task, expected, path, form, quantize, max_drop=MAX_DROP, pyt
         result.update(same_answers=float(np.mean(same)), metric=metric, drop=drop)
     failure = _failure(result, quantize, max_drop)
     return {**result, "verified": not failure, "failure": failure}
+
+
+def failed(failure):
+    """The figures of an artefact that could not be run, and why."""
+    return {
+        "verified": False,
+        "failure": failure,
+        "compared": 0,
+        "max_abs_diff": None,
+        "mean_abs_diff": None,
+        "cosine": None,
+        "same_answers": None,
+        "metric": {},
+        "drop": {},
+        "latency_ms": {},
+        "latency_all_ms": {},
+        "peak_bytes": None,
+        "signatures": {},
+    }
+
+
+def _reads_alike(task, expected):
+    """Whether the tokenizers that lie beside an artefact make the ids it was compared with."""
+    columns = [[text.decode() for text in expected[name]] for name in task.text_inputs]
+    examples = list(zip(*columns, expected["references"], strict=True))
+    inputs = task.export_inputs(examples)
+    return all(np.array_equal(inputs[name], expected[name]) for name in task.compared.inputs)
 
 
 def _without_padding(outputs, shape):
@@ -250,13 +271,16 @@ def _run(python, path, form, calls, arrays, threads=0):
         asked = json.dumps({"threads": threads, "calls": calls})
         np.savez(request, request=np.array(asked), **arrays)
         command = [str(python), "-I", str(_RUNNERS / form.runner)]
-        process = subprocess.run(
-            [*command, str(Path(path).resolve()), str(request), str(reply)],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_SECONDS,
-        )
+        try:
+            process = subprocess.run(
+                [*command, str(Path(path).resolve()), str(request), str(reply)],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=_TIMEOUT_SECONDS,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise _RunnerError(f"does not answer within {_TIMEOUT_SECONDS:,} seconds") from error
         if process.returncode:
             lines = [line for line in process.stderr.strip().splitlines() if line.strip()]
             reason = lines[-1] if lines else f"exit status {process.returncode}"

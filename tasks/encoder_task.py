@@ -8,7 +8,7 @@ import tensorflow as tf
 from attention_zoo.errors import UserError
 from attention_zoo.tasks.answering import Compared
 from attention_zoo.tasks.task import Task
-from attention_zoo.text.tokenizer import load_tokenizer
+from attention_zoo.text.tokenizer import CHUNK, load_tokenizer
 from attention_zoo.text.vocabulary import PAD_ID
 
 ID_INPUTS = ("token_ids", "mask", "segment_ids")
@@ -188,13 +188,20 @@ class EncoderTask(Task):
 
     def id_rows(self, examples):
         """Token ids and segment ids of examples, as two lists of arrays without padding."""
-        columns = self.columns([self.input_of(example) for example in examples])
-        inputs = self.encode(*(tf.constant(column) for column in columns))
-        lengths = inputs["mask"].numpy().sum(axis=1)
-        return [
-            [row[:n] for row, n in zip(inputs[name].numpy(), lengths, strict=True)]
-            for name in ("token_ids", "segment_ids")
-        ]
+        found = {"token_ids": [], "segment_ids": []}
+        for _, inputs in self.encoded(examples):
+            lengths = inputs["mask"].sum(axis=1)
+            for name, rows in found.items():
+                rows += [row[:n] for row, n in zip(inputs[name], lengths, strict=True)]
+        return list(found.values())
+
+    def encoded(self, examples):
+        """Examples, some at a time, each time with what `encode` makes of them, as arrays."""
+        for start in range(0, len(examples), CHUNK):
+            part = examples[start : start + CHUNK]
+            columns = self.columns([self.input_of(example) for example in part])
+            inputs = self.encode(*(tf.constant(column) for column in columns))
+            yield part, {name: tensor.numpy() for name, tensor in inputs.items()}
 
     # Exporting
 

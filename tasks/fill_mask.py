@@ -171,9 +171,8 @@ class FillMask(EncoderTask):
         """Documents as lists of sentences as lists of ids."""
         lines = [example[0].split("\n") for example in examples]
         counts = [len(document) for document in lines]
-        ids = self.tokenizer.tokenize(
-            tf.constant([line for doc in lines for line in doc])
-        ).to_list()
+        rows = self.tokenizer.rows([line for document in lines for line in document])
+        ids = [row.tolist() for row in rows]
         ends = np.cumsum([0, *counts])
         documents = [
             [sentence for sentence in ids[start:end] if sentence]

@@ -216,21 +216,19 @@ class QuestionAnswering(EncoderTask):
 
         A row for each window; where it does not hold the whole answer, both are 0, `[CLS]`.
         """
-        columns = self.columns([self.input_of(example) for example in examples])
-        inputs = self.encode(*(tf.constant(column) for column in columns))
-        inputs = {name: tensor.numpy() for name, tensor in inputs.items()}
-        spans = [_first_span(example) for example in examples]
         rows = []
-        for i, text in enumerate(inputs["texts"]):
-            length = inputs["mask"][i].sum()
-            starts, ends = inputs["starts"][i, :length], inputs["ends"][i, :length]
-            rows.append(
-                (
-                    inputs["token_ids"][i, :length],
-                    inputs["segment_ids"][i, :length],
-                    np.array(_positions(starts, ends, spans[text]), dtype="int32"),
+        for part, inputs in self.encoded(examples):
+            spans = [_first_span(example) for example in part]
+            for i, text in enumerate(inputs["texts"]):
+                length = inputs["mask"][i].sum()
+                starts, ends = inputs["starts"][i, :length], inputs["ends"][i, :length]
+                rows.append(
+                    (
+                        inputs["token_ids"][i, :length],
+                        inputs["segment_ids"][i, :length],
+                        np.array(_positions(starts, ends, spans[text]), dtype="int32"),
+                    )
                 )
-            )
         return rows
 
     def loss(self, batch, training=True, label_smoothing=0.0, seed=None):

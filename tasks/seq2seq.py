@@ -8,8 +8,8 @@ from attention_zoo.decoding.greedy import greedy_search
 from attention_zoo.decoding.sampling import sample
 from attention_zoo.tasks.losses import smoothed_cross_entropy
 from attention_zoo.tasks.task import Task
-from attention_zoo.tasks.text_to_text import TextToText, pad_rows
-from attention_zoo.text.vocabulary import END_ID, PAD_ID, START_ID
+from attention_zoo.tasks.text_to_text import TextToText, shift_right
+from attention_zoo.text.vocabulary import END_ID, PAD_ID
 
 
 class Seq2Seq(TextToText, Task):
@@ -215,7 +215,7 @@ class Seq2Seq(TextToText, Task):
             "generate": (generate, [text, beam_size, max_length, length_penalty]),
             "sample": (draw, [text, *sampling]),
             "ids": (self._answer_ids, [source_ids]),
-            "logits": (self._logits, [source_ids, target_ids]),
+            "logits": (self.logits, [source_ids, target_ids]),
         }
         if self.model.attends:
             functions["attention"] = (attend, [source_ids, target_ids])
@@ -236,28 +236,9 @@ class Seq2Seq(TextToText, Task):
             outputs["positions"] = _positions(best, source_ids)[:, 0]
         return outputs
 
-    def _logits(self, source_ids, target_ids):
+    def logits(self, source_ids, target_ids):
+        """Ids to logits by teacher forcing, in-graph: a dict with `logits (B, T, V)`."""
         return {"logits": self.model([source_ids, target_ids], training=False)}
-
-    def export_inputs(self, examples):
-        """The arguments with which artefacts are compared with the model, by name.
-
-        Args:
-            examples: list of pairs of strings.
-
-        Returns:
-            A dict of arrays with a row for each example; `target_ids` is what the
-            decoder sees under teacher forcing, and the logits where it is no padding count.
-        """
-        pairs = self.to_ids(examples)
-        source_ids, target_ids = (pad_rows([pair[side] for pair in pairs]) for side in (0, 1))
-        inputs = shift_right(target_ids).numpy()
-        return {
-            "text": np.array([source.encode() for source, _ in examples], dtype=object),
-            "source_ids": source_ids,
-            "target_ids": inputs,
-            "counted": inputs != PAD_ID,
-        }
 
     @classmethod
     def _from_config(cls, config, folder, model):
@@ -276,9 +257,3 @@ def _replace(inputs, said, share, seed):
     """Replaces a share of the ids, drawn at random, by others; padding stays."""
     drawn = tf.random.stateless_uniform(tf.shape(inputs), seed) < share
     return tf.where(drawn & tf.not_equal(inputs, PAD_ID), said, inputs)
-
-
-def shift_right(target_ids):
-    """What the decoder sees: the target with the start id in front, without its last id."""
-    start = tf.fill([tf.shape(target_ids)[0], 1], START_ID)
-    return tf.concat([start, target_ids[:, :-1]], axis=1)

@@ -88,20 +88,19 @@ class Tag(EncoderTask):
 
     def to_ids(self, examples):
         """Token ids, segment ids and targets: the tag's id plus 1 where a word begins."""
-        texts = tf.constant([example[0] for example in examples])
-        inputs = {name: tensor.numpy() for name, tensor in self.encode(texts).items()}
         rows = []
-        for i, example in enumerate(examples):
-            targets = self._targets(example, inputs["word_counts"][i])
-            length = inputs["mask"][i].sum()
-            words = inputs["words"][i, :length]
-            rows.append(
-                (
-                    inputs["token_ids"][i, :length],
-                    inputs["segment_ids"][i, :length],
-                    np.where(words > 0, targets[np.maximum(words, 1) - 1], 0).astype("int32"),
+        for part, inputs in self.encoded(examples):
+            for i, example in enumerate(part):
+                targets = self._targets(example, inputs["word_counts"][i])
+                length = inputs["mask"][i].sum()
+                words = inputs["words"][i, :length]
+                rows.append(
+                    (
+                        inputs["token_ids"][i, :length],
+                        inputs["segment_ids"][i, :length],
+                        np.where(words > 0, targets[np.maximum(words, 1) - 1], 0).astype("int32"),
+                    )
                 )
-            )
         return rows
 
     def _targets(self, example, number):

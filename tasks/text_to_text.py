@@ -8,7 +8,7 @@ import tensorflow as tf
 from attention_zoo.errors import UserError
 from attention_zoo.tasks.answering import Answering, Compared
 from attention_zoo.text.tokenizer import load_tokenizer
-from attention_zoo.text.vocabulary import END_ID, PAD_ID
+from attention_zoo.text.vocabulary import END_ID, PAD_ID, START_ID
 
 _PREDICT_BATCH = 32
 
@@ -169,8 +169,7 @@ class TextToText(Answering):
             (0, self.source_tokenizer, self.max_source_length),
             (1, self.target_tokenizer, self.max_target_length),
         ):
-            ids = tokenizer.tokenize(tf.constant([example[side] for example in examples]))
-            rows = np.split(ids.flat_values.numpy(), ids.row_splits.numpy()[1:-1])
+            rows = tokenizer.rows([example[side] for example in examples])
             columns.append([np.append(row[: limit - 1], np.int32(END_ID)) for row in rows])
         return list(zip(*columns, strict=True))
 
@@ -191,6 +190,26 @@ class TextToText(Answering):
         tokens_BS = self.source_tokenizer.tokens(texts, self.max_source_length)
         attended_BL = tf.gather(tokens_BS, positions, batch_dims=1)
         return self.target_tokenizer.decode(ids, attended_BL)
+
+    def export_inputs(self, examples):
+        """The arguments with which artefacts are compared with the model, by name.
+
+        Args:
+            examples: list of pairs of strings.
+
+        Returns:
+            A dict of arrays with a row for each example; `target_ids` is what the
+            decoder sees under teacher forcing, and the logits where it is no padding count.
+        """
+        pairs = self.to_ids(examples)
+        source_ids, target_ids = (pad_rows([pair[side] for pair in pairs]) for side in (0, 1))
+        inputs = shift_right(target_ids).numpy()
+        return {
+            "text": np.array([source.encode() for source, _ in examples], dtype=object),
+            "source_ids": source_ids,
+            "target_ids": inputs,
+            "counted": inputs != PAD_ID,
+        }
 
     def answers(self, outputs, texts):
         """The answers in the outputs of `serving_default` of any artefact, as strings.
@@ -241,3 +260,9 @@ def pad_rows(rows):
     for i, row in enumerate(rows):
         padded[i, : len(row)] = row
     return padded
+
+
+def shift_right(target_ids):
+    """What the decoder sees: the target with the start id in front, without its last id."""
+    start = tf.fill([tf.shape(target_ids)[0], 1], START_ID)
+    return tf.concat([start, target_ids[:, :-1]], axis=1)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from attention_zoo.errors import UserError, suggest
@@ -10,6 +11,8 @@ from attention_zoo.files import atomic_file
 from attention_zoo.text.vocabulary import END_ID, NUM_SPECIAL_IDS, PAD_ID, UNKNOWN_ID
 
 CONFIG_FILE = "tokenizer.json"
+# So many strings are cut at a time where there are very many.
+CHUNK = 1024
 
 
 class Tokenizer(tf.Module):
@@ -36,6 +39,24 @@ class Tokenizer(tf.Module):
         """
         strings = replace_invalid(strings)
         return tf.cast(self._tokenize(strings), tf.int32)
+
+    def rows(self, strings):
+        """Cuts many strings into ids, some at a time.
+
+        TensorFlow's ragged operators take the room of as many strings as there are, all as
+        long as the longest.
+
+        Args:
+            strings: list of strings.
+
+        Returns:
+            A list of int32 arrays, as long as the strings are in ids.
+        """
+        found = []
+        for start in range(0, len(strings), CHUNK):
+            ids = self.tokenize(tf.constant(strings[start : start + CHUNK]))
+            found += np.split(ids.flat_values.numpy(), ids.row_splits.numpy()[1:-1])
+        return found
 
     def encode(self, strings, max_length):
         """Cuts strings into dense ids that end in the end id.

@@ -1,7 +1,9 @@
 """Artefacts agree with the model, and verification notices when they do not."""
 
+import dataclasses
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from attention_zoo.errors import ResultError, UserError
 from attention_zoo.export import litert
 from attention_zoo.export.artefact import load_artefact
 from attention_zoo.export.export import export, verify_export
-from attention_zoo.export.formats import artefacts
+from attention_zoo.export.formats import FORMATS, artefacts, barred_quantizations
 
 TFLITE = "model.tflite"
 INT8 = "model.dynamic_int8.tflite"
@@ -127,8 +129,8 @@ def test_verify_passes_on_an_untouched_copy(copy):
     assert all(artefact["verified"] for artefact in verify_export(copy)["artefacts"])
 
 
-def _spoil_one_weight(directory):
-    """Flips the sign of the largest run of floats: bytes from the middle of the file."""
+def _spoil_weights(directory):
+    """Flips signs in the middle of the file, where weights are."""
     path = directory / TFLITE
     content = bytearray(path.read_bytes())
     middle = len(content) // 2
@@ -157,7 +159,34 @@ def _swap_tokenizer(directory):
     return TFLITE
 
 
-@pytest.mark.parametrize("spoil", [_spoil_one_weight, _truncate, _remove, _swap_tokenizer])
+def _swap_source_vocabulary(directory):
+    """What makes ids of texts, and nothing that makes texts of ids."""
+    source, target = (directory / "tokenizer" / side for side in ("source", "target"))
+    for file in target.iterdir():
+        shutil.copy(file, source / file.name)
+    return TFLITE
+
+
+def _spoil_a_last_bit(directory):
+    """Too little for any number to show."""
+    path = directory / INT8
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 0x01
+    path.write_bytes(content)
+    return INT8
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        _spoil_weights,
+        _truncate,
+        _remove,
+        _swap_tokenizer,
+        _swap_source_vocabulary,
+        _spoil_a_last_bit,
+    ],
+)
 def test_verify_names_a_spoiled_artefact(copy, spoil):
     name = spoil(copy)
     with pytest.raises(ResultError, match=f"verification failed for .*{name}"):
@@ -166,6 +195,30 @@ def test_verify_names_a_spoiled_artefact(copy, spoil):
     verdicts = {artefact["file"]: artefact["verified"] for artefact in report["artefacts"]}
     assert verdicts[name] is False
     assert "NO: " in (copy / "report.md").read_text()
+
+
+def test_an_artefact_that_is_not_written_does_not_stop_the_others(task, tmp_path, monkeypatch):
+    def fail(*_):
+        raise ResultError("the converter fell over")
+
+    monkeypatch.setitem(FORMATS, "keras", dataclasses.replace(FORMATS["keras"], write=fail))
+    directory = tmp_path / "out"
+    with pytest.raises(
+        ResultError, match=r"model\.keras: was not written: the converter fell over"
+    ):
+        export(task, directory, ["keras", "litert"])
+    report = json.loads((directory / "report.json").read_text())
+    assert [artefact["verified"] for artefact in report["artefacts"]] == [False, True]
+    assert "NO: was not written" in (directory / "report.md").read_text()
+
+
+def test_what_a_format_has_not_is_said():
+    task = SimpleNamespace(kind="seq2seq")
+    formats, quantize = ["saved_model", "litert", "litert_static"], ["full_int8", "selective_int8"]
+    assert barred_quantizations(task, formats, quantize) == [
+        ("litert_static", "full_int8"),
+        ("litert_static", "selective_int8"),
+    ]
 
 
 def test_damaged_artefacts_are_clear_errors(copy):

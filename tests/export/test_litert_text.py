@@ -8,6 +8,7 @@ from reference.encoder_tasks import ENCODER, TOKENIZER, make
 
 from attention_zoo.errors import UserError
 from attention_zoo.export.export import export, verify_export
+from attention_zoo.loading import load
 from attention_zoo.tasks.embed import Embed
 from attention_zoo.tasks.seq2seq import Seq2Seq
 from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
@@ -32,6 +33,10 @@ def test_a_classifier_gives_labels(tmp_path):
     assert "FastWordpieceTokenizeWithOffsets" in plain["operators"]
     assert int8["verified"]
     assert int8["bytes"] < plain["bytes"]
+    with pytest.raises(UserError, match="an interpreter with tensorflow-text's operators"):
+        load(tmp_path / "out" / "text.tflite")
+    with pytest.raises(UserError, match="no artefact"):
+        load(tmp_path / "out")
     page = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
     assert "tflite_registrar.SELECT_TFTEXT_OPS" in page
 

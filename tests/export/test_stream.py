@@ -70,5 +70,5 @@ def test_the_driver(exported, task, examples):
 
 
 def test_it_is_no_file_for_whole_answers(exported, tmp_path):
-    with pytest.raises(UserError, match="gives a token at a time"):
+    with pytest.raises(UserError, match="a driver that takes a token at a time"):
         load_artefact(exported[0] / "stream.tflite")
