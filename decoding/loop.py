@@ -85,7 +85,7 @@ def decode(model, source_ids, choose, max_length, num_hypotheses=1, return_atten
         if choice.parents is not None:
             cache = model.reorder(cache, choice.parents)
         after = (position + 1, choice.tokens, hypotheses, cache)
-        # Of a batch whose size is known, models that write -1 for it lose it again.
+        # Models write -1 for the batch size in reshapes, which forgets it where it was known.
         for tensor, before in zip(tf.nest.flatten(after), tf.nest.flatten(state), strict=True):
             tensor.set_shape(before.shape)
         return after

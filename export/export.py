@@ -67,16 +67,16 @@ def export(
     for artefact in planned:
         path = directory / artefact["file"]
         progress(f"writing {artefact['file']}")
-        form, quantize = FORMATS[artefact["format"]], artefact["quantize"]
+        form, kept_as = FORMATS[artefact["format"]], artefact["quantize"]
 
-        def passes(candidate, form=form, quantize=quantize, file=artefact["file"]):
+        def passes(candidate, form=form, kept_as=kept_as, file=artefact["file"]):
             progress(f"verifying a candidate for {file}")
-            found = verify.verify_artefact(task, expected, candidate, form, quantize, max_drop)
+            found = verify.verify_artefact(task, expected, candidate, form, kept_as, max_drop)
             return found["verified"]
 
         try:
-            kept = form.write(task, path, quantize, task.examples or examples, passes)
-            artefact.update(in_float=kept, failure="")
+            in_float = form.write(task, path, kept_as, task.examples or examples, passes)
+            artefact.update(in_float=in_float, failure="")
         except ResultError as error:
             progress(str(error))
             artefact.update(in_float=[], failure=f"was not written: {error}")

@@ -1,10 +1,16 @@
-"""The page that says which task has which format says what the code does."""
+"""The page that says which task has which format says what the code does, and it is so."""
 
 import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import get_args
 
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from attention_zoo import cli
+from attention_zoo.export.export import export
 from attention_zoo.export.formats import FORMATS, QUANTIZATIONS
 from attention_zoo.tasks.seq2seq import Seq2Seq
 from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
@@ -64,3 +70,43 @@ def test_quantisations():
 def test_recipes_take_every_name():
     assert get_args(recipe._Format) == tuple(FORMATS)
     assert get_args(recipe._Quantization) == QUANTIZATIONS
+
+
+TEXTS = ["alpha beta", "beta", "gamma alpha gamma", "delta beta alpha", "beta gamma", "delta"] * 4
+FAMILIES = {
+    "Transformer": lambda size: Transformer(size, size, width=32, num_heads=4, max_length=24),
+    "RNN": lambda size: RNNAttention(size, size, width=32, max_length=24),
+    "RNN, Luong": lambda size: RNNAttention(
+        size, size, width=32, attention="luong", cell="lstm", max_length=24
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_cell_of_sequence_to_sequence(family, tmp_path):
+    """Those of encoders are in `test_encoders.py`."""
+    pieces = SentencePieceTokenizer.train(TEXTS, 24)
+    model = FAMILIES[family](pieces.vocab_size)
+    rng = np.random.default_rng(4)
+    for variable in model.trainable_variables:
+        variable.assign_add(rng.normal(0, 0.2, variable.shape))
+    task = Seq2Seq(model, pieces, beam_size=2, max_target_length=10)
+    task.metrics = ("chrf",)
+    examples = [(text, text[::-1]) for text in TEXTS[:6]]
+    formats = [name for name, form in FORMATS.items() if not form.why_not(task)]
+    report = export(task, tmp_path / "out", formats, QUANTIZATIONS, examples, max_drop=100)
+    made = {(artefact["format"], artefact["quantize"]) for artefact in report["artefacts"]}
+    assert made == {(f, q) for f in formats for q in FORMATS[f].quantizations_of(task)}
+    for artefact in report["artefacts"]:
+        assert artefact["verified"], artefact["failure"]
+        if artefact["quantize"] == "none":
+            assert artefact["max_abs_diff"] < 1e-4
+        else:
+            assert artefact["cosine"] > 0.95
+
+
+def test_the_command_line_names_all():
+    shown = CliRunner().invoke(cli.app, ["export", "--help"], env={"COLUMNS": "400"}).output
+    words = set(re.findall(r"\w+", shown))
+    assert set(FORMATS) | set(QUANTIZATIONS) <= words
