@@ -103,14 +103,14 @@ def train(
     from attention_zoo.train.run import train_recipe, train_seeds
 
     if numbers:
-        report = train_seeds(loaded, out, numbers, resume)
+        report = train_seeds(loaded, out, numbers, resume, _say)
         for name, spread in report["valid"].items():
             _say(f"{name} {spread['mean']:.4g}, deviation {spread['deviation']:.2g}")
         _say(f"{out}: kept the weights of seed {report['best']}")
         if report["interrupted"]:
             raise typer.Exit(130)
         return
-    _, figures = train_recipe(loaded, out, resume)
+    _, figures = train_recipe(loaded, out, resume, _say)
     scores = "".join(f", {name} {value:.4g}" for name, value in figures["valid"].items())
     _say(
         f"{out}: {figures['steps']:,} steps in {figures['seconds']:.0f} s, "

@@ -21,13 +21,14 @@ RECIPE_FILE = "recipe.yaml"
 REPORT_FILE = "report.json"
 
 
-def train_recipe(recipe, out, resume=False):
+def train_recipe(recipe, out, resume=False, progress=lambda message: None):
     """Trains what a recipe describes.
 
     Args:
         recipe: a `Recipe`.
         out: the run directory; must be empty unless `resume`.
         resume: go on from the last checkpoint in it.
+        progress: called with a line of text before what takes long.
 
     Returns:
         The trained task and the figures of the run (see `Trainer.run`).
@@ -45,6 +46,7 @@ def train_recipe(recipe, out, resume=False):
     examples = read_examples(recipe.data.train, recipe.columns)
     valid = read_examples(recipe.data.valid, recipe.columns) if recipe.data.valid else []
     strategy = make_strategy(recipe.train.strategy)
+    progress(f"making tokenizers and model for {len(examples):,} examples")
     with strategy.scope():
         task = (
             load_task(out)
@@ -52,6 +54,7 @@ def train_recipe(recipe, out, resume=False):
             else make_task(recipe, examples)
         )
     metrics = recipe.evaluate.metrics or task.metrics
+    progress("cutting the examples into ids")
     trainer = Trainer(task, recipe.train, examples, valid, out, metrics, strategy)
     with atomic_file(out / RECIPE_FILE) as temporary:
         save_recipe(recipe, temporary)
@@ -65,7 +68,7 @@ def train_recipe(recipe, out, resume=False):
     return task, figures
 
 
-def train_seeds(recipe, out, seeds, resume=False):
+def train_seeds(recipe, out, seeds, resume=False, progress=lambda message: None):
     """Trains what a recipe describes once for each seed.
 
     Args:
@@ -73,6 +76,7 @@ def train_seeds(recipe, out, seeds, resume=False):
         out: a directory that gets a run `seed-N` for each seed, and a copy of the best task.
         seeds: list of integers.
         resume: go on with the runs that are there.
+        progress: called with a line of text before what takes long.
 
     Returns:
         A dict, also in `out/report.json`: `seeds`, `best`, and for each metric of the
@@ -90,7 +94,8 @@ def train_seeds(recipe, out, seeds, resume=False):
         settings = recipe.train.model_copy(update={"seed": seed})
         folder = out / f"seed-{seed}"
         again = resume and (folder / RECIPE_FILE).exists()
-        task, figures = train_recipe(recipe.model_copy(update={"train": settings}), folder, again)
+        seeded = recipe.model_copy(update={"train": settings})
+        task, figures = train_recipe(seeded, folder, again, progress)
         results.append(figures["valid"])
         if figures["interrupted"]:
             break
