@@ -96,6 +96,17 @@ def test_save_and_load(task, examples, tmp_path):
     }
 
 
+def test_many_examples_are_cut_some_at_a_time(task, examples, monkeypatch):
+    expected = task.to_ids(examples)
+    for module in ("tasks.encoder_task", "text.tokenizer"):
+        monkeypatch.setattr(f"attention_zoo.{module}.CHUNK", 2)
+    found = task.to_ids(examples)
+    assert len(found) == len(expected)
+    for ours, theirs in zip(found, expected, strict=True):
+        for array, wanted in zip(ours, theirs, strict=True):
+            assert_array_equal(array, wanted)
+
+
 def test_weights_in_half_precision(task, tmp_path):
     task.save(tmp_path / "task", dtype="float16")
     loaded = load_task(tmp_path / "task")

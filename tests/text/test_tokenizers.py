@@ -92,6 +92,14 @@ def test_truncation_keeps_the_end_id(tokenizer):
         assert encode(tokenizer, ["the cat sat"], max_length) == [[*ids[: max_length - 1], 3]]
 
 
+def test_many_strings_are_cut_some_at_a_time(tokenizer, monkeypatch):
+    texts = [*TEXTS, "", "a cat"]
+    expected = tokenizer.tokenize(tf.constant(texts)).to_list()
+    monkeypatch.setattr("attention_zoo.text.tokenizer.CHUNK", 3)
+    assert [row.tolist() for row in tokenizer.rows(texts)] == expected
+    assert tokenizer.rows([]) == []
+
+
 def test_the_empty_string(tokenizer):
     assert encode(tokenizer, [""]) == [[3]]
     assert encode(tokenizer, ["", ""], max_length=1) == [[3], [3]]
