@@ -86,6 +86,22 @@ def test_the_gate(max_drop, failure):
     assert bool(found) == bool(failure)
 
 
+@pytest.mark.parametrize(
+    ("largest", "beyond", "failure"),
+    [
+        (9e-5, 0.0, ""),
+        (2e-4, 5e-5, ""),
+        (2e-4, 2e-4, "numbers differ by 2.0e-04, more than 1e-04"),
+        (2e-3, 5e-5, "numbers differ by 2.0e-03"),
+    ],
+)
+def test_the_tolerance(largest, beyond, failure):
+    result = {"max_abs_diff": largest, "beyond": beyond, "same_answers": 1.0}
+    found = verify._failure(result, "none", 0.5)
+    assert found.startswith(failure)
+    assert bool(found) == bool(failure)
+
+
 def test_the_gate_of_an_export_stays_with_it(task, tmp_path):
     directory = tmp_path / "out"
     report = export(task, directory, ["litert"], ["dynamic_int8"], max_drop=50)
