@@ -41,7 +41,7 @@ class BareTask:
     def __init__(self, model):
         self.model = model
 
-    def loss(self, batch, training=True, label_smoothing=0.0):
+    def loss(self, batch, training=True, label_smoothing=0.0, seed=None):
         """Teacher forcing, as `Seq2Seq.loss` does it."""
         source_ids, target_ids = batch
         logits = self.model([source_ids, shift_right(target_ids)], training=training)
