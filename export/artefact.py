@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from attention_zoo.errors import UserError
+from attention_zoo.export.formats import FORMATS
 from attention_zoo.quiet import silent_stderr
 from attention_zoo.tasks.encoder_task import ids_of
 from attention_zoo.tasks.kinds import TASKS
@@ -163,15 +164,6 @@ def _answer_with_litert(directory, path):
     return task
 
 
-# LiteRT files that are asked in another way than by ids of any length, by their names.
-_FOR_DRIVERS = {
-    "stream": "a driver that takes a token at a time (export/runners/run_litert_stream.py)",
-    "static": "examples of one length (export/runners/run_litert.py)",
-    "text": "an interpreter with tensorflow-text's operators (export/runners/run_litert_text.py)",
-    "mediapipe": "MediaPipe's text tasks (export/runners/run_media_pipe.py)",
-}
-
-
 def load_artefact(path):
     """Loads an export directory or one artefact in it.
 
@@ -189,11 +181,12 @@ def load_artefact(path):
     if path.suffix == ".tflite":
         if not path.is_file():
             raise UserError(f"{path}: no such file")
-        if path.name.split(".")[0] in _FOR_DRIVERS:
-            raise UserError(
-                f"{path} is for {_FOR_DRIVERS[path.name.split('.')[0]]}, not for this command; "
-                f"model.tflite, model.dynamic_int8.tflite and the like answer here"
-            )
+        for form in FORMATS.values():
+            if form.driver and form.has_written(path):
+                raise UserError(
+                    f"{path} is for {form.driver}, not for this command; "
+                    f"model.tflite, model.dynamic_int8.tflite and the like answer here"
+                )
         return _answer_with_litert(_export_directory(path), path)
     candidates = [path, path / "saved_model" / "1", path / "1"]
     for candidate in candidates:

@@ -40,6 +40,7 @@ class Format:
         why_not: a function of a task: why it has no artefact of this format, or "".
         needs: packages to import that do not come with this one.
         extra: what to install for them.
+        driver: what asks a file that `predict` and `evaluate` cannot ask.
     """
 
     file: str
@@ -58,6 +59,7 @@ class Format:
     why_not: Callable = lambda task: ""
     needs: tuple = ()
     extra: str = ""
+    driver: str = ""
 
     def answer_inputs(self, task):
         """The names of the inputs of `serving_default`."""
@@ -74,6 +76,10 @@ class Format:
             return self.file
         path = Path(self.file)
         return f"{path.stem}.{quantize}{path.suffix}"
+
+    def has_written(self, path):
+        """Whether a file has the name of one of these artefacts."""
+        return Path(path).name in map(self.path, self.quantizations)
 
 
 def _later(module, name):
@@ -135,6 +141,7 @@ FORMATS = {
         "run_litert.py",
         operators=_later("litert", "operators_in"),
         quantizations=QUANTIZATIONS[:-1],
+        driver="a program that pads to one length (export/runners/run_litert.py)",
         # Where a decoding loop has fixed shapes the converter of TensorFlow 2.21 ends with a
         # segmentation fault when it measures ranges.
         not_for_decoding=("full_int8",),
@@ -148,6 +155,7 @@ FORMATS = {
         answers=lambda task: task.beam_size == 1,  # a token at a time is greedy search
         quantizations=("none", "float16", "dynamic_int8"),
         why_not=_no_steps,
+        driver="a driver that takes a token at a time (export/runners/run_litert_stream.py)",
     ),
     "litert_text": Format(
         "text.tflite",
@@ -158,6 +166,8 @@ FORMATS = {
         quantizations=("none", "float16", "dynamic_int8"),
         expected=_later("litert_text", "expected_of_litert_text"),
         why_not=_later("litert_text", "why_not_litert_text"),
+        driver="an interpreter with tensorflow-text's operators "
+        "(export/runners/run_litert_text.py)",
     ),
     "mediapipe": Format(
         "mediapipe.tflite",
@@ -172,6 +182,7 @@ FORMATS = {
         why_not=_later("media_pipe", "why_not_media_pipe"),
         needs=("mediapipe",),
         extra="mediapipe",
+        driver="MediaPipe's text tasks (export/runners/run_media_pipe.py)",
     ),
     "keras": Format(
         "model.keras",

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
 from attention_zoo.errors import ResultError
+from attention_zoo.export.runners.protocol import fill
 from attention_zoo.layers.functional import MASKED_SCORE, masked_score
 from attention_zoo.quiet import silent_stderr
 
@@ -131,15 +132,10 @@ def _calibration(inputs, specs):
         for row in range(len(next(iter(inputs.values())))):
             for name, arguments in specs.items():
                 rows = {spec.name: inputs[spec.name][row : row + 1] for spec in arguments}
-                yield name, {spec.name: _fill(rows[spec.name], spec) for spec in arguments}
+                lengths = {s.name: s.shape[1] or rows[s.name].shape[1] for s in arguments}
+                yield name, {key: fill(row, lengths[key]) for key, row in rows.items()}
 
     return calls
-
-
-def _fill(array, spec):
-    """Pads a row to the length of a spec, if it has one."""
-    missing = (spec.shape[1] or array.shape[1]) - array.shape[1]
-    return np.pad(array, [(0, 0), (0, missing)])
 
 
 def check_litert(content, weight_bytes, path, operators=()):

@@ -250,7 +250,11 @@ class EncoderTask(Task):
 
         Outputs for padding do not count: no two runtimes need to agree on them.
         """
-        columns = self.columns([self.input_of(example) for example in examples])
+        return self.inputs_of([self.input_of(example) for example in examples])
+
+    def inputs_of(self, texts, references=None):
+        """As `export_inputs`, of what is asked; references are of no concern."""
+        columns = self.columns(texts)
         inputs = ids_of(self.encode(*(tf.constant(column) for column in columns)))
         texts = zip(self.text_inputs, columns, strict=True)
         arrays = {

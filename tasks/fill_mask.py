@@ -14,6 +14,9 @@ from attention_zoo.text.documents import packed_segments, segment_pairs
 MASK = "[MASK]"
 _BEST = 10  # tokens that are named for each mask
 
+# So many a word has at most on average, or its text is strange.
+_PIECES_OF_A_WORD = 4
+
 
 class FillMask(EncoderTask):
     """The most likely tokens for each `[MASK]` of a text; and pre-training.
@@ -219,25 +222,30 @@ class FillMask(EncoderTask):
     # Exporting
 
     def input_of(self, example):
-        """The text with one word masked."""
-        return mask_one_word(example[0])[0]
+        """The text with one word masked, one that is not cut off."""
+        return self._mask_one_word(example)[0]
 
     def references(self, examples):
         """The words that are masked, as the tokenizer writes them."""
-        words = tf.constant([mask_one_word(example[0])[1] for example in examples])
+        words = tf.constant([self._mask_one_word(example)[1] for example in examples])
         ids = self.tokenizer.tokenize(words).to_tensor(0)
         return [word.decode() for word in self.tokenizer.decode(ids).numpy()]
 
+    def _mask_one_word(self, example):
+        return mask_one_word(example[0], self.max_length // _PIECES_OF_A_WORD)
+
     def answers_to(self, texts):
-        """What stands in the first mask of each text."""
-        return [prediction.record["masks"][0][0]["token"] for prediction in self.predict(texts)]
+        """What stands in the first mask of each text, "" if that is cut off."""
+        masks = [prediction.record["masks"] for prediction in self.predict(texts)]
+        return [found[0][0]["token"] if found else "" for found in masks]
 
     def answers(self, outputs, texts):
         """As `answers_to`, from the outputs of an artefact."""
         if not self._is_read(outputs):
             columns = [tf.constant(column) for column in self.columns(texts)]
             outputs = self.read(outputs, self.encode(*columns), *columns)
-        return [row[0][0].decode() for row in np.asarray(outputs["tokens"])]
+        tokens = np.asarray(outputs["tokens"])
+        return [row[0][0].decode() if len(row) else "" for row in tokens]
 
     _SETTINGS = ("whole_words", "seed", "next_sentence")
 
@@ -249,17 +257,21 @@ class FillMask(EncoderTask):
         return {name: config[name] for name in ("max_length", *cls._SETTINGS)}
 
 
-def mask_one_word(text):
+def mask_one_word(text, last):
     """Masks the middle one of the words between spaces; returns the text and the word.
 
+    Args:
+        text: a string.
+        last: number of the last word, from 0, that may be masked.
+
     Example:
-        >>> mask_one_word("an old house")
+        >>> mask_one_word("an old house", last=9)
         ('an [MASK] house', 'old')
     """
     words = text.split()
     if not words:
         return MASK, ""
-    middle = len(words) // 2
+    middle = min(len(words) // 2, last)
     word = words[middle]
     return " ".join([*words[:middle], MASK, *words[middle + 1 :]]), word
 

@@ -201,11 +201,15 @@ class TextToText(Answering):
             A dict of arrays with a row for each example; `target_ids` is what the
             decoder sees under teacher forcing, and the logits where it is no padding count.
         """
-        pairs = self.to_ids(examples)
+        return self.inputs_of(*zip(*examples, strict=True))
+
+    def inputs_of(self, texts, references):
+        """As `export_inputs`, of sources and targets apart."""
+        pairs = self.to_ids(list(zip(texts, references, strict=True)))
         source_ids, target_ids = (pad_rows([pair[side] for pair in pairs]) for side in (0, 1))
         inputs = shift_right(target_ids).numpy()
         return {
-            "text": np.array([source.encode() for source, _ in examples], dtype=object),
+            "text": np.array([source.encode() for source in texts], dtype=object),
             "source_ids": source_ids,
             "target_ids": inputs,
             "counted": inputs != PAD_ID,

@@ -58,8 +58,23 @@ def answer(load):
     np.savez(sys.argv[3], figures=np.array(json.dumps(figures)), **arrays)
 
 
-def describe_litert(details):
-    """The types and shapes of the inputs or outputs of a LiteRT signature, by name."""
+def fill(array, length):
+    """Pads rows with 0 to a length."""
+    return np.pad(array, [(0, 0), (0, length - array.shape[1])])
+
+
+def describe_litert(runners):
+    """What the signatures of a LiteRT file take and give: types and shapes, by name."""
+    return {
+        name: {
+            "inputs": _describe(runner.get_input_details()),
+            "outputs": _describe(runner.get_output_details()),
+        }
+        for name, runner in runners.items()
+    }
+
+
+def _describe(details):
     return {
         name: f"{_type_name(detail['dtype'])} {detail['shape_signature'].tolist()}"
         for name, detail in sorted(details.items())

@@ -11,7 +11,6 @@ import protocol
 
 protocol.ban("attention_zoo", "tensorflow_text")
 
-import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 
@@ -24,17 +23,15 @@ def load(path, threads):
     call = tf.function(model, autograph=False, reduce_retracing=True)
 
     def run(signature, arguments):
-        tensors = {name: _fill(array, model.input[name]) for name, array in arguments.items()}
+        # A model of one length is given no other.
+        lengths = {name: model.input[name].shape[1] or a.shape[1] for name, a in arguments.items()}
+        tensors = {
+            name: tf.constant(protocol.fill(a, lengths[name])) for name, a in arguments.items()
+        }
         return {name: tensor.numpy() for name, tensor in call(tensors, training=False).items()}
 
     signature = {"inputs": _describe(model.input), "outputs": _describe(model.output)}
     return run, {"model": signature}
-
-
-def _fill(array, placeholder):
-    """Pads rows with 0 to the length that the model takes, if it takes one alone."""
-    missing = (placeholder.shape[1] or array.shape[1]) - array.shape[1]
-    return tf.constant(np.pad(array, [(0, 0), (0, missing)]))
 
 
 def _describe(tensors):

@@ -27,13 +27,7 @@ def load(path, threads):
             return runner(**arguments)
         return run_rows(runner, arguments, shapes)
 
-    return run, {
-        name: {
-            "inputs": protocol.describe_litert(runner.get_input_details()),
-            "outputs": protocol.describe_litert(runner.get_output_details()),
-        }
-        for name, runner in runners.items()
-    }
+    return run, protocol.describe_litert(runners)
 
 
 def run_rows(runner, arguments, shapes):
@@ -41,10 +35,7 @@ def run_rows(runner, arguments, shapes):
     rows = []
     for i in range(len(next(iter(arguments.values())))):
         row = {name: array[i : i + 1] for name, array in arguments.items()}
-        missing = {name: shapes[name][1] - array.shape[1] for name, array in row.items()}
-        rows.append(
-            runner(**{name: np.pad(row[name], [(0, 0), (0, missing[name])]) for name in row})
-        )
+        rows.append(runner(**{name: protocol.fill(row[name], shapes[name][1]) for name in row}))
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
 

@@ -66,13 +66,8 @@ def load(path, threads):
             row[: len(answer)] = answer
         return {"target_ids": ids}
 
-    return run, {
-        name: {
-            "inputs": protocol.describe_litert(runner.get_input_details()),
-            "outputs": protocol.describe_litert(runner.get_output_details()),
-        }
-        for name, runner in (("encode", stream.encode), ("decode_step", stream.decode_step))
-    }
+    runners = {"encode": stream.encode, "decode_step": stream.decode_step}
+    return run, protocol.describe_litert(runners)
 
 
 def _teach(stream, source_ids, target_ids):

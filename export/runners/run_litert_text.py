@@ -32,13 +32,7 @@ def load(path, threads):
         rows = [runner(text=np.array([text])) for text in arguments["text"]]
         return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
-    return run, {
-        name: {
-            "inputs": protocol.describe_litert(runner.get_input_details()),
-            "outputs": protocol.describe_litert(runner.get_output_details()),
-        }
-        for name, runner in runners.items()
-    }
+    return run, protocol.describe_litert(runners)
 
 
 if __name__ == "__main__":

@@ -56,6 +56,16 @@ def test_every_artefact_is_verified(exported):
     ]
 
 
+def test_a_word_that_is_read_is_masked_in_a_long_text(tmp_path):
+    task, _ = make("fill_mask")
+    examples = [("a b c " * 40,), ("aaaaaaaaaaaaaaaaaaaa " * 9,)]  # of the second none is read
+    report = export(task, tmp_path / "out", ["litert"], examples=examples, max_drop=100)
+    assert report["artefacts"][0]["same_answers"] == 1.0
+    first, second = task.answers_to([task.input_of(example) for example in examples])
+    assert first in task.tokenizer.vocabulary
+    assert second == ""
+
+
 @pytest.mark.parametrize(
     ("kind", "quantize"),
     [("classify", "full_int8"), ("embed", "none"), ("embed", "float16"), ("tag", "dynamic_int8")],
