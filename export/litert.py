@@ -4,7 +4,6 @@ import tempfile
 import warnings
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
