@@ -220,6 +220,10 @@ def export(
 def import_(
     source: Annotated[Path, typer.Argument(help="a folder with a BERT that others have trained")],
     out: Annotated[Path, typer.Option(help="the run directory to write")],
+    fields: Annotated[
+        str | None,
+        typer.Option(help="columns of an example, such as text,pair,label for pairs of texts"),
+    ] = None,
 ):
     """Make a task of a Hugging Face folder, a google-research/bert folder or a KerasHub preset."""
     from attention_zoo.files import require_empty
@@ -230,7 +234,7 @@ def import_(
     import_tensorflow()
     from attention_zoo.tasks.importing import import_task
 
-    task = import_task(source)
+    task = import_task(source, _names(fields))
     task.save(out / "task")
     _say(f"{out}: {task.kind}, {task.model.count_params():,} weights, every one accounted for")
 

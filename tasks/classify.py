@@ -25,9 +25,11 @@ class Classify(EncoderTask):
         fields: names of the columns of an example: text, label, or text, pair, label.
         threshold: for several labels, the probability from which one is given.
         class_weights: a weight for each label, by which its losses count; all 1 when None.
+            Not for numbers.
 
     Raises:
-        ValueError: if labels and model do not fit, or `problem` is unknown.
+        ValueError: if labels and model do not fit, `problem` is unknown, or a number has
+            class weights.
 
     Example:
         >>> from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
@@ -41,6 +43,7 @@ class Classify(EncoderTask):
 
     kind = "classify"
     metrics = ("accuracy", "macro_f1")
+    field_counts = (2, 3)
 
     def __init__(
         self,
@@ -64,6 +67,8 @@ class Classify(EncoderTask):
         outputs = 1 if problem == "number" else len(self.labels)
         if model is not None and model.num_outputs != outputs:
             raise ValueError(f"{outputs} outputs are needed, the model has {model.num_outputs}")
+        if problem == "number" and class_weights is not None:
+            raise ValueError("class_weights are for labels, the problem is a number")
         if problem == "number":
             self.metrics = ("pearson", "spearman")
         if problem == "several":
@@ -150,17 +155,17 @@ class Classify(EncoderTask):
         logits_BL = tf.cast(self.model(inputs, training=training), tf.float32)
         mask = tf.not_equal(token_ids[:, 0], 0)
         counted = tf.cast(mask, tf.float32)
+        weights_L = tf.constant(self.class_weights or [1.0] * len(self.labels), tf.float32)
         if self.problem == "one":
             ids = targets[:, 0]
-            if self.class_weights is not None:
-                counted *= tf.gather(tf.constant(self.class_weights, tf.float32), ids)
+            counted *= tf.gather(weights_L, ids)
             return smoothed_cross_entropy(logits_BL, ids, counted, label_smoothing)
         if self.problem == "number":
             losses = tf.math.squared_difference(logits_BL[:, 0], targets[:, 0])
         else:
             wanted = tf.cast(targets, tf.float32)
             losses_BL = tf.nn.sigmoid_cross_entropy_with_logits(wanted, logits_BL)
-            losses = tf.reduce_sum(losses_BL, axis=1)
+            losses = tf.reduce_sum(losses_BL * weights_L, axis=1)
         return tf.reduce_sum(losses * counted), tf.reduce_sum(counted)
 
     _SETTINGS = ("labels", "problem", "threshold", "class_weights")

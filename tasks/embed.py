@@ -44,6 +44,7 @@ class Embed(EncoderTask):
     kind = "embed"
     metrics = ()
     output = "embedding"
+    field_counts = (1, 2, 3)
 
     def __init__(
         self, model, tokenizer, pooling="mean", normalize=True, max_length=None, fields=("text",)

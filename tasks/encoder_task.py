@@ -51,7 +51,8 @@ class EncoderTask(Task):
             there are several.
 
     Raises:
-        ValueError: if the vocabulary or the length does not fit the model.
+        ValueError: if the vocabulary or the length does not fit the model, or there are more
+            or fewer columns than the task has use for.
     """
 
     output = "logits"  # of `compute`: what artefacts are compared by
@@ -59,6 +60,7 @@ class EncoderTask(Task):
     text_inputs = ("text",)
     id_inputs = ID_INPUTS
     options = ()  # of `predict`
+    field_counts = ()  # how many columns an example may have
     run_eagerly = False  # where `compute` is not for TensorFlow's graphs
 
     def __init__(self, model, tokenizer, max_length=None, fields=("text", "label")):
@@ -67,6 +69,11 @@ class EncoderTask(Task):
         self.max_length = max_length or model.max_length
         self.fields = tuple(fields)
         self._respond = None
+        if len(self.fields) not in self.field_counts:
+            accepted = " or ".join(map(str, self.field_counts))
+            raise ValueError(
+                f"{self.kind} has {accepted} columns, received {', '.join(self.fields) or 'none'}"
+            )
         if model is None:
             return
         if tokenizer.vocab_size > model.vocab_size:

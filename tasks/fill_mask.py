@@ -47,6 +47,7 @@ class FillMask(EncoderTask):
     kind = "fill_mask"
     metrics = ("accuracy",)
     output = "token_logits"
+    field_counts = (1,)
     by_token = True
 
     def __init__(

@@ -6,11 +6,8 @@ from pathlib import Path
 import tensorflow as tf
 
 from attention_zoo.errors import UserError
-from attention_zoo.tasks.classify import Classify
 from attention_zoo.tasks.embed import Embed
-from attention_zoo.tasks.fill_mask import FillMask
-from attention_zoo.tasks.question_answering import QuestionAnswering
-from attention_zoo.tasks.tag import Tag
+from attention_zoo.tasks.kinds import TASKS
 from attention_zoo.text.wordpiece_tokenizer import WordPieceTokenizer, read_vocabulary
 from attention_zoo.zoo.importers.bert import head_of, make_bert
 from attention_zoo.zoo.importers.bert_names import from_google
@@ -26,6 +23,7 @@ _ARCHITECTURES = {
     "BertModel": (None, "embed"),
     "BertForPreTraining": ("pretrainer", "fill_mask"),
     "BertForMaskedLM": ("pretrainer", "fill_mask"),
+    "BertForNextSentencePrediction": ("classifier", "classify"),
     "BertForSequenceClassification": ("classifier", "classify"),
     "BertForTokenClassification": ("token_classifier", "tag"),
     "BertForQuestionAnswering": ("token_classifier", "answer"),
@@ -36,6 +34,8 @@ _TASK_OF_HEAD = {
     "classifier": "classify",
     "token_classifier": "tag",
 }
+# Of next-sentence prediction: outputs, and the columns of an example.
+_FOLLOWING = {"labels": ["next", "random"], "fields": ("text", "pair", "label")}
 _POOLINGS = {
     "pooling_mode_mean_tokens": "mean",
     "pooling_mode_cls_token": "cls",
@@ -43,7 +43,7 @@ _POOLINGS = {
 }
 
 
-def import_task(folder):
+def import_task(folder, fields=None):
     """Makes a task of a folder with a model of the BERT architecture.
 
     Args:
@@ -51,26 +51,38 @@ def import_task(folder):
             or in shards, `vocab.txt` or `tokenizer.json`; with the `modules.json` of
             sentence-transformers or without), a folder of google-research/bert
             (`bert_config.json`, `vocab.txt`, `bert_model.ckpt.*`), or a KerasHub preset.
+        fields: names of the columns of an example, see the task's class; its usual ones
+            when None. A folder does not say whether a classifier takes pairs of texts:
+            `("text", "pair", "label")` does.
 
     Returns:
         A task: what the weights are for, embeddings if they have no head.
 
     Raises:
-        UserError: if the folder is none of these, a file is missing or damaged, or a
-            weight is missing, left over, or of another shape.
+        UserError: if the folder is none of these, a file is missing or damaged, a
+            weight is missing, left over, or of another shape, or the task has no use for
+            so many columns.
     """
     folder = Path(folder)
+    given = {} if fields is None else {"fields": tuple(fields)}
+    try:
+        return _import(folder, given)
+    except ValueError as error:
+        raise UserError(f"{folder}: {error}") from error
+
+
+def _import(folder, given):
     if not folder.is_dir():
         raise UserError(f"{folder}: no such directory")
     if (folder / "bert_config.json").exists():
-        return _import_google(folder)
+        return _import_google(folder, given)
     config = read_json(folder / "config.json")
     if "registered_name" in config:
-        return _import_keras_hub(folder, config)
-    return _import_hugging_face(folder, config)
+        return _import_keras_hub(folder, config, given)
+    return _import_hugging_face(folder, config, given)
 
 
-def _import_hugging_face(folder, config):
+def _import_hugging_face(folder, config, given):
     weights = read_hugging_face_weights(folder)
     architecture = (config.get("architectures") or [None])[0]
     if architecture is None:
@@ -83,16 +95,17 @@ def _import_hugging_face(folder, config):
             f"{folder / 'config.json'}: there is no task for {architecture}; "
             f"known are {', '.join(_ARCHITECTURES)}"
         )
+    follows = architecture == "BertForNextSentencePrediction"
+    if follows:
+        weights = {name.replace("sentence_head/", "head/"): a for name, a in weights.items()}
     arguments = bert_arguments(config, folder / "config.json")
     model = make_bert(arguments, weights, head, folder)
-    tokenizer = _hugging_face_tokenizer(folder)
-    if kind == "classify":
-        return Classify(model, tokenizer, **_classification(config, model.num_outputs))
-    if kind == "tag":
-        return Tag(model, tokenizer, _labels(config, model.num_outputs))
-    if kind == "embed":
-        return Embed(model, tokenizer, **_sentence_transformer(folder, model))
-    return {"fill_mask": FillMask, "answer": QuestionAnswering}[kind](model, tokenizer)
+    settings = {
+        "classify": lambda: _FOLLOWING if follows else _classification(config, model.num_outputs),
+        "tag": lambda: {"labels": _labels(config, model.num_outputs)},
+        "embed": lambda: _sentence_transformer(folder, model),
+    }.get(kind, dict)()
+    return TASKS[kind](model, _hugging_face_tokenizer(folder), **{**settings, **given})
 
 
 def _labels(config, number):
@@ -165,23 +178,24 @@ def _from_tokenizer_json(path):
     return vocabulary, {**options, "strip_accents": normalizer.get("strip_accents")}
 
 
-def _import_google(folder):
+def _import_google(folder, given):
     config = read_json(folder / "bert_config.json")
     arguments = bert_arguments(config, folder / "bert_config.json")
     if arguments["activation"] == "gelu":
         # That code computes gelu by the approximation.
         arguments["activation"] = "gelu_tanh"
-    weights = from_google(_read_checkpoint(folder), folder)
-    head = head_of(weights)
+    arrays = _read_checkpoint(folder)
+    weights = from_google(arrays, folder)
+    # Only the name tells where an answer begins and ends from a classifier of two labels.
+    answers = "cls/squad/output_weights" in arrays
+    head = "token_classifier" if answers else head_of(weights)
+    kind = "answer" if answers else _TASK_OF_HEAD[head]
     model = make_bert(arguments, weights, head, folder)
     # Its models with capitals have no other sign of it than their names.
     lower_case = config.get("do_lower_case", "uncased" in folder.name or "cased" not in folder.name)
     tokenizer = WordPieceTokenizer(read_vocabulary(folder / "vocab.txt"), lower_case)
-    if head == "pretrainer":
-        return FillMask(model, tokenizer)
-    if head is None:
-        return Embed(model, tokenizer)
-    return Classify(model, tokenizer, **_classification({}, model.num_outputs))
+    settings = _classification({}, model.num_outputs) if kind == "classify" else {}
+    return TASKS[kind](model, tokenizer, **{**settings, **given})
 
 
 def _read_checkpoint(folder):
@@ -196,13 +210,14 @@ def _read_checkpoint(folder):
         raise UserError(f"{indices[0]} is damaged: {error}") from error
 
 
-def _import_keras_hub(folder, config):
+def _import_keras_hub(folder, config, given):
     arguments = keras_hub_arguments(config, folder / "config.json")
     weights = read_keras_hub_weights(folder / "model.weights.h5")
     model = make_bert(arguments, weights, None, folder)
     path = folder / "assets" / "tokenizer" / "vocabulary.txt"
     settings = read_json(folder / "tokenizer.json").get("config", {})
-    lower_case = bool(settings.get("lowercase"))
-    # There lower-casing decomposes characters and drops marks, too.
-    tokenizer = WordPieceTokenizer(read_vocabulary(path), lower_case)
-    return Embed(model, tokenizer)
+    lower_case, strip_accents = (
+        bool(settings.get(name)) for name in ("lowercase", "strip_accents")
+    )
+    tokenizer = WordPieceTokenizer(read_vocabulary(path), lower_case, strip_accents)
+    return Embed(model, tokenizer, **given)

@@ -7,7 +7,7 @@ def draw_masks(token_ids, tokenizer, seed, share=0.15, whole_words=False):
     """Masks tokens as in "BERT" (Devlin et al. 2019), section 3.1.
 
     Of each text `share` of the tokens are to be predicted, at least one; of these 80 in 100
-    become `[MASK]`, 10 another token, any of the vocabulary, and 10 stay. Special tokens are
+    become `[MASK]`, 10 any token of the vocabulary but padding, and 10 stay. Special tokens are
     never masked.
 
     Args:
@@ -44,7 +44,7 @@ def draw_masks(token_ids, tokenizer, seed, share=0.15, whole_words=False):
         & tf.expand_dims(counted_BP, 1),
         axis=2,
     )
-    others_BT = tf.cast(draws[2] * tokenizer.vocab_size, tf.int32)
+    others_BT = 1 + tf.cast(draws[2] * (tokenizer.vocab_size - 1), tf.int32)
     new_BT = tf.where(draws[1] < 0.8, tokenizer.mask_id, others_BT)
     new_BT = tf.where(draws[1] < 0.9, new_BT, token_ids)
     return tf.where(masked_BT, new_BT, token_ids), positions_BP, counted_BP

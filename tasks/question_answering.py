@@ -54,6 +54,7 @@ class QuestionAnswering(EncoderTask):
     metrics = ("squad_f1", "squad_exact_match")
     text_inputs = ("question", "context")
     options = ("n_best",)
+    field_counts = (3,)
     by_token = True
 
     def __init__(

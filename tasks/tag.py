@@ -35,6 +35,7 @@ class Tag(EncoderTask):
 
     kind = "tag"
     metrics = ("entity_f1", "tag_accuracy")
+    field_counts = (2,)
     by_token = True
 
     def __init__(self, model, tokenizer, labels, max_length=None, fields=("words", "tags")):

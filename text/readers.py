@@ -159,8 +159,10 @@ def _read_jsonl(path, fields):
                 raise UserError(
                     f'{place}: no text under the key "{field}"; {suggest(str(field), record)}'
                 )
-            texts.append(text.strip())
-        values = tuple(texts)
+            texts.append(text)
+        # Answers say where in a text they begin, so it stays as it is.
+        keeps_spaces = any(_is_objects(record[field]) for field in fields)
+        values = tuple(text if keeps_spaces else text.strip() for text in texts)
         try:
             "".join(values).encode()
         except UnicodeEncodeError as error:
@@ -173,11 +175,15 @@ def _as_text(value):
     """What of JSON is text: numbers too, lists of words, and lists of objects, as JSON again."""
     if isinstance(value, list) and value and all(isinstance(word, str) for word in value):
         return " ".join(value)
-    if isinstance(value, list) and all(isinstance(item, dict) for item in value):
+    if _is_objects(value):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return value if isinstance(value, str) else None
+
+
+def _is_objects(value):
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
 def _read_parallel(files, fields, base):

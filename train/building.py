@@ -123,6 +123,8 @@ def _make_encoder_task(recipe, examples):
     else:
         tokenizer = base.tokenizer
         model = _from_base(base, model_class, head, recipe)
+        keeps_head = base.kind == recipe.task and _labels_of(base) == options.get("labels")
+        _copy_weights(base.model, model, keeps_head, recipe.model.pretrained)
     texts = [" ".join(example[: recipe.text_columns]) for example in examples]
     limit = recipe.data.max_length or min(_room_for(texts, tokenizer), model.max_length)
     try:
@@ -178,7 +180,7 @@ def _head_options(task, options):
 
 
 def _from_base(base, model_class, head, recipe):
-    """A model around the encoder of another task; what both have is copied."""
+    """A model around an encoder like that of another task."""
     encoder = getattr(base.model, "bert", base.model)
     if not isinstance(encoder, Bert):
         raise UserError(
@@ -190,13 +192,27 @@ def _from_base(base, model_class, head, recipe):
     given = {"dtype": recipe.train.precision, **head}
     _check_options(overrides, {*names, *_arguments(model_class)} - {"encoder", *given}, "BERT")
     options = {**{name: config[name] for name in names}, **overrides, **given}
-    model = _built(model_class, model_class.complete(options))
-    values = {weight_name(v): v for v in saved_weights(base.model)}
-    for variable in saved_weights(model):
-        source = values.get(weight_name(variable))
-        if source is not None and source.shape == variable.shape:
-            variable.assign(source.numpy())
-    return model
+    return _built(model_class, model_class.complete(options))
+
+
+def _labels_of(task):
+    return getattr(task, "labels", None)
+
+
+def _copy_weights(source, target, keeps_head, origin):
+    """Copies the encoder, and the head if it has learnt the same; what else there is stays new."""
+    copied = source if keeps_head else getattr(source, "bert", source)
+    values = {weight_name(v): v.numpy() for v in saved_weights(copied)}
+    pairs = [(v, values[weight_name(v)]) for v in saved_weights(target) if weight_name(v) in values]
+    problems = [
+        f"{weight_name(v)} is {value.shape} there and {tuple(v.shape)} here"
+        for v, value in pairs
+        if value.shape != tuple(v.shape)
+    ]
+    if problems:
+        raise UserError(f"model.pretrained: {origin} does not fit: {'; '.join(problems)}")
+    for variable, value in pairs:
+        variable.assign(value)
 
 
 def _preset(settings, given, model_class=None):

@@ -8,7 +8,7 @@ from keras import ops
 from attention_zoo.errors import UserError
 from attention_zoo.train.schedules import make_schedule
 
-# Norms and biases are not drawn towards zero.
+# What the names of norms and biases end in: they are not drawn towards zero.
 _NOT_DECAYED = ("bias", "gamma", "beta")
 
 
@@ -37,7 +37,7 @@ class AdamW(keras.optimizers.Adam):
         super().build(variables)
         # By key: `update_step` is handed the backend's own variables, without their paths.
         self._factors = {
-            self._var_key(v): (self.rates(v), 0.0 if v.name in _NOT_DECAYED else self.decay)
+            self._var_key(v): (self.rates(v), 0.0 if v.name.endswith(_NOT_DECAYED) else self.decay)
             for v in variables
         }
 

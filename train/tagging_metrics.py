@@ -19,6 +19,8 @@ def tag_accuracy(answers, references):
 def entity_f1(answers, references):
     """F1 over entities, in percent: right if first word, last word and type are.
 
+    0 where there are no entities on either side, as `seqeval` has it.
+
     Entities are read as the script `conlleval` of the CoNLL-2000 task reads them, in any of
     the schemes IOB1, IOB2, IOE and IOBES (Tjong Kim Sang and De Meulder 2003, section 3).
 
@@ -33,7 +35,7 @@ def entity_f1(answers, references):
         given, wanted = entities(answer.split()), entities(reference.split())
         right += len(given & wanted)
         total += len(given) + len(wanted)
-    return 200.0 * right / total if total else 100.0
+    return 200.0 * right / max(total, 1)
 
 
 def entities(tags):

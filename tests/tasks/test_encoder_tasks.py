@@ -230,6 +230,20 @@ def test_class_weights(tokenizer, encoder):
     assert float(count) == 4
 
 
+def test_class_weights_of_several_labels(tokenizer, encoder):
+    model = BertClassifier(2, encoder)
+    losses = []
+    for weights in ([1.0, 0.0], [0.0, 1.0], [2.0, 3.0]):
+        task = Classify(model, tokenizer, ["x", "y"], "several", class_weights=weights)
+        batch = [tf.constant(column[None]) for column in task.to_ids([("alpha", "x")])[0]]
+        losses.append([float(v) for v in task.loss(batch, training=False)])
+    (of_x, one), (of_y, _), (both, count) = losses
+    assert both == pytest.approx(2 * of_x + 3 * of_y, rel=1e-5)
+    assert one == count == 1
+    with pytest.raises(ValueError, match="class_weights are for labels"):
+        Classify(BertClassifier(1, encoder), tokenizer, [], "number", class_weights=[1.0])
+
+
 @pytest.mark.parametrize(
     ("problem", "label", "message"),
     [

@@ -64,6 +64,11 @@ def test_whole_words(token_ids, tokenizer):
                 assert place + 1 in chosen
 
 
+def test_no_token_becomes_padding(token_ids, tokenizer):
+    drawn = [draw(token_ids, tokenizer, (seed, 0))[0] for seed in range(20)]
+    assert (np.stack(drawn)[:, token_ids > 0] > 0).all()
+
+
 def test_seeds(token_ids, tokenizer):
     first, again, other = (draw(token_ids, tokenizer, seed)[0] for seed in ((1, 2), (1, 2), (1, 3)))
     assert (first == again).all()

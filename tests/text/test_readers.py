@@ -138,6 +138,12 @@ def test_white_space_around_a_field_is_left_out(write, read):
     assert read({"zh": write("a.zh", " a b \n"), "en": write("a.en", "c\t\n")}) == [("a b", "c")]
 
 
+def test_a_text_whose_answers_have_places_keeps_its_white_space(write, read):
+    answers = '[{"text": "b", "answer_start": 3}]'
+    (example,) = read(write("a.jsonl", f'{{"zh": "  a b", "en": {answers}}}\n'))
+    assert example == ("  a b", answers)
+
+
 def test_rows_with_nothing_in_any_field_are_left_out(write, read):
     assert read(write("a.tsv", "zh\ten\n\n你好\thello\n\t\n \t \n再见\tgood bye\n\n")) == PAIRS
     assert read(write("a.jsonl", JSONL.replace("\n", '\n\n{"zh": "", "en": " "}\n'))) == PAIRS

@@ -88,6 +88,24 @@ def test_pretrained_encoders_are_taken_over(task, write, tmp_path):
     assert_array_equal(*kernels)
 
 
+@pytest.mark.parametrize(("rows", "keeps"), [(ROWS, True), ([*ROWS[:2], ("x", "new")], False)])
+def test_a_head_is_taken_over_where_it_means_the_same(rows, keeps, write, tmp_path):
+    base, _ = train_recipe(load_recipe(write("classify")), tmp_path / "base")
+    recipe = load_recipe(write("classify", model={"pretrained": "base"}))
+    made = make_task(recipe, rows)
+    assert made.model.num_outputs == base.model.num_outputs == 3
+    same = np.array_equal(made.model.head.kernel, base.model.head.kernel)
+    assert same == keeps
+    assert_array_equal(made.model.bert.position.table, base.model.bert.position.table)
+
+
+def test_an_encoder_of_another_shape_is_no_base(write, tmp_path):
+    train_recipe(load_recipe(write("fill_mask")), tmp_path / "base")
+    recipe = load_recipe(write("classify", model={"pretrained": "base", "max_length": 20}))
+    with pytest.raises(UserError, match=r"does not fit: position/table is \(\d+, 16\) there and"):
+        make_task(recipe, ROWS)
+
+
 def test_labels_and_weights(write):
     recipe = load_recipe(write("classify", options={"class_weights": "balanced"}))
     task = make_task(recipe, ROWS)

@@ -47,6 +47,11 @@ def test_entity_f1_is_that_of_seqeval(places, seed):
     assert found == pytest.approx(expected)
 
 
+def test_where_there_are_no_entities_seqeval_says_nothing_is_right():
+    assert entity_f1(["O O"], ["O O"]) == 0.0
+    assert seqeval_f1([["O", "O"]], [["O", "O"]], zero_division=0) == 0.0
+
+
 def test_tag_accuracy_counts_missing_tags_as_wrong():
     assert tag_accuracy(["O", "B-X O"], ["O O", "B-X O"]) == 75.0
 

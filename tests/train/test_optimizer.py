@@ -25,7 +25,7 @@ def variables():
     rng = np.random.default_rng(0)
     return [
         keras.Variable(rng.normal(size=(3, 2)).astype("float32"), name=name)
-        for name in ("kernel", "bias", "table", "gamma")
+        for name in ("kernel", "bias", "token_bias", "table", "gamma")
     ]
 
 

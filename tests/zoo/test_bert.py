@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from attention_zoo.export import runners
 from attention_zoo.layers.feed_forward import activation_function
-from attention_zoo.zoo import Bert, BertClassifier, BertPretrainer, BertTokenClassifier
+from attention_zoo.zoo import PRESETS, Bert, BertClassifier, BertPretrainer, BertTokenClassifier
 from attention_zoo.zoo.importers.bert_names import to_hugging_face
 from attention_zoo.zoo.importers.hugging_face import hugging_face_config
 from attention_zoo.zoo.weights import saved_weights, weight_name
@@ -79,6 +79,7 @@ def test_sizes_are_the_published_ones(name, published):
 def test_sizes_by_hand():
     # Devlin et al. 2019, section 3: base and large, here of the bare encoder.
     for name, blocks, width in (("base", 12, 768), ("large", 24, 1024)):
+        assert PRESETS[f"bert_{name}"]["config"]["num_blocks"] == blocks
         embeddings = (30522 + 512 + 2 + 2) * width
         block = 4 * (width**2 + width) + 2 * 4 * width**2 + 4 * width + width + 4 * width
         pooler = width**2 + width

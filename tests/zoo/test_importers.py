@@ -198,6 +198,33 @@ def test_every_head_there_and_back(architecture, head, kind, said, write, rng, t
     assert again(texts) == task(texts)
 
 
+def test_next_sentence_prediction_is_a_classifier_of_pairs(write, rng):
+    whole = hugging_face_arrays(rng, "cls")
+    arrays = {name: a for name, a in whole.items() if "predictions" not in name}
+    pretrainer = import_task(write(whole, architectures=["BertForPreTraining"]))
+    task = import_task(write(arrays, architectures=["BertForNextSentencePrediction"]))
+    assert task.labels == ["next", "random"]
+    inputs = ids_of(task.encode(tf.constant(["a b"]), tf.constant(["b"])))
+    expected = pretrainer.model(inputs)["sentence_logits"].numpy()
+    (said,) = task([("a b", "b")])
+    assert said == ["next", "random"][expected[0].argmax()]
+    assert_allclose(task.model(inputs), expected, atol=1e-6)
+
+
+def test_columns_may_be_named(write, rng):
+    folder = write(hugging_face_arrays(rng, "classifier"))
+    assert import_task(folder).text_inputs == ("text",)
+    pairs = import_task(folder, ["premise", "hypothesis", "relation"])
+    assert pairs.fields == ("premise", "hypothesis", "relation")
+    assert pairs([("a", "b")])[0] in pairs.labels
+    with pytest.raises(UserError, match="classify has 2 or 3 columns, received text"):
+        import_task(folder, ["text"])
+    folder = write(hugging_face_arrays(rng, prefix=""))
+    embedder = import_task(folder, ["text", "pair", "score"])
+    figures = embedder.evaluate([("a", "a", "1"), ("a", "b", "0")])["metrics"]
+    assert figures["spearman"] == pytest.approx(100)
+
+
 def test_labels_and_problems(write, rng):
     arrays = hugging_face_arrays(rng, "classifier")
     names = {"0": "no", "1": "perhaps", "2": "yes"}
@@ -305,16 +332,16 @@ def test_no_folder_and_no_files(tmp_path):
         import_task(tmp_path)
 
 
-def test_google_checkpoint(write, rng, tmp_path):
-    arrays = hugging_face_arrays(rng, "cls")
-    reference = import_task(write(arrays, hidden_act="gelu_new"))
+def google_folder(arrays, tmp_path):
+    """A folder of google-research/bert with weights that stand under Hugging Face's names."""
     variables = {}
     for name, array in arrays.items():
         if name == "cls.predictions.bias":
             theirs = "cls/predictions/output_bias"
-        elif name.startswith("cls.seq_relationship"):
+        elif name.startswith(("cls.seq_relationship", "qa_outputs", "classifier")):
+            scope = {"cls": "cls/seq_relationship/", "qa_outputs": "cls/squad/", "classifier": ""}
             leaf = "output_weights" if name.endswith("weight") else "output_bias"
-            theirs = f"cls/seq_relationship/{leaf}"
+            theirs = scope[name.split(".")[0]] + leaf
         else:
             module, leaf = name.rsplit(".", 1)
             theirs = module.replace(".", "/").replace("/layer/", "/layer_")
@@ -334,12 +361,30 @@ def test_google_checkpoint(write, rng, tmp_path):
         tf.compat.v1.train.Saver(made).save(session, str(folder / "bert_model.ckpt"))
     shutil.copy(tmp_path / "vocab.txt", folder)
     (folder / "bert_config.json").write_text(json.dumps(CONFIG))
-    task = import_task(folder)
-    assert task.kind == "fill_mask"
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("architecture", "head", "text"),
+    [
+        ("BertForPreTraining", "cls", "a [MASK] b"),
+        ("BertForSequenceClassification", "classifier", "a b"),
+        ("BertForQuestionAnswering", "qa", ("a", "a b b a")),
+        ("BertModel", None, "a b"),
+    ],
+)
+def test_google_checkpoint(architecture, head, text, write, rng, tmp_path):
+    arrays = hugging_face_arrays(rng, head)
+    if head == "qa":  # there the pooler is always
+        arrays["bert.pooler.dense.weight"] = rng.normal(size=(8, 8)).astype("float32")
+        arrays["bert.pooler.dense.bias"] = rng.normal(size=8).astype("float32")
+    reference = import_task(write(arrays, hidden_act="gelu_new", architectures=[architecture]))
+    task = import_task(google_folder(arrays, tmp_path))
+    assert task.kind == reference.kind
     assert task.tokenizer.lower_case
     for ours, theirs in zip(task.model.weights, reference.model.weights, strict=True):
         assert_array_equal(ours, theirs)
-    assert task(["a [MASK] b"]) == reference(["a [MASK] b"])
+    assert task([text]) == reference([text])
 
 
 def test_keras_hub_preset(tmp_path):
@@ -368,6 +413,7 @@ def test_keras_hub_preset(tmp_path):
     )
     assert_allclose(ours["pooled"], theirs["pooled_output"], atol=1e-5)
     assert task.tokenizer.vocabulary == PIECES
+    assert (task.tokenizer.lower_case, task.tokenizer.strip_accents) == (True, False)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
+import numpy as np
 import pytest
 
-from attention_zoo.zoo import MODELS, PRESETS, Transformer
+from attention_zoo.zoo import MODELS, PRESETS, RNNAttention, Transformer
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -16,6 +17,24 @@ def test_from_preset_takes_its_numbers_and_the_overrides():
     config = model.get_config()
     expected = {**PRESETS["transformer_tiny"]["config"], "source_vocab_size": 9, "num_heads": 2}
     assert {name: config[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "cells"),
+    [
+        ("rnn_attention_tiny", 1, 128),
+        ("rnn_attention_small", 2, 256),
+        ("gnmt_small", 4, 512),
+    ],
+)
+def test_recurrent_presets(name, layers, cells):
+    model = RNNAttention.from_preset(name, source_vocab_size=9)
+    assert (model.num_encoder_layers, model.num_decoder_layers, model.width) == (
+        layers,
+        layers,
+        cells,
+    )
+    assert model([np.array([[5, 6, 3]]), np.array([[2, 7]])]).shape == (1, 2, 9)
 
 
 def test_from_preset_names_those_there_are():

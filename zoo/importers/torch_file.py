@@ -17,6 +17,17 @@ from attention_zoo.errors import UserError
 
 # The first two pickles of the format that torch wrote before version 1.6.
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
+# What a pickle raises whose bytes are not as they were.
+_DAMAGE = (
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    ValueError,
+)
 _STORAGES = {
     "FloatStorage": "<f4",
     "DoubleStorage": "<f8",
@@ -50,7 +61,7 @@ def read_torch_file(path):
         found = reader(content)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
-    except (pickle.UnpicklingError, zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
+    except _DAMAGE as error:
         raise UserError(f"{path} is no file of tensors, or is damaged: {error}") from error
     if not isinstance(found, dict) or not all(isinstance(v, np.ndarray) for v in found.values()):
         raise UserError(f"{path} is no state dict: a dict from name to tensor is needed")

@@ -1,0 +1,48 @@
+"""Makes the feed-forward networks of a trained Transformer wider; its answers stay as they are.
+
+    python recipes/g2p/widen.py g2p_transformer runs/wider --feed-forward-width 1536
+
+New inner units begin with random weights in front of them and zeros behind them, so they add
+nothing until training finds a use for them. What is written is a task that a recipe goes on
+from: `model: {pretrained: ../../runs/wider}`.
+"""
+
+from typing import Annotated
+
+import numpy as np
+import typer
+
+import attention_zoo as az
+from attention_zoo.tasks.task import model_config
+from attention_zoo.zoo.weights import assign_weights, saved_weights, weight_name
+
+
+def main(
+    task: Annotated[str, typer.Argument(help="a run, a task, or a name of the zoo")],
+    out: Annotated[str, typer.Argument(help="directory of the wider task")],
+    feed_forward_width: Annotated[int, typer.Option(help="inner width of the wider task")],
+):
+    """Writes the wider task."""
+    task = az.load(task)
+    task.model = widened(task.model, feed_forward_width)
+    task.save(out)
+
+
+def widened(model, feed_forward_width):
+    """The same function by a Transformer of another feed-forward width, at least the old one."""
+    wider = type(model)(**{**model_config(model), "feed_forward_width": feed_forward_width})
+    old = {weight_name(v): v.numpy() for v in saved_weights(model)}
+    new = {weight_name(v): v.numpy() for v in saved_weights(wider)}
+    assign_weights(wider, {name: _grown(name, old[name], new[name]) for name in new}, "the task")
+    return wider
+
+
+def _grown(name, old, new):
+    """The old weights, with the new units' own in front of them and zeros behind them."""
+    grown = np.zeros_like(new) if name.endswith("outer/kernel") else new.copy()
+    grown[tuple(slice(size) for size in old.shape)] = old
+    return grown
+
+
+if __name__ == "__main__":
+    typer.run(main)
