@@ -14,7 +14,7 @@ from attention_zoo.export.report import REPORT_FILE, versions, write_report
 from attention_zoo.files import require_empty
 from attention_zoo.train.metrics import compute_metrics
 
-_ABOUT = ("task", "model", "parameters", "origin", "max_drop")
+_ABOUT = ("task", "model", "parameters", "origin", "max_drop", "versions")
 
 
 def export(
@@ -93,6 +93,7 @@ def export(
         "parameters": task.model.count_params(),
         "origin": origin or {},
         "max_drop": max_drop,
+        "versions": versions(),
     }
     return _verify_and_report(task, directory, planned, expected, about, progress, sys.executable)
 
@@ -128,7 +129,7 @@ def verify_export(directory, progress=lambda message: None, python=sys.executabl
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{directory} is no export: {path}: {error}") from error
     # Reports of earlier versions have neither an origin nor a gate.
-    about = {"origin": {}, "max_drop": verify.MAX_DROP}
+    about = {"origin": {}, "max_drop": verify.MAX_DROP, "versions": {}}
     about |= {name: old[name] for name in _ABOUT if name in old}
     expected = verify.load_expected(directory)
     reader = load_reader(directory)
@@ -159,7 +160,6 @@ def _verify_and_report(task, directory, planned, expected, about, progress, pyth
         "examples": len(texts),
         "keras": {"metric": compute_metrics(task.export_metrics, texts, answers, references)},
         "artefacts": results,
-        "versions": versions(),
     }
     write_report(report, directory)
     failed = [f"{a['file']}: {a['failure']}" for a in results if not a["verified"]]

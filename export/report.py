@@ -68,7 +68,6 @@ def _markdown(report):
         f"artefact may lose {report['max_drop']} points of quality; one without a metric must "
         "keep a mean cosine of 0.99. Latency is of one example at a time, by one thread."
     )
-    made_with = ", ".join(f"{name} {value}" for name, value in report["versions"].items())
     parts = [
         "# What was exported, and how far it differs",
         about,
@@ -80,7 +79,7 @@ def _markdown(report):
         _table(*_figures(report)),
         *(_in_float(artefact) for artefact in report["artefacts"] if artefact["in_float"]),
         "## Signatures",
-        *_signatures(report["artefacts"]),
+        *_alike(report["artefacts"], _signatures),
         "## Operators",
         "\n".join(
             f"- `{artefact['file']}`: {artefact['operators']}"
@@ -90,7 +89,9 @@ def _markdown(report):
         or "TensorFlow's and tensorflow-text's.",
         "## How to load",
         *load_examples(report),
-        f"Made with {made_with}.",
+        "## Versions",
+        f"Made with {_versions(report['versions'])}. Run by:",
+        *_alike(report["artefacts"], lambda artefact: _versions(artefact["runtime"])),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -131,13 +132,20 @@ def _in_float(artefact):
     return f"In `{artefact['file']}` these weights keep 32 bits: {names}."
 
 
-def _signatures(artefacts):
-    """A list of signatures for all artefacts that have the same."""
+def _alike(artefacts, describe):
+    """What there is to say of each artefact, said once for all of which it is true."""
     files = {}
     for artefact in artefacts:
-        lines = "\n".join(_signature(*item) for item in artefact["signatures"].items())
-        files.setdefault(lines, []).append(f"`{artefact['file']}`")
-    return [f"{', '.join(names)}:\n\n{lines}" for lines, names in files.items() if lines]
+        files.setdefault(describe(artefact), []).append(f"`{artefact['file']}`")
+    return [f"{', '.join(names)}:\n\n{text}" for text, names in files.items() if text]
+
+
+def _versions(found):
+    return ", ".join(f"{name} {value}" for name, value in found.items())
+
+
+def _signatures(artefact):
+    return "\n".join(_signature(*item) for item in artefact["signatures"].items())
 
 
 def _signature(name, sides):

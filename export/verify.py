@@ -111,7 +111,7 @@ def verify_artefact(task, expected, path, form, quantize, max_drop=MAX_DROP, pyt
         average), `same_answers` and `metric` (None and empty for a format that gives numbers
         alone), `drop` (points lost, by metric), `latency_ms` (one example, one thread),
         `latency_all_ms` (all threads), `peak_bytes` (of a process that answers one example at
-        a time), and `signatures`.
+        a time), `signatures`, and `runtime` (versions of what ran it, by package).
     """
     result, asked = failed(""), len(expected["answers"])
     if not form.takes_strings and not _reads_alike(task, expected):
@@ -176,6 +176,7 @@ def failed(failure):
         "latency_all_ms": {},
         "peak_bytes": None,
         "signatures": {},
+        "runtime": {},
     }
 
 
@@ -226,7 +227,7 @@ def _compare(task, path, form, expected, python):
 
     Returns:
         The outputs, by group and name; and a dict with `latency_ms`, `latency_all_ms`,
-        `peak_bytes` and `signatures`.
+        `peak_bytes`, `signatures` and `runtime`.
     """
     compared = form.compared(task)
     rows = len(expected["numbers"])
@@ -243,7 +244,7 @@ def _compare(task, path, form, expected, python):
     times = {key: expected[name][:_TIMED] for name, key in timed.items()}
     timing = [_call(signature, timed, "timed", 1, form.compiles)] if form.timed else []
     outputs, figures = _run(python, path, form, calls + timing, arrays | times)
-    found = {"signatures": figures["signatures"]}
+    found = {name: figures[name] for name in ("signatures", "runtime")}
     if form.timed:
         _, alone = _run(python, path, form, timing, times, threads=1)
         found["latency_ms"] = _percentiles(alone["seconds"]["timed"])

@@ -6,16 +6,30 @@ cores) and `calls`, a list of objects with `signature`, `inputs` (argument name 
 name), `output` (prefix of the arrays to answer with), `batch` (rows a call), `timed` (report the
 time of each call, made without the padding of its rows) and `rehearsed` (make each call
 once before it is timed). The answer has an array for each output, and `figures`, JSON
-with times, peak memory and the signatures.
+with times, peak memory, the signatures and the versions of what ran it.
 """
 
 import importlib.abc
+import importlib.metadata
 import json
+import platform
 import resource
 import sys
 import time
 
 import numpy as np
+
+# Modules by which artefacts are run.
+_RUNTIMES = (
+    "ai_edge_litert",
+    "keras",
+    "mediapipe",
+    "numpy",
+    "onnxruntime",
+    "tensorflow",
+    "tensorflow_text",
+    "tf_keras",
+)
 
 
 class _Banned(importlib.abc.MetaPathFinder):
@@ -54,7 +68,12 @@ def answer(load):
             continue
         for name in chunks[0]:
             arrays[f"{call['output']}/{name}"] = _stack([chunk[name] for chunk in chunks])
-    figures = {"seconds": times, "peak_bytes": _peak_bytes(), "signatures": signatures}
+    figures = {
+        "seconds": times,
+        "peak_bytes": _peak_bytes(),
+        "signatures": signatures,
+        "runtime": _runtime(),
+    }
     np.savez(sys.argv[3], figures=np.array(json.dumps(figures)), **arrays)
 
 
@@ -83,6 +102,14 @@ def _describe(details):
 
 def _type_name(dtype):
     return "string" if dtype is np.bytes_ else dtype.__name__
+
+
+def _runtime():
+    """The versions of Python and of what was imported to run the artefact, by package."""
+    packages = importlib.metadata.packages_distributions()
+    names = [packages[m][0] for m in _RUNTIMES if m in sys.modules and m in packages]
+    versions = {name: importlib.metadata.version(name) for name in names}
+    return {"python": platform.python_version(), **versions}
 
 
 def _peak_bytes():

@@ -86,7 +86,7 @@ FAMILIES = {
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_cell_of_sequence_to_sequence(family, tmp_path):
     """Those of encoders are in `test_encoders.py`."""
-    pieces = SentencePieceTokenizer.train(TEXTS, 24)
+    pieces = SentencePieceTokenizer.train(TEXTS, 19)
     model = FAMILIES[family](pieces.vocab_size)
     rng = np.random.default_rng(4)
     for variable in model.trainable_variables:

@@ -57,6 +57,17 @@ def test_the_signatures(reported):
     assert line in page
 
 
+def test_what_ran_each_artefact(reported):
+    _, report, page = reported
+    ran = {artefact["file"]: set(artefact["runtime"]) for artefact in report["artefacts"]}
+    assert ran["model.tflite"] == {"python", "numpy", "ai-edge-litert"}
+    assert ran["onnx"] == {"python", "numpy", "onnxruntime"}
+    assert {"tensorflow", "tensorflow-text"} <= ran["saved_model/1"]
+    python, litert, numpy = (report["versions"][n] for n in ("python", "ai-edge-litert", "numpy"))
+    versions = f"python {python}, ai-edge-litert {litert}, numpy {numpy}"
+    assert f"`model.tflite`, `model.dynamic_int8.tflite`:\n\n{versions}\n" in page
+
+
 def test_the_operators(reported):
     _, report, page = reported
     saved_model, lite, _, graphs, *_ = (artefact["operators"] for artefact in report["artefacts"])
