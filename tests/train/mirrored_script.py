@@ -9,13 +9,13 @@ import sys
 import keras
 import numpy as np
 import tensorflow as tf
+from conftest import FAMILIES
 
 from attention_zoo.tasks.seq2seq import Seq2Seq
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
 from attention_zoo.train.optimizer import AdamW
 from attention_zoo.train.step import make_train_step
 from attention_zoo.train.strategies import make_strategy
-from attention_zoo.zoo import Transformer
 
 if sys.argv[1] == "mirrored":
     cpu = tf.config.list_physical_devices("CPU")[0]
@@ -37,16 +37,7 @@ def make_step(dropout, learning_rate):
     keras.utils.set_random_seed(3)
     tokenizer = CharacterTokenizer("abcdef")
     with strategy.scope():
-        model = Transformer(
-            tokenizer.vocab_size,
-            width=16,
-            num_heads=2,
-            feed_forward_width=24,
-            num_encoder_blocks=1,
-            num_decoder_blocks=1,
-            max_length=12,
-            dropout=dropout,
-        )
+        model = FAMILIES[sys.argv[3]](tokenizer.vocab_size, max_length=12, dropout=dropout)
         task = Seq2Seq(model, tokenizer)
         optimizer = OPTIMIZERS[sys.argv[2]](learning_rate)
         optimizer.build(model.trainable_variables)

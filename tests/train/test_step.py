@@ -88,21 +88,24 @@ def test_dropout_depends_on_step_and_seed_alone(make_task):
     assert len(set(losses.values())) == 3
 
 
-def test_xla_gives_the_same_losses(make_task):
+@pytest.mark.parametrize("family", ["transformer", "rnn"])
+def test_xla_gives_the_same_losses(family, make_task):
     batches = [_batch()] * 3
-    plain = _train(make_task(), batches)
-    compiled = _train(make_task(), batches, jit_compile=True)
+    plain = _train(make_task(family=family), batches)
+    compiled = _train(make_task(family=family), batches, jit_compile=True)
     np.testing.assert_allclose(plain, compiled, rtol=1e-4)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
-def test_mirrored_equals_one_device(optimizer):
+@pytest.mark.parametrize(
+    ("optimizer", "family"), [("adam", "transformer"), ("adamw", "transformer"), ("adam", "rnn")]
+)
+def test_mirrored_equals_one_device(optimizer, family):
     """Two logical CPU devices, unequal tokens on each, one replica with none in a step."""
     script = Path(__file__).parent / "mirrored_script.py"
     results = {}
     for name in ("one_device", "mirrored"):
         process = subprocess.run(
-            [sys.executable, str(script), name, optimizer],
+            [sys.executable, str(script), name, optimizer, family],
             capture_output=True,
             text=True,
             check=False,

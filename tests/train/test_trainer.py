@@ -1,5 +1,6 @@
 """The loop: checkpoints, exact resume, averaging, early stopping, interruption, NaN."""
 
+import functools
 import json
 import os
 import signal
@@ -57,8 +58,10 @@ def test_it_learns_and_leaves_a_task(make_task, pairs, tmp_path):
     assert list((tmp_path / "logs").glob("events.out.tfevents.*"))
 
 
-def test_resume_is_exact(make_task, pairs, tmp_path):
+@pytest.mark.parametrize("family", ["transformer", "rnn"])
+def test_resume_is_exact(family, make_task, pairs, tmp_path):
     """Losses and weights of a resumed run equal those of a run without a break, to the bit."""
+    make_task = functools.partial(make_task, family=family)
     whole = make_task(dropout=0.3)
     _trainer(whole, pairs, tmp_path / "whole", average_last=1).run()
     first = make_task(dropout=0.3)
