@@ -13,6 +13,7 @@ import numpy as np
 import typer
 
 import attention_zoo as az
+from attention_zoo.errors import UserError
 from attention_zoo.tasks.task import model_config
 from attention_zoo.zoo.weights import assign_weights, saved_weights, weight_name
 
@@ -29,7 +30,12 @@ def main(
 
 
 def widened(model, feed_forward_width):
-    """The same function by a Transformer of another feed-forward width, at least the old one."""
+    """The same function by a Transformer of a greater feed-forward width."""
+    if feed_forward_width < model.feed_forward_width:
+        raise UserError(
+            f"the feed-forward width must be at least {model.feed_forward_width}, which it is now; "
+            f"received {feed_forward_width}"
+        )
     wider = type(model)(**{**model_config(model), "feed_forward_width": feed_forward_width})
     old = {weight_name(v): v.numpy() for v in saved_weights(model)}
     new = {weight_name(v): v.numpy() for v in saved_weights(wider)}

@@ -1,22 +1,34 @@
-"""The script that writes the data: what is kept, and that no word is in two splits."""
+"""The scripts of the recipe: its data, wider models, and students of several teachers."""
 
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tensorflow as tf
+from numpy.testing import assert_allclose
 
+from attention_zoo.errors import UserError
+from attention_zoo.tasks.seq2seq import Seq2Seq
+from attention_zoo.text.batching import TokenBatches
+from attention_zoo.text.character_tokenizer import CharacterTokenizer
 from attention_zoo.text.readers import read_examples
 from attention_zoo.train.recipe import load_recipe
+from attention_zoo.zoo import RNNAttention, Transformer
 
 FOLDER = Path(__file__).parents[2] / "recipes/g2p"
 
 
-@pytest.fixture(scope="module")
-def make_data():
-    spec = importlib.util.spec_from_file_location("g2p_make_data", FOLDER / "make_data.py")
+def script(name):
+    spec = importlib.util.spec_from_file_location(f"g2p_{name}", FOLDER / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def make_data():
+    return script("make_data")
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +81,53 @@ def test_thirty_nine_phonemes_without_stress(data):
 
 def test_the_recipe_is_read():
     assert load_recipe(FOLDER / "recipe.yaml").tokenizer.target.kind == "words"
+
+
+def small_task(model_class=Transformer, letters="abcd", **options):
+    tokenizer = CharacterTokenizer(letters)
+    return Seq2Seq(model_class(tokenizer.vocab_size, width=8, max_length=10, **options), tokenizer)
+
+
+TRANSFORMER = {"num_heads": 2, "num_encoder_blocks": 1, "num_decoder_blocks": 1, "dropout": 0.0}
+
+
+def test_a_wider_model_says_the_same():
+    model = small_task(feed_forward_width=12, **TRANSFORMER).model
+    for variable in model.trainable_variables:
+        variable.assign_add(np.random.default_rng(0).normal(size=variable.shape))
+    wider = script("widen").widened(model, 20)
+    pair = [np.array([[5, 6, 3]]), np.array([[2, 7, 4]])]
+    assert_allclose(wider(pair), model(pair), atol=1e-5)
+    assert wider.count_params() - model.count_params() == 2 * 8 * (2 * 8 + 1)
+    with pytest.raises(UserError, match="must be at least 12, which it is now; received 8"):
+        script("widen").widened(model, 8)
+
+
+def test_a_student_learns_the_mean_of_its_teachers():
+    distil = script("distil")
+    examples = [("ab", "dcb"), ("c", "a"), ("dda", "bb")]
+    student, *teachers = (
+        small_task(feed_forward_width=12, **TRANSFORMER),
+        small_task(feed_forward_width=16, **TRANSFORMER),
+        small_task(RNNAttention),
+    )
+    rows = {}
+    for share in (0.0, 0.25, 1.0):
+        task = distil.Student(student, teachers, examples, share)
+        _, batch = next(TokenBatches(task.to_ids(examples), 20, num_buckets=1).steps_from(0))
+        rows[share] = [float(v) for v in task.loss(tuple(map(tf.constant, batch)))]
+    source_ids, target_ids, _ = batch
+    inputs = np.concatenate([np.full((len(target_ids), 1), 2), target_ids[:, :-1]], axis=1)
+    expected = np.mean(
+        [tf.nn.softmax(t.model([source_ids, inputs])).numpy() for t in teachers], axis=0
+    )
+    logs = tf.nn.log_softmax(student.model([source_ids, inputs])).numpy()
+    by_hand = -np.sum((expected * logs)[target_ids != 0])
+    assert rows[1.0] == pytest.approx([by_hand, np.sum(target_ids != 0)], rel=1e-3)
+    plain = [float(v) for v in student.loss((source_ids, target_ids))]
+    assert rows[0.0] == pytest.approx(plain, rel=1e-6)
+    assert rows[0.25][0] == pytest.approx(0.75 * plain[0] + 0.25 * by_hand, rel=1e-3)
+    # On validation words it is the usual loss.
+    assert float(task.loss(tuple(map(tf.constant, batch)), training=False)[0]) == plain[0]
+    with pytest.raises(UserError, match="a teacher has other tokens"):
+        distil.Student(student, [small_task(RNNAttention, "abce")], examples, 0.5)
