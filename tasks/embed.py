@@ -95,6 +95,20 @@ class Embed(EncoderTask):
         rows = [prediction.record["embedding"] for prediction in self.predict(texts)]
         return np.array(rows, dtype="float32")
 
+    def similarity(self, first, second):
+        """How alike texts are: the cosines between two lists of strings, float32 `(N, M)`.
+
+        Example:
+            >>> from attention_zoo.text import wordpiece_tokenizer as wordpiece
+            >>> from attention_zoo.zoo import Bert
+            >>> pieces = [*wordpiece.SPECIAL_PIECES, "good", "bad"]
+            >>> model = Bert.from_preset("bert_tiny", vocab_size=len(pieces))
+            >>> task = Embed(model, wordpiece.WordPieceTokenizer(pieces))
+            >>> task.similarity(["good"], ["good", "bad bad"]).shape
+            (1, 2)
+        """
+        return _cosines(self.embed(first), self.embed(second))
+
     def answers(self, outputs, texts):
         """For each text the one among the others that is nearest: what vectors are used for."""
         nearest = np.argmax(_cosines_to_others(outputs["embedding"]), axis=1)

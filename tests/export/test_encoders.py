@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from attention_zoo.errors import ResultError, UserError
 from attention_zoo.export.export import export, verify_export
 from attention_zoo.export.formats import FORMATS, QUANTIZATIONS
 from attention_zoo.loading import load
+from attention_zoo.tasks.importing import import_task
+
+MINILM = Path(__file__).parents[1] / "zoo" / "data" / "minilm_l6_v2_sentences.npz"
 
 
 def export_all(kind, directory, formats, quantize):
@@ -78,6 +82,21 @@ def test_files_for_phones(kind, quantize, tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_whole_matrix(kind, tmp_path):
     export_all(kind, tmp_path / "out", FORMATS, QUANTIZATIONS)
+
+
+@pytest.mark.slow
+def test_minilm_keeps_what_it_knows_in_eight_bits(minilm, tmp_path):
+    sentences = np.load(MINILM)["sentences"]
+    report = export(
+        import_task(minilm),
+        tmp_path / "out",
+        ["saved_model", "litert"],
+        ["none", "dynamic_int8"],
+        [(str(sentence),) for sentence in sentences],
+    )
+    strings, plain, int8 = report["artefacts"]
+    assert max(strings["max_abs_diff"], plain["max_abs_diff"]) < 1e-5
+    assert int8["cosine"] > 0.995
 
 
 def test_artefacts_answer_as_the_task_does(exported):

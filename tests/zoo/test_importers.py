@@ -58,6 +58,8 @@ def test_minilm_at_every_depth(embedder):
         assert_allclose(states[place].numpy()[:4][kept], golden[name][kept], atol=1e-4)
     assert_allclose(embedder.model(inputs)["pooled"], golden["pooler_output"], atol=1e-4)
     assert_allclose(embedder.embed(sentences), golden["embeddings"], atol=1e-4)
+    cosines = golden["embeddings"][:3] @ golden["embeddings"].T
+    assert_allclose(embedder.similarity(sentences[:3], sentences), cosines, atol=1e-4)
     assert embedder.max_length == 256
 
 
