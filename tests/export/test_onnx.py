@@ -6,11 +6,14 @@ import sys
 import numpy as np
 import onnx
 import pytest
+import tensorflow as tf
+from reference.encoder_tasks import make
 
 from attention_zoo.errors import UserError
 from attention_zoo.export import formats
 from attention_zoo.export.export import export
 from attention_zoo.export.onnx_graphs import OPSET
+from attention_zoo.tasks.encoder_task import ids_of
 
 
 @pytest.fixture(scope="module", params=[1, 3], ids=["greedy", "beam"])
@@ -70,9 +73,20 @@ np.savez(sys.argv[3], **found)
 """
 
 
+def ask(engine, path, calls, tmp_path):
+    """In another process, since these engines and TensorFlow do not always share one."""
+    asked, answer = tmp_path / "asked.npz", tmp_path / "answer.npz"
+    np.savez(asked, **{f"{c}/{n}": a for c, inputs in calls.items() for n, a in inputs.items()})
+    script = SCRIPT.format(engine=ENGINES[engine])
+    command = [sys.executable, "-I", "-c", script, str(path)]
+    process = subprocess.run([*command, asked, answer], capture_output=True, text=True, timeout=600)
+    assert process.returncode == 0, process.stderr[-3000:]
+    with np.load(answer) as found:
+        return {name: found[f"{name}/logits"] for name in calls}
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_any_batch_and_length(engine, exported, task, tmp_path):
-    """In another process, since these engines and TensorFlow do not always share one."""
     rng = np.random.default_rng(2)
     calls = {
         f"{batch} {source} {target}": {
@@ -81,16 +95,23 @@ def test_any_batch_and_length(engine, exported, task, tmp_path):
         }
         for batch, source, target in [(1, 1, 1), (3, 7, 2), (9, 2, 11)]
     }
-    asked, answer = tmp_path / "asked.npz", tmp_path / "answer.npz"
-    np.savez(asked, **{f"{c}/{n}": a for c, inputs in calls.items() for n, a in inputs.items()})
-    script = SCRIPT.format(engine=ENGINES[engine])
-    command = [sys.executable, "-I", "-c", script, str(exported[0] / "logits.onnx")]
-    process = subprocess.run([*command, asked, answer], capture_output=True, text=True, timeout=600)
-    assert process.returncode == 0, process.stderr[-3000:]
-    with np.load(answer) as found:
-        for name, inputs in calls.items():
-            logits = task.model([inputs["source_ids"], inputs["target_ids"]]).numpy()
-            np.testing.assert_allclose(found[f"{name}/logits"], logits, atol=1e-4)
+    found = ask(engine, exported[0] / "logits.onnx", calls, tmp_path)
+    for name, inputs in calls.items():
+        logits = task.model([inputs["source_ids"], inputs["target_ids"]]).numpy()
+        np.testing.assert_allclose(found[name], logits, atol=1e-4)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_encoder_of_any_batch_and_length(engine, tmp_path):
+    task, examples = make("classify")
+    export(task, tmp_path / "out", ["onnx"], examples=examples, max_drop=100)
+    calls = {}
+    for texts in (["alpha"], ["beta alpha beta", "gamma", ""]):
+        inputs = ids_of(task.encode(tf.constant(texts)))
+        calls[str(len(texts))] = {name: tensor.numpy() for name, tensor in inputs.items()}
+    found = ask(engine, tmp_path / "out" / "onnx" / "serving_default.onnx", calls, tmp_path)
+    for name, inputs in calls.items():
+        np.testing.assert_allclose(found[name], task.model(inputs).numpy(), atol=1e-4)
 
 
 def test_a_missing_converter_is_named_before_anything_is_written(task, tmp_path, monkeypatch):
