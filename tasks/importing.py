@@ -67,6 +67,8 @@ def import_task(folder, fields=None):
     given = {} if fields is None else {"fields": tuple(fields)}
     try:
         return _import(folder, given)
+    except UserError:
+        raise
     except ValueError as error:
         raise UserError(f"{folder}: {error}") from error
 
