@@ -67,7 +67,7 @@ class Classify(EncoderTask):
         outputs = 1 if problem == "number" else len(self.labels)
         if model is not None and model.num_outputs != outputs:
             raise ValueError(f"{outputs} outputs are needed, the model has {model.num_outputs}")
-        if problem == "number" and class_weights is not None:
+        if problem == "number" and class_weights:
             raise ValueError("class_weights are for labels, the problem is a number")
         if problem == "number":
             self.metrics = ("pearson", "spearman")

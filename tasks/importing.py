@@ -102,12 +102,17 @@ def _import_hugging_face(folder, config, given):
         weights = {name.replace("sentence_head/", "head/"): a for name, a in weights.items()}
     arguments = bert_arguments(config, folder / "config.json")
     model = make_bert(arguments, weights, head, folder)
-    settings = {
-        "classify": lambda: _FOLLOWING if follows else _classification(config, model.num_outputs),
-        "tag": lambda: {"labels": _labels(config, model.num_outputs)},
-        "embed": lambda: _sentence_transformer(folder, model),
-    }.get(kind, dict)()
+    settings = _FOLLOWING if follows else _settings(kind, config, model)
+    if kind == "embed":
+        settings = _sentence_transformer(folder, model)
     return TASKS[kind](model, _hugging_face_tokenizer(folder), **{**settings, **given})
+
+
+def _settings(kind, config, model):
+    """What a task has to know of its labels."""
+    if kind == "classify":
+        return _classification(config, model.num_outputs)
+    return {"labels": _labels(config, model.num_outputs)} if kind == "tag" else {}
 
 
 def _labels(config, number):
@@ -196,8 +201,7 @@ def _import_google(folder, given):
     # Its models with capitals have no other sign of it than their names.
     lower_case = config.get("do_lower_case", "uncased" in folder.name or "cased" not in folder.name)
     tokenizer = WordPieceTokenizer(read_vocabulary(folder / "vocab.txt"), lower_case)
-    settings = _classification({}, model.num_outputs) if kind == "classify" else {}
-    return TASKS[kind](model, tokenizer, **{**settings, **given})
+    return TASKS[kind](model, tokenizer, **{**_settings(kind, {}, model), **given})
 
 
 def _read_checkpoint(folder):

@@ -31,7 +31,9 @@ def read_examples(files, fields, base="."):
         base: folder that relative paths start from.
 
     Returns:
-        A list of tuples of strings. Lines with nothing in any field are left out.
+        A list of tuples of strings. Lines with nothing in any field are left out, and so
+        is white space around a field, but where a field of JSONL is a list of objects: answers,
+        which say where in another field they begin.
 
     Raises:
         UserError: naming file and line, if a file is missing or not UTF-8, a column
@@ -218,9 +220,9 @@ def _numbered(path):
 
 def _checked(values, fields, place):
     """One example, or none where all fields are empty."""
-    if not any(values):
+    if not any(value.strip() for value in values):
         return []
     for field, value in zip(fields, values, strict=True):
-        if not value:
+        if not value.strip():
             raise UserError(f'{place}: "{field}" is empty while another field is not')
     return [values]

@@ -111,8 +111,8 @@ def _resumed_seq2seq(recipe, examples):
 
 def _make_encoder_task(recipe, examples):
     task_class, model_class = TASKS[recipe.task], _ENCODER_MODELS[recipe.task]
-    options = _task_options(task_class, recipe, examples)
     base = load_task(recipe.model.pretrained) if recipe.model.pretrained else None
+    options = _task_options(task_class, recipe, examples, base)
     head = _head_options(recipe.task, options)
     if base is None:
         texts = [text for example in examples for text in example[: recipe.text_columns]]
@@ -123,7 +123,7 @@ def _make_encoder_task(recipe, examples):
     else:
         tokenizer = base.tokenizer
         model = _from_base(base, model_class, head, recipe)
-        keeps_head = base.kind == recipe.task and _labels_of(base) == options.get("labels")
+        keeps_head = _is_same_task(base, recipe.task, options)
         _copy_weights(base.model, model, keeps_head, recipe.model.pretrained)
     texts = [" ".join(example[: recipe.text_columns]) for example in examples]
     limit = recipe.data.max_length or min(_room_for(texts, tokenizer), model.max_length)
@@ -133,8 +133,11 @@ def _make_encoder_task(recipe, examples):
         raise UserError(f"options: {error}") from error
 
 
-def _task_options(task_class, recipe, examples):
-    """The arguments of the task: those of the recipe, and the labels of the examples."""
+def _task_options(task_class, recipe, examples, base):
+    """The arguments of the task: those of the recipe, and the labels of the examples.
+
+    Labels that the task it begins with has too keep its order, and its outputs.
+    """
     ours = {"self", "model", "tokenizer", "fields", "max_length", "labels"}
     accepted = inspect.signature(task_class.__init__).parameters.keys() - ours
     for name in recipe.options:
@@ -151,16 +154,29 @@ def _task_options(task_class, recipe, examples):
     split = split.get(problem, str.split)
     found = [label for example in examples for label in split(example[-1])]
     options["labels"] = sorted(set(found))
+    if base is not None and _is_same_task(base, recipe.task, options):
+        options["labels"] = base.labels
     if options.get("class_weights") is not None:
         options["class_weights"] = _class_weights(options, found)
     return options
 
 
+def _is_same_task(base, kind, options):
+    """Whether another task has learnt what is to be learnt: the labels, of the same problem."""
+    return (
+        base.kind == kind
+        and getattr(base, "problem", "one") == options.get("problem", "one")
+        and set(options.get("labels", ())) <= set(getattr(base, "labels", ()))
+    )
+
+
 def _class_weights(options, found):
     """A weight for each label: as given, or in inverse proportion to how often it occurs."""
     given, labels = options["class_weights"], options["labels"]
+    if options.get("problem") == "number":
+        raise UserError("options.class_weights are for labels, the problem is a number")
     if given == "balanced":
-        return [len(found) / (len(labels) * found.count(label)) for label in labels]
+        return [len(found) / (len(labels) * max(1, found.count(label))) for label in labels]
     if not isinstance(given, dict) or given.keys() - set(labels):
         raise UserError(
             'options.class_weights must be "balanced" or a weight for each of the labels '
@@ -195,24 +211,14 @@ def _from_base(base, model_class, head, recipe):
     return _built(model_class, model_class.complete(options))
 
 
-def _labels_of(task):
-    return getattr(task, "labels", None)
-
-
 def _copy_weights(source, target, keeps_head, origin):
     """Copies the encoder, and the head if it has learnt the same; what else there is stays new."""
     copied = source if keeps_head else getattr(source, "bert", source)
-    values = {weight_name(v): v.numpy() for v in saved_weights(copied)}
-    pairs = [(v, values[weight_name(v)]) for v in saved_weights(target) if weight_name(v) in values]
-    problems = [
-        f"{weight_name(v)} is {value.shape} there and {tuple(v.shape)} here"
-        for v, value in pairs
-        if value.shape != tuple(v.shape)
-    ]
-    if problems:
-        raise UserError(f"model.pretrained: {origin} does not fit: {'; '.join(problems)}")
-    for variable, value in pairs:
-        variable.assign(value)
+    new, known = (
+        {weight_name(v): v.numpy() for v in saved_weights(model)} for model in (target, copied)
+    )
+    values = {name: known.get(name, value) for name, value in new.items()}
+    assign_weights(target, values, f"model.pretrained: {origin}")
 
 
 def _preset(settings, given, model_class=None):

@@ -29,7 +29,8 @@ class ModelSettings(pydantic.BaseModel):
 
     preset: str | None = None
     # A run, a task or the name of one that comes with the package, whose weights and
-    # tokenizers to begin with, instead of a preset; of BERT the encoder.
+    # tokenizers to begin with, instead of a preset; of BERT the encoder, and the head if it
+    # is of the same task and knows all labels.
     pretrained: str | None = None
 
     @pydantic.model_validator(mode="after")

@@ -26,6 +26,7 @@ _RUNTIMES = (
     "mediapipe",
     "numpy",
     "onnxruntime",
+    "safetensors",
     "tensorflow",
     "tensorflow_text",
     "tf_keras",

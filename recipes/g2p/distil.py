@@ -51,7 +51,10 @@ class Student(Seq2Seq):
             task.target_tokenizer,
             task.max_source_length,
             task.max_target_length,
-            fields=task.fields,
+            task.beam_size,
+            task.length_penalty,
+            task.fields,
+            task.replace_unknown,
         )
         for teacher in teachers:
             if any(_tokens(teacher, side) != _tokens(task, side) for side in ("source", "target")):
@@ -127,17 +130,22 @@ def main(
         list[str], typer.Option("--set", help="replace a value of the recipe: train.steps=100")
     ] = (),
 ):
-    """Trains the student; what goes on and what is left is as of `attention-zoo train`."""
+    """Trains the student on one device; the run directory gets checkpoints, logs and the task."""
     require_empty(out, "choose another run directory")
     model = f"model={{pretrained: {locate(student).absolute()}, dropout: {dropout}}}"
     recipe = load_recipe(RECIPE, ["tokenizer=null", model, *settings])
+    if recipe.train.scheduled_sampling:
+        raise UserError("train.scheduled_sampling: a student reads the answers, not its own words")
     train, valid = (
         read_examples(files, recipe.columns) for files in (recipe.data.train, recipe.data.valid)
     )
     asked = [az.load(name.strip()) for name in teachers.split(",")]
     task = Student(make_task(recipe, train), asked, train, share)
-    Trainer(task, recipe.train, train, valid, out, recipe.evaluate.metrics).run()
-    print(f"{out}: trained")
+    metrics = recipe.evaluate.metrics or task.metrics
+    figures = Trainer(task, recipe.train, train, valid, out, metrics).run()
+    print(f"{out}: {figures['steps']:,} steps in {figures['seconds']:.0f} s; {figures['valid']}")
+    if figures["interrupted"]:
+        raise typer.Exit(130)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ nothing until training finds a use for them. What is written is a task that a re
 from: `model: {pretrained: ../../runs/wider}`.
 """
 
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -14,16 +15,19 @@ import typer
 
 import attention_zoo as az
 from attention_zoo.errors import UserError
+from attention_zoo.files import require_empty
 from attention_zoo.tasks.task import model_config
+from attention_zoo.zoo import Transformer
 from attention_zoo.zoo.weights import assign_weights, saved_weights, weight_name
 
 
 def main(
     task: Annotated[str, typer.Argument(help="a run, a task, or a name of the zoo")],
-    out: Annotated[str, typer.Argument(help="directory of the wider task")],
+    out: Annotated[Path, typer.Argument(help="directory of the wider task")],
     feed_forward_width: Annotated[int, typer.Option(help="inner width of the wider task")],
 ):
     """Writes the wider task."""
+    require_empty(out, "choose another directory")
     task = az.load(task)
     task.model = widened(task.model, feed_forward_width)
     task.save(out)
@@ -31,6 +35,8 @@ def main(
 
 def widened(model, feed_forward_width):
     """The same function by a Transformer of a greater feed-forward width."""
+    if not isinstance(model, Transformer):
+        raise UserError(f"a Transformer is needed, received {type(model).__name__}")
     if feed_forward_width < model.feed_forward_width:
         raise UserError(
             f"the feed-forward width must be at least {model.feed_forward_width}, which it is now; "

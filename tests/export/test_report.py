@@ -113,12 +113,14 @@ def test_the_tolerance(largest, beyond, failure):
     assert bool(found) == bool(failure)
 
 
-def test_the_gate_of_an_export_stays_with_it(task, tmp_path):
+def test_gate_and_versions_of_an_export_stay_with_it(task, tmp_path):
     directory = tmp_path / "out"
     report = export(task, directory, ["litert"], ["dynamic_int8"], max_drop=50)
     assert report["max_drop"] == 50
     assert verify_export(directory)["max_drop"] == 50
     path = directory / "report.json"
+    path.write_text(json.dumps({**report, "versions": {"attention-zoo": "0.0.1"}}))
+    assert verify_export(directory)["versions"] == {"attention-zoo": "0.0.1"}
     path.write_text(json.dumps({**report, "max_drop": -100}))
     with pytest.raises(ResultError, match=r"model\.dynamic_int8\.tflite: chrf lost"):
         verify_export(directory)

@@ -101,6 +101,8 @@ def test_a_wider_model_says_the_same():
     assert wider.count_params() - model.count_params() == 2 * 8 * (2 * 8 + 1)
     with pytest.raises(UserError, match="must be at least 12, which it is now; received 8"):
         script("widen").widened(model, 8)
+    with pytest.raises(UserError, match="a Transformer is needed, received RNNAttention"):
+        script("widen").widened(small_task(RNNAttention).model, 20)
 
 
 def test_a_student_learns_the_mean_of_its_teachers():

@@ -142,6 +142,8 @@ def test_a_text_whose_answers_have_places_keeps_its_white_space(write, read):
     answers = '[{"text": "b", "answer_start": 3}]'
     (example,) = read(write("a.jsonl", f'{{"zh": "  a b", "en": {answers}}}\n'))
     assert example == ("  a b", answers)
+    with pytest.raises(UserError, match='"zh" is empty while another field is not'):
+        read(write("b.jsonl", f'{{"zh": "  ", "en": {answers}}}\n'))
 
 
 def test_rows_with_nothing_in_any_field_are_left_out(write, read):

@@ -88,21 +88,23 @@ def test_pretrained_encoders_are_taken_over(task, write, tmp_path):
     assert_array_equal(*kernels)
 
 
-@pytest.mark.parametrize(("rows", "keeps"), [(ROWS, True), ([*ROWS[:2], ("x", "new")], False)])
+@pytest.mark.parametrize(
+    ("rows", "keeps"), [(ROWS, True), (ROWS[:2], True), ([*ROWS[:2], ("x", "new")], False)]
+)
 def test_a_head_is_taken_over_where_it_means_the_same(rows, keeps, write, tmp_path):
     base, _ = train_recipe(load_recipe(write("classify")), tmp_path / "base")
     recipe = load_recipe(write("classify", model={"pretrained": "base"}))
     made = make_task(recipe, rows)
     assert made.model.num_outputs == base.model.num_outputs == 3
     same = np.array_equal(made.model.head.kernel, base.model.head.kernel)
-    assert same == keeps
+    assert same == (made.labels == base.labels) == keeps
     assert_array_equal(made.model.bert.position.table, base.model.bert.position.table)
 
 
 def test_an_encoder_of_another_shape_is_no_base(write, tmp_path):
     train_recipe(load_recipe(write("fill_mask")), tmp_path / "base")
     recipe = load_recipe(write("classify", model={"pretrained": "base", "max_length": 20}))
-    with pytest.raises(UserError, match=r"does not fit: position/table is \(\d+, 16\) there and"):
+    with pytest.raises(UserError, match=r"base does not fit the model: position/table: shape"):
         make_task(recipe, ROWS)
 
 
@@ -129,6 +131,11 @@ def test_defaults_are_those_of_encoders(write):
         ("classify", ["data.label=null"], 'the key "data.label" is missing: classify needs'),
         ("classify", ["data.source=1"], "data.source: classify has no such column"),
         ("classify", ["options.problm=one"], "no option 'problm'; did you mean \"problem\""),
+        (
+            "classify",
+            ["options={problem: number, class_weights: {a: 2}}"],
+            "class_weights are for labels",
+        ),
         ("classify", ["options.class_weights={no: 1}"], "class_weights must be .*down, other, up"),
         ("classify", ["model.preset=transformer_tiny"], "transformer_tiny is no model for this"),
         ("classify", ["model.widht=3"], "no option 'widht'; did you mean \"width\""),
