@@ -152,12 +152,10 @@ def test_no_folder_is_imported_from_the_root_of_the_repository(files):
 def may_import(importer, name):
     """Whether a file of the folder `importer` may import a name of ours."""
     parts = name.split(".")
-    if importer == "api":
+    if importer in ("api", "recipes"):  # scripts of recipes use the package as people do
         return True
     second = parts[1] if len(parts) > 1 else None
     if second in FOR_ALL:
-        return True
-    if importer == "recipes" and second is None:  # its scripts use the package as people do
         return True
     if importer not in ORDER or second not in ORDER:
         return second == importer
@@ -186,7 +184,8 @@ def test_folders_import_only_from_those_before_them():
         ("train", "attention_zoo.export.export", False),
         ("zoo", "attention_zoo.loading", False),
         ("zoo", "attention_zoo", False),
-        ("recipes", "attention_zoo.text.readers", False),
+        ("recipes", "attention_zoo.text.readers", True),
+        ("text", "attention_zoo.recipes.dates", False),
         ("recipes", "attention_zoo", True),
         ("api", "attention_zoo.export.export", True),
     ],
@@ -262,4 +261,4 @@ def test_no_file_is_large():
     # But for weights in 16 bits, which are what they are.
     weights = sorted((ROOT / "zoo/pretrained").glob("*/model.safetensors"))
     assert sorted(large) == weights
-    assert all(file.stat().st_size < 4_500_000 for file in weights)
+    assert all(file.stat().st_size < 8_000_000 for file in weights)
