@@ -8,6 +8,7 @@ The mean of what the teachers expect at each place of the training answers is co
 student learns it beside the answers themselves, as `recipe.yaml` says for the rest.
 """
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -149,4 +150,7 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    try:
+        typer.run(main)
+    except UserError as error:
+        sys.exit(f"{Path(__file__).name}: {error}")

@@ -7,6 +7,7 @@ nothing until training finds a use for them. What is written is a task that a re
 from: `model: {pretrained: ../../runs/wider}`.
 """
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -57,4 +58,7 @@ def _grown(name, old, new):
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    try:
+        typer.run(main)
+    except UserError as error:
+        sys.exit(f"{Path(__file__).name}: {error}")

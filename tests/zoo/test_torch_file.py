@@ -124,6 +124,29 @@ def test_files_of_torch_run_no_code(content, message, form, tmp_path, monkeypatc
         read_torch_file(path)
 
 
+@pytest.mark.parametrize("form", ["zip", "legacy"])
+def test_a_file_of_torch_cut_anywhere(form, tmp_path, monkeypatch):
+    path = tmp_path / "pytorch_model.bin"
+    write_torch(path, STATE, form, monkeypatch)
+    content = path.read_bytes()
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        with pytest.raises(UserError, match="is no file of tensors, or is damaged"):
+            read_torch_file(path)
+
+
+@pytest.mark.parametrize("arguments", [(), ("no storage", 0, (1,), (1,)), (None, 0, (1,), (1,))])
+def test_a_tensor_of_something_else(arguments, tmp_path, monkeypatch):
+    class Odd:
+        def __reduce__(self):
+            return sys.modules["torch._utils"]._rebuild_tensor_v2, arguments
+
+    path = tmp_path / "pytorch_model.bin"
+    write_torch(path, {"a": Odd()}, "zip", monkeypatch)
+    with pytest.raises(UserError, match="is no file of tensors, or is damaged"):
+        read_torch_file(path)
+
+
 @pytest.mark.parametrize("keep", [0.0, 0.3, 0.9])
 def test_a_cut_file_of_torch(keep, rxnfp, tmp_path):
     content = (rxnfp / "pytorch_model.bin").read_bytes()
