@@ -197,7 +197,7 @@ FORMATS = {
         "run_keras.py",
         answers=lambda task: task.kind != "seq2seq",
         is_padded=True,
-        why_not=_later("keras_2", "why_not_keras_2"),
+        why_not=_later("portable", "why_not_portable"),
         needs=("tf_keras",),
         extra="h5",
     ),

@@ -9,20 +9,25 @@ import warnings
 
 from attention_zoo.export.portable import portable_model
 from attention_zoo.quiet import silent_stderr
-from attention_zoo.zoo import RNNAttention
 
 # What is said of a layer beside its name: arguments that Keras 2 had from early on.
 _ARGUMENTS = {
     "Activation": ("activation",),
     "Add": (),
+    "AdditiveAttention": (),
+    "Attention": (),
+    "Bidirectional": ("merge_mode",),
+    "Concatenate": ("axis",),
     "Cropping1D": ("cropping",),
     "Dense": ("units", "activation", "use_bias"),
     "Dot": ("axes",),
     "Dropout": ("rate",),
     "EinsumDense": ("equation", "output_shape", "bias_axes"),
-    "Embedding": ("input_dim", "output_dim"),
+    "Embedding": ("input_dim", "output_dim", "mask_zero"),
     "Flatten": (),
+    "GRU": ("units", "return_sequences", "return_state", "reset_after"),
     "GlobalMaxPooling1D": (),
+    "LSTM": ("units", "return_sequences", "return_state"),
     "LayerNormalization": ("epsilon",),
     "MultiHeadAttention": ("num_heads", "key_dim", "dropout", "use_bias"),
     "Multiply": (),
@@ -53,13 +58,6 @@ def write_h5(task, path):
         copy.save(path, include_optimizer=False)
 
 
-def why_not_keras_2(task):
-    """Why a task has no file of Keras 2, or an empty string."""
-    if task.kind == "seq2seq" and isinstance(task.model, RNNAttention):
-        return "is for BERT and the Transformer, the model is an RNNAttention"
-    return ""
-
-
 def _description(model):
     """The model in the words of Keras 2."""
     config = model.get_config()
@@ -68,28 +66,34 @@ def _description(model):
 
 
 def _layer(layer):
-    """A layer in the words of Keras 2."""
+    """A layer in the words of Keras 2, and what it reads."""
+    said, nodes = _said(layer), layer["inbound_nodes"]
+    if layer["class_name"] == "MultiHeadAttention":
+        query, value = (tensor["config"]["shape"] for tensor in nodes[0]["args"])
+        said["config"] |= {"query_shape": query, "value_shape": value, "key_shape": value}
+    return {**said, "name": layer["name"], "inbound_nodes": [_node(**node) for node in nodes]}
+
+
+def _said(layer):
+    """Class and arguments of a layer."""
     config, kind = layer["config"], layer["class_name"]
     if kind == "InputLayer":
         said = {"batch_input_shape": config["batch_shape"], "dtype": config["dtype"]}
     else:
         said = {name: config[name] for name in ("trainable", *_ARGUMENTS[kind])}
-    nodes = layer["inbound_nodes"]
-    if kind == "MultiHeadAttention":
-        query, value = (tensor["config"]["shape"] for tensor in nodes[0]["args"])
-        said |= {"query_shape": query, "value_shape": value, "key_shape": value}
-    return {
-        "class_name": kind,
-        "name": layer["name"],
-        "config": {"name": layer["name"], **said},
-        "inbound_nodes": [_node(**node) for node in nodes],
-    }
+    if kind == "Bidirectional":
+        said["layer"] = _said(config["layer"])
+    return {"class_name": kind, "config": {"name": config["name"], **said}}
 
 
 def _node(args, kwargs):
     """Where the inputs of a layer come from: of a list each, else the first with the others."""
-    options = {name: _origin(value) for name, value in kwargs.items() if value is not None}
-    if isinstance(args[0], list):
+    # Whether it is training was false as it was put together, and is up to each call.
+    given = {k: v for k, v in kwargs.items() if v is not None and k != "training"}
+    if "initial_state" in given:  # of recurrent layers: further inputs
+        args = [[*args, *given.pop("initial_state")]]
+    options = {name: _origin(value) for name, value in given.items()}
+    if isinstance(args[0], list | tuple):
         return [[*_origin(tensor), options] for tensor in args[0]]
     if len(args) == 2:  # of attention
         options["value"] = _origin(args[1])

@@ -32,8 +32,7 @@ def portable_model(task, fixed=False):
     """The model of a task as a functional model of stock layers.
 
     Args:
-        task: a task; of sequence-to-sequence models the Transformer, and with dynamic
-            lengths some `RNNAttention`.
+        task: a task; of sequence-to-sequence models the Transformer, and some `RNNAttention`.
         fixed: whether inputs have the task's greatest lengths, and the model nothing but
             layers, no functions.
 
@@ -106,32 +105,32 @@ def _token_logits(model, hidden):
 
 def _recurrent(task, source_ids, target_ids):
     model, decoder = task.model, task.model.decoder
-    mask = ops.not_equal(source_ids, 0)
-    memory, last = _read_source(model, source_ids, mask)
+    memory, last = _read_source(model, source_ids)
     states = _first_states(model, last)
     hidden = _embed(model.target_embedding, target_ids)
     for i, ours in enumerate(decoder.layers):
         own, states = states[: ours.num_states], states[ours.num_states :]
-        outputs, _ = _run(ours, layers.Dropout(model.dropout)(hidden), initial_state=own)
+        outputs, *_ = _run([ours], layers.Dropout(model.dropout)(hidden), own)
         hidden = layers.Add()([outputs, hidden]) if model.residual and i else outputs
     if model.attends:
-        context = _look_back(decoder.attention_layer, hidden, memory, mask)
+        context = _look_back(decoder.attention_layer, hidden, memory)
         read = _linear(decoder.readout, layers.Concatenate()([hidden, context]))
         hidden = layers.Activation("tanh")(read)
     return _token_logits(model, layers.Dropout(model.dropout)(hidden))
 
 
-def _read_source(model, source_ids, mask):
-    """The encoder's outputs, and the last states of each of its layers."""
+def _read_source(model, source_ids):
+    """The encoder's outputs, and the last states of each of its layers.
+
+    Keras hands the mask of the embedding on from layer to layer, as far as the attention.
+    """
     encoder = model.encoder
-    hidden, last = _embed(model.source_embedding, source_ids), []
+    hidden, last = _embed(model.source_embedding, source_ids, mask_zero=True), []
     for i, forward in enumerate(encoder.forward_layers):
-        inputs = layers.Dropout(model.dropout)(hidden)
-        outputs, states = _run(forward, inputs, mask=mask)
-        if i < len(encoder.backward_layers):
-            other, other_states = _run(encoder.backward_layers[i], inputs, mask=mask)
-            outputs = layers.Concatenate()([outputs, ops.flip(other, axis=1)])
-            pairs = zip(states, other_states, strict=True)
+        both = [forward, *encoder.backward_layers[i : i + 1]]
+        outputs, *states = _run(both, layers.Dropout(model.dropout)(hidden))
+        if len(both) == 2:
+            pairs = zip(states[: forward.num_states], states[forward.num_states :], strict=True)
             states = [layers.Concatenate()(pair) for pair in pairs]
         hidden = layers.Add()([outputs, hidden]) if model.residual and i else outputs
         last.append(states)
@@ -139,14 +138,15 @@ def _read_source(model, source_ids, mask):
 
 
 def _first_states(model, last):
-    """What the decoder begins with, as `RNNAttention` has it."""
+    """What the decoder begins with, as `RNNAttention` has it; nothing is zeros."""
     number = model.num_decoder_layers
     if model.initial_state == "projected":
         states = last[-1] * number
         pairs = zip(model.state_projections, states, strict=True)
         return [layers.Activation("tanh")(_linear(ours, state)) for ours, state in pairs]
-    states = [state for i in range(number) for state in last[min(i, len(last) - 1)]]
-    return [ops.zeros_like(state) for state in states] if model.initial_state == "zero" else states
+    if model.initial_state == "zero":
+        return []
+    return [state for i in range(number) for state in last[min(i, len(last) - 1)]]
 
 
 def _bert(model, token_ids, mask, segment_ids):
@@ -235,40 +235,48 @@ def _norm(ours, inputs):
     return outputs
 
 
-def _look_up(table, ids, trainable=True):
-    layer = layers.Embedding(*table.shape, trainable=trainable)
+def _look_up(table, ids, **options):
+    layer = layers.Embedding(*table.shape, **options)
     outputs = layer(ids)
     layer.set_weights([table])
     return outputs
 
 
-def _run(ours, inputs, **options):
-    """A recurrent layer: its outputs and its last states."""
+def _run(both, inputs, states=()):
+    """A recurrent layer, or one each way: the outputs, then the last states of each.
+
+    Args:
+        both: our layer that reads forwards, and if wanted one that reads backwards.
+        inputs: tensor `(B, S, D)`.
+        states: what it begins with; nothing is zeros.
+    """
+    ours = both[0]
     kinds = {"gru": (layers.GRU, {"reset_after": ours.reset_after}), "lstm": (layers.LSTM, {})}
     layer_class, more = kinds[ours.cell]
-    layer = layer_class(
-        ours.units, return_sequences=True, return_state=True, go_backwards=ours.reverse, **more
+    layer = layer_class(ours.units, return_sequences=True, return_state=True, **more)
+    if len(both) == 2:
+        layer = layers.Bidirectional(layer)
+    outputs = layer(inputs, initial_state=states or None)
+    layer.set_weights(
+        [_array(w) for way in both for w in (way.kernel, way.recurrent_kernel, way.bias)]
     )
-    outputs, *states = layer(inputs, **options)
-    layer.set_weights([_array(w) for w in (ours.kernel, ours.recurrent_kernel, ours.bias)])
-    return outputs, states
+    return outputs
 
 
-def _look_back(ours, query, memory, mask):
+def _look_back(ours, query, memory):
     """What Luong's attention reads of the memory."""
     if ours.score != "concat":
         keys = memory if ours.score == "dot" else _linear(ours.key, memory)
-        return layers.Attention()([query, memory, keys], mask=[None, mask])
+        return layers.Attention()([query, memory, keys])
     network = ours.network
     layer = layers.AdditiveAttention()
-    arguments = [_linear(network.query, query), memory, _linear(network.key, memory)]
-    context = layer(arguments, mask=[None, mask])
+    context = layer([_linear(network.query, query), memory, _linear(network.key, memory)])
     layer.set_weights([_array(network.score_scale)])
     return context
 
 
-def _embed(ours, ids):
-    vectors = _look_up(_array(ours.table), ids)
+def _embed(ours, ids, **options):
+    vectors = _look_up(_array(ours.table), ids, **options)
     return layers.Rescaling(ours.width**0.5)(vectors) if ours.scale else vectors
 
 

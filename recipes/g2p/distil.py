@@ -1,11 +1,21 @@
-"""Trains one model to say what several say together ("Distilling the Knowledge in a Neural
-Network", Hinton et al. 2015).
+"""Trains one model to say what several say together.
 
-    python recipes/g2p/distil.py runs/student --student g2p_transformer \
+The method is that of "Distilling the Knowledge in a Neural Network" (Hinton et al. 2015):
+
+    python recipes/g2p/distil.py train runs/student --student g2p_transformer \
       --teachers g2p_transformer,g2p_rnn --set train.steps=10000
 
 The mean of what the teachers expect at each place of the training answers is computed once. The
 student learns it beside the answers themselves, as `recipe.yaml` says for the rest.
+
+What teachers have learned by heart they can teach no better than a dictionary. So they also answer
+words that nobody wrote an answer to ("Token-Level Ensemble Distillation for Grapheme-to-Phoneme
+Conversion", Sun et al. 2019), and these answers are further examples:
+
+    python recipes/g2p/make_words.py
+    python recipes/g2p/distil.py answer --teachers g2p_transformer,g2p_rnn
+    python recipes/g2p/distil.py train runs/student --student g2p_transformer \
+      --teachers g2p_transformer,g2p_rnn --set data.train='[data/train.tsv, data/answered.tsv]'
 """
 
 import sys
@@ -15,21 +25,90 @@ from typing import Annotated
 import numpy as np
 import tensorflow as tf
 import typer
+from rich.progress import track
 
 import attention_zoo as az
 from attention_zoo.errors import UserError
-from attention_zoo.files import require_empty
+from attention_zoo.files import atomic_file, require_empty
 from attention_zoo.pretrained import locate
 from attention_zoo.tasks.losses import smoothed_cross_entropy
 from attention_zoo.tasks.seq2seq import Seq2Seq
 from attention_zoo.tasks.text_to_text import pad_rows, shift_right
-from attention_zoo.text.readers import read_examples
+from attention_zoo.text.readers import read_examples, read_lines
 from attention_zoo.train.building import make_task
 from attention_zoo.train.recipe import load_recipe
 from attention_zoo.train.trainer import Trainer
 
 RECIPE = Path(__file__).with_name("recipe.yaml")
+DATA = Path(__file__).with_name("data")
 _BATCH = 256
+
+
+class Ensemble:
+    """Several models as one: its probabilities are the mean of theirs, its logits their logs.
+
+    Args:
+        models: sequence-to-sequence models with the same vocabularies.
+    """
+
+    attends = False  # each looks somewhere else
+
+    def __init__(self, models):
+        self.models = models
+        self.source_vocab_size = models[0].source_vocab_size
+        self.target_vocab_size = models[0].target_vocab_size
+        self.max_length = min(model.max_length for model in models)
+
+    def __call__(self, inputs):
+        """Logits of teacher forcing, `(B, T, V)`."""
+        return _mean([model(inputs) for model in self.models])
+
+    def encode(self, source_ids):
+        """The memories of all models."""
+        return [model.encode(source_ids) for model in self.models]
+
+    def start(self, memories, max_length, num_hypotheses=1):
+        """The caches of all models."""
+        return [
+            model.start(memory, max_length, num_hypotheses)
+            for model, memory in zip(self.models, memories, strict=True)
+        ]
+
+    def step(self, token_ids, position, caches, memories):
+        """A step of all models: logits, caches, and no attention."""
+        logits, caches, _ = zip(
+            *(
+                model.step(token_ids, position, cache, memory)
+                for model, cache, memory in zip(self.models, caches, memories, strict=True)
+            ),
+            strict=True,
+        )
+        return _mean(logits), list(caches), None
+
+    def reorder(self, caches, parents):
+        """Makes hypotheses go on from others, in all models."""
+        return [
+            model.reorder(cache, parents) for model, cache in zip(self.models, caches, strict=True)
+        ]
+
+
+def _mean(logits):
+    """Logits of several models to the logs of the mean of their probabilities."""
+    logs = tf.stack([tf.nn.log_softmax(tf.cast(each, tf.float32)) for each in logits])
+    return tf.reduce_logsumexp(logs, axis=0) - tf.math.log(float(len(logits)))
+
+
+def together(task, teachers):
+    """Teachers as one task, with the tokenizers of the student.
+
+    Raises:
+        UserError: if a teacher has other tokens than the student.
+    """
+    for teacher in teachers:
+        if any(_tokens(teacher, side) != _tokens(task, side) for side in ("source", "target")):
+            raise UserError("a teacher has other tokens than the student")
+    ensemble = Ensemble([teacher.model for teacher in teachers])
+    return Seq2Seq(ensemble, task.source_tokenizer, task.target_tokenizer, beam_size=4)
 
 
 class Student(Seq2Seq):
@@ -37,15 +116,12 @@ class Student(Seq2Seq):
 
     Args:
         task: the task that is to learn.
-        teachers: tasks with the same tokenizers.
+        teacher: a model with the same vocabularies.
         examples: training examples.
-        share: of the teachers in the loss, 0 to 1.
-
-    Raises:
-        UserError: if a teacher has other tokens.
+        share: of the teacher in the loss, 0 to 1.
     """
 
-    def __init__(self, task, teachers, examples, share):
+    def __init__(self, task, teacher, examples, share):
         super().__init__(
             task.model,
             task.source_tokenizer,
@@ -57,13 +133,10 @@ class Student(Seq2Seq):
             task.fields,
             task.replace_unknown,
         )
-        for teacher in teachers:
-            if any(_tokens(teacher, side) != _tokens(task, side) for side in ("source", "target")):
-                raise UserError("a teacher has other tokens than the student")
         self.share = share
         rows = super().to_ids(examples)
-        # What the teachers expect at all places of all answers, one answer after the other.
-        self._expected_NV = tf.constant(expectations(teachers, rows))
+        # What the teacher expects at all places of all answers, one answer after the other.
+        self._expected_NV = tf.constant(expectations(teacher, rows))
         self._last = len(self._expected_NV) - 1
         lengths = [len(target_ids) for _, target_ids in rows]
         self._first = dict(zip(examples, np.cumsum([0, *lengths[:-1]]), strict=True))
@@ -98,31 +171,69 @@ def _tokens(task, side):
     return list(tokenizer.pieces(range(tokenizer.vocab_size)))
 
 
-def expectations(teachers, rows):
-    """The mean of the teachers' probabilities for each id of the answers, float16 `(N, V)`.
+def expectations(model, rows):
+    """The model's probabilities for each id of the answers, float16 `(N, V)`.
 
     Args:
-        teachers: tasks.
+        model: a sequence-to-sequence model.
         rows: pairs of arrays of source ids and target ids.
     """
-    models = [
-        tf.function(teacher.model.__call__, autograph=False, reduce_retracing=True)
-        for teacher in teachers
-    ]
-    found = []
+    expect = tf.function(
+        lambda pair: tf.nn.softmax(model(pair)), autograph=False, reduce_retracing=True
+    )
+    # Sorted by length, so that a batch holds little padding.
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i][1]))
+    found = [None] * len(rows)
     for start in range(0, len(rows), _BATCH):
-        part = rows[start : start + _BATCH]
-        source_ids, target_ids = (pad_rows([row[side] for row in part]) for side in (0, 1))
+        members = order[start : start + _BATCH]
+        source_ids, target_ids = (pad_rows([rows[i][side] for i in members]) for side in (0, 1))
         pair = [tf.constant(source_ids), shift_right(tf.constant(target_ids))]
-        mean_BTV = sum(tf.nn.softmax(model(pair)) for model in models) / len(models)
-        found.append(mean_BTV.numpy()[target_ids != 0].astype("float16"))
+        expected_BTV = expect(pair).numpy().astype("float16")
+        for i, expected_TV in zip(members, expected_BTV, strict=True):
+            found[i] = expected_TV[: len(rows[i][1])]
     return np.concatenate(found)
 
 
-def main(
+def answered(task, words):
+    """What a task answers to words, as examples; those without an answer are left out."""
+    examples = []
+    for start in track(range(0, len(words), _BATCH), "the teachers answer"):
+        part = words[start : start + _BATCH]
+        examples += zip(part, task(part), strict=True)
+    return [(word, answer) for word, answer in examples if answer]
+
+
+def _load(names):
+    return [az.load(name.strip()) for name in names.split(",")]
+
+
+app = typer.Typer(add_completion=False, help=__doc__.splitlines()[0])
+Teachers = Annotated[str, typer.Option(help="runs or names of the zoo, with commas between")]
+
+
+@app.command()
+def answer(
+    teachers: Teachers,
+    words: Annotated[Path, typer.Option(help="a word a line")] = DATA / "words.txt",
+    out: Annotated[Path, typer.Option(help="the file to write")] = DATA / "answered.tsv",
+):
+    """Has the teachers answer, by a beam of 4, the words that are in no file of the recipe."""
+    recipe = load_recipe(RECIPE)
+    splits = (recipe.data.train, recipe.data.valid, recipe.data.test)
+    known = {word for files in splits for word, _ in read_examples(files, recipe.columns)}
+    asked = _load(teachers)
+    examples = answered(together(asked[0], asked), sorted(set(read_lines(words)) - known - {""}))
+    lines = ["\t".join(row) + "\n" for row in [tuple(recipe.columns), *examples]]
+    with atomic_file(out) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8")
+    print(f"{out}: {len(examples):,} words and answers")
+
+
+@app.command()
+def train(
     out: Annotated[Path, typer.Argument(help="the run directory to write")],
     student: Annotated[str, typer.Option(help="a run or a name of the zoo, where it begins")],
-    teachers: Annotated[str, typer.Option(help="runs or names of the zoo, with commas between")],
+    teachers: Teachers,
     share: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="of the teachers in the loss")
     ] = 0.7,
@@ -130,20 +241,25 @@ def main(
     settings: Annotated[
         list[str], typer.Option("--set", help="replace a value of the recipe: train.steps=100")
     ] = (),
+    resume: Annotated[bool, typer.Option("--resume", help="go on with the run there")] = False,
 ):
     """Trains the student on one device; the run directory gets checkpoints, logs and the task."""
-    require_empty(out, "choose another run directory")
+    if not resume:
+        require_empty(out, "choose another run directory, or go on with that run by --resume")
     model = f"model={{pretrained: {locate(student).absolute()}, dropout: {dropout}}}"
     recipe = load_recipe(RECIPE, ["tokenizer=null", model, *settings])
     if recipe.train.scheduled_sampling:
         raise UserError("train.scheduled_sampling: a student reads the answers, not its own words")
-    train, valid = (
+    examples, valid = (
         read_examples(files, recipe.columns) for files in (recipe.data.train, recipe.data.valid)
     )
-    asked = [az.load(name.strip()) for name in teachers.split(",")]
-    task = Student(make_task(recipe, train), asked, train, share)
+    task = make_task(recipe, examples)
+    task = Student(task, together(task, _load(teachers)).model, examples, share)
     metrics = recipe.evaluate.metrics or task.metrics
-    figures = Trainer(task, recipe.train, train, valid, out, metrics).run()
+    trainer = Trainer(task, recipe.train, examples, valid, out, metrics)
+    if resume:
+        trainer.resume()
+    figures = trainer.run()
     print(f"{out}: {figures['steps']:,} steps in {figures['seconds']:.0f} s; {figures['valid']}")
     if figures["interrupted"]:
         raise typer.Exit(130)
@@ -151,6 +267,6 @@ def main(
 
 if __name__ == "__main__":
     try:
-        typer.run(main)
+        app()
     except UserError as error:
         sys.exit(f"{Path(__file__).name}: {error}")

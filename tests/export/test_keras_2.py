@@ -15,6 +15,7 @@ from attention_zoo.export.keras_2 import write_h5
 from attention_zoo.tasks.classify import Classify
 from attention_zoo.tasks.embed import Embed
 from attention_zoo.tasks.seq2seq import Seq2Seq
+from attention_zoo.text.character_tokenizer import CharacterTokenizer
 from attention_zoo.zoo import Bert, BertClassifier, RNNAttention, Transformer
 
 
@@ -98,9 +99,45 @@ def test_it_learns_like_any_model(tmp_path):
     assert losses[-1] < losses[0]
 
 
-def test_recurrent_models_have_no_such_file(task, tmp_path):
-    model = RNNAttention(60, 40, width=8, max_length=20, attention="luong")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"attention": "luong", "score": "dot", "share_embeddings": True},
+        {
+            "attention": "luong",
+            "score": "general",
+            "cell": "lstm",
+            "num_encoder_layers": 2,
+            "num_decoder_layers": 2,
+            "residual": True,
+        },
+        {"attention": "luong", "score": "concat", "initial_state": "zero", "reset_after": False},
+        {"attention": "none", "initial_state": "last", "bidirectional": "none"},
+    ],
+    ids=["dot", "general, lstm, deep", "concat", "none"],
+)
+def test_recurrent_models(options, tmp_path, randomize):
+    tokenizer = CharacterTokenizer("abcdefgh")
+    model = randomize(RNNAttention(tokenizer.vocab_size, width=8, max_length=20, **options))
+    task = Seq2Seq(model, tokenizer, max_source_length=12, max_target_length=11)
+    examples = [("abc", "cba"), ("defghab", "ab"), ("a", "hgfedcba")]
+    np.testing.assert_allclose(*read_back(task, examples, tmp_path / "model.h5"), atol=1e-5)
+
+
+def test_what_feeds_on_itself_has_no_such_file(task, tmp_path):
+    model = RNNAttention(60, 40, width=8, max_length=20)
     recurrent = Seq2Seq(model, task.source_tokenizer, task.target_tokenizer)
     recurrent.examples = task.examples
-    with pytest.raises(UserError, match="the format h5 is for BERT and the Transformer"):
+    with pytest.raises(UserError, match="the format h5 cannot have stock layers alone"):
         export(recurrent, tmp_path / "out", ["h5"])
+
+
+def test_dropout_is_on_in_training_alone(tmp_path, randomize):
+    model = randomize(BertClassifier(2, {**ENCODER, "dropout": 0.5}))
+    write_h5(Classify(model, TOKENIZER, ["x", "y"], max_length=6), tmp_path / "model.h5")
+    copy = tf_keras.models.load_model(tmp_path / "model.h5", compile=False)
+    ids = np.array([[1, 5, 6, 7, 2, 0]] * 2)
+    inputs = {"token_ids": ids, "mask": ids > 0, "segment_ids": 0 * ids}
+    answered, trained = (copy(inputs, training=training)["logits"] for training in (False, True))
+    np.testing.assert_allclose(answered[0], answered[1], atol=1e-6)
+    assert np.abs(trained[0] - trained[1]).max() > 0.01
