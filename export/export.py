@@ -80,10 +80,11 @@ def export(
         except ResultError as error:
             progress(str(error))
             artefact.update(in_float=[], failure=f"was not written: {error}")
-    if "saved_model" in formats:
+    served = [name for name in ("saved_model", "saved_model_xla") if name in formats]
+    if served:
         from attention_zoo.export.serving import write_serving
 
-        if not write_serving(task, directory, examples):
+        if not write_serving(task, directory, examples, served):
             progress("no warm-up requests for TF Serving: pip install 'attention-zoo[serving]'")
     for artefact in planned:
         artefact["sha256"] = _digest(directory / artefact["file"])

@@ -17,7 +17,8 @@ _SHORTEST = 16
 def write_saved_model_xla(task, directory):
     """Writes a SavedModel with the signatures that answer and that are compared, compiled.
 
-    The first call of a batch size and length waits for the compiler.
+    The first call of a batch size and length waits for the compiler; in TF Serving, the warm-up
+    requests do (`export/serving.py`).
 
     Args:
         task: a task.
@@ -63,11 +64,17 @@ def _jit(function):
     return tf.function(function, jit_compile=True, autograph=False)
 
 
-def _pad(task, ids, name="source_ids"):
-    """Ids `(B, T)` with padding up to one of a few lengths."""
-    lengths, longest = [_SHORTEST], task.longest(name)
+def padded_lengths(longest):
+    """The few lengths that are compiled for, given the greatest that ids have."""
+    lengths = [_SHORTEST]
     while lengths[-1] < longest:
         lengths.append(min(2 * lengths[-1], longest))
+    return lengths
+
+
+def _pad(task, ids, name="source_ids"):
+    """Ids `(B, T)` with padding up to one of a few lengths."""
+    lengths = padded_lengths(task.longest(name))
     length = tf.shape(ids)[1]
     enough = tf.boolean_mask(lengths, tf.constant(lengths) >= length)
     return tf.pad(ids, [[0, 0], [0, enough[0] - length]])

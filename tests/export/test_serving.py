@@ -13,19 +13,40 @@ from attention_zoo.export import serving
 from attention_zoo.export.serving import MODEL_NAME, WARMUP_FILE
 
 
-def test_warm_up_requests_are_answered(exported, task):
-    path = exported[0] / "saved_model/1"
-    serve = tf.saved_model.load(str(path)).signatures["serving_default"]
-    sizes = []
+def requests(path):
+    """The texts of each request."""
     for record in tf.data.TFRecordDataset(str(path / WARMUP_FILE)):
         request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
         assert request.model_spec.name == MODEL_NAME
         assert request.model_spec.signature_name == "serving_default"
-        texts = tf.make_ndarray(request.inputs["text"])
+        yield tf.make_ndarray(request.inputs["text"])
+
+
+def test_warm_up_requests_are_answered(exported, task):
+    path = exported[0] / "saved_model/1"
+    serve = tf.saved_model.load(str(path)).signatures["serving_default"]
+    sizes = []
+    for texts in requests(path):
         answers = serve(text=tf.constant(texts))["text"].numpy()
         assert [a.decode() for a in answers] == task([text.decode() for text in texts])
         sizes.append(len(texts))
     assert sizes == [1, 2, 4, 8]  # there are twelve examples
+
+
+def test_what_xla_compiles_is_asked_in_every_shape(task, examples, tmp_path):
+    (tmp_path / "saved_model_xla/1").mkdir(parents=True)
+    longer = ("alpha beta " * 9, "一")
+    assert serving.write_serving(task, tmp_path, [*examples, longer], ["saved_model_xla"])
+    shapes = []
+    for texts in requests(tmp_path / "saved_model_xla/1"):
+        longest = task.source_tokenizer.encode(tf.constant(texts), 20).shape[1]
+        shapes.append((16 if longest <= 16 else 20, len(texts)))
+    assert sorted(shapes) == [
+        (length, size) for length in (16, 20) for size in (1, 2, 4, 8, 16, 32)
+    ]
+    page = (tmp_path / "serving/README.md").read_text(encoding="utf-8")
+    assert '-v "$PWD/saved_model_xla:/models/attention_zoo"' in page
+    assert "in the place of" not in page
 
 
 def test_the_configuration(exported):
@@ -36,6 +57,10 @@ def test_the_configuration(exported):
     assert (model.name, model.base_path) == (MODEL_NAME, f"/models/{MODEL_NAME}")
     batching = dict(re.findall(r"(\w+) { value: (\d+) }", (folder / "batching.config").read_text()))
     assert batching["max_batch_size"] == "32"
+    assert (
+        "allowed_batch_sizes: 16 allowed_batch_sizes: 32\n"
+        in (folder / "batching.config").read_text()
+    )
 
 
 def test_the_request_in_the_readme(exported, task):
@@ -50,7 +75,7 @@ def test_the_request_in_the_readme(exported, task):
 
 def test_quotes_and_a_missing_package(task, tmp_path, monkeypatch):
     monkeypatch.setattr(serving.importlib.util, "find_spec", lambda name: None)
-    assert not serving.write_serving(task, tmp_path, [("it's", "x")])
+    assert not serving.write_serving(task, tmp_path, [("it's", "x")], ["saved_model"])
     page = (tmp_path / "serving/README.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"^curl -d (.*) http", page, flags=re.MULTILINE)
     printed = subprocess.run(
