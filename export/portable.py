@@ -45,7 +45,7 @@ def portable_model(task, fixed=False):
     """
     reason = why_not_portable(task)
     if reason:
-        raise UserError(f"the model {reason}")
+        raise UserError(f"this form of a model {reason}")
     inputs = {}
     for name in task.compared.inputs:
         length = task.longest(name) if fixed else None
@@ -61,12 +61,13 @@ def why_not_portable(task):
     model = task.model
     if model.attention == "additive" or model.input_feeding:
         return (
-            "cannot have stock layers alone: what the decoder reads goes into its next step, "
-            "and Keras has no recurrent layer that attends"
+            "is of Keras's own layers alone, and this model cannot be: what its decoder reads goes "
+            "into the next step, and Keras has no recurrent layer that attends"
         )
     if model.layer_norm or callable(model.score):
         return (
-            "cannot have stock layers alone: Keras's have no layer_norm and no score of one's own"
+            "is of Keras's own layers alone, and this model cannot be: they have no layer_norm "
+            "and no score of one's own"
         )
     return ""
 
@@ -110,13 +111,18 @@ def _recurrent(task, source_ids, target_ids):
     hidden = _embed(model.target_embedding, target_ids)
     for i, ours in enumerate(decoder.layers):
         own, states = states[: ours.num_states], states[ours.num_states :]
-        outputs, *_ = _run([ours], layers.Dropout(model.dropout)(hidden), own)
+        outputs, *_ = _run([ours], _drop(model, hidden), own)
         hidden = layers.Add()([outputs, hidden]) if model.residual and i else outputs
     if model.attends:
         context = _look_back(decoder.attention_layer, hidden, memory)
         read = _linear(decoder.readout, layers.Concatenate()([hidden, context]))
         hidden = layers.Activation("tanh")(read)
-    return _token_logits(model, layers.Dropout(model.dropout)(hidden))
+    return _token_logits(model, _drop(model, hidden))
+
+
+def _drop(model, hidden):
+    """Dropout; `variational` is the same for all positions."""
+    return layers.Dropout(model.dropout, (None, 1, None) if model.variational else None)(hidden)
 
 
 def _read_source(model, source_ids):
@@ -128,7 +134,7 @@ def _read_source(model, source_ids):
     hidden, last = _embed(model.source_embedding, source_ids, mask_zero=True), []
     for i, forward in enumerate(encoder.forward_layers):
         both = [forward, *encoder.backward_layers[i : i + 1]]
-        outputs, *states = _run(both, layers.Dropout(model.dropout)(hidden))
+        outputs, *states = _run(both, _drop(model, hidden))
         if len(both) == 2:
             pairs = zip(states[: forward.num_states], states[forward.num_states :], strict=True)
             states = [layers.Concatenate()(pair) for pair in pairs]
@@ -253,6 +259,7 @@ def _run(both, inputs, states=()):
     ours = both[0]
     kinds = {"gru": (layers.GRU, {"reset_after": ours.reset_after}), "lstm": (layers.LSTM, {})}
     layer_class, more = kinds[ours.cell]
+    more["recurrent_dropout"] = ours.recurrent_dropout
     layer = layer_class(ours.units, return_sequences=True, return_state=True, **more)
     if len(both) == 2:
         layer = layers.Bidirectional(layer)

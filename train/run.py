@@ -39,7 +39,7 @@ def train_recipe(recipe, out, resume=False, progress=lambda message: None):
     """
     out = Path(out)
     if resume:
-        _require_same(recipe, out)
+        require_same(recipe, out)
     else:
         require_empty(out, "choose another --out, or go on with that run by --resume")
     keras.utils.set_random_seed(recipe.train.seed)
@@ -119,7 +119,7 @@ def _spread(values):
     return {"mean": statistics.fmean(values), "deviation": deviation, "values": values}
 
 
-def _require_same(recipe, out):
+def require_same(recipe, out):
     """Refuses to resume a run of another recipe; only how long to train may change."""
     old = load_recipe(out / RECIPE_FILE).model_dump()
     new = recipe.model_dump()

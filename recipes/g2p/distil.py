@@ -9,7 +9,7 @@ The mean of what the teachers expect at each place of the training answers is co
 student learns it beside the answers themselves, as `recipe.yaml` says for the rest.
 
 What teachers have learned by heart they can teach no better than a dictionary. So they also answer
-words that nobody wrote an answer to ("Token-Level Ensemble Distillation for Grapheme-to-Phoneme
+words for which nobody wrote an answer ("Token-Level Ensemble Distillation for Grapheme-to-Phoneme
 Conversion", Sun et al. 2019), and these answers are further examples:
 
     python recipes/g2p/make_words.py
@@ -18,6 +18,7 @@ Conversion", Sun et al. 2019), and these answers are further examples:
       --teachers g2p_transformer,g2p_rnn --set data.train='[data/train.tsv, data/answered.tsv]'
 """
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -36,11 +37,13 @@ from attention_zoo.tasks.seq2seq import Seq2Seq
 from attention_zoo.tasks.text_to_text import pad_rows, shift_right
 from attention_zoo.text.readers import read_examples, read_lines
 from attention_zoo.train.building import make_task
-from attention_zoo.train.recipe import load_recipe
+from attention_zoo.train.recipe import load_recipe, save_recipe
+from attention_zoo.train.run import RECIPE_FILE, require_same
 from attention_zoo.train.trainer import Trainer
 
 RECIPE = Path(__file__).with_name("recipe.yaml")
 DATA = Path(__file__).with_name("data")
+ORIGIN = "teachers.json"  # in the run directory
 _BATCH = 256
 
 
@@ -99,14 +102,14 @@ def _mean(logits):
 
 
 def together(task, teachers):
-    """Teachers as one task, with the tokenizers of the student.
+    """Teachers as one task, with the tokenizers of a task.
 
     Raises:
-        UserError: if a teacher has other tokens than the student.
+        UserError: if a teacher has other tokens.
     """
     for teacher in teachers:
         if any(_tokens(teacher, side) != _tokens(task, side) for side in ("source", "target")):
-            raise UserError("a teacher has other tokens than the student")
+            raise UserError("models that learn from each other must have the same tokens")
     ensemble = Ensemble([teacher.model for teacher in teachers])
     return Seq2Seq(ensemble, task.source_tokenizer, task.target_tokenizer, beam_size=4)
 
@@ -203,6 +206,13 @@ def answered(task, words):
     return [(word, answer) for word, answer in examples if answer]
 
 
+def _require_same_origin(path, origin):
+    """Refuses to go on with a student of other teachers."""
+    old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    if old != origin:
+        raise UserError(f"{path.parent} is no run of these teachers: it has {old}, not {origin}")
+
+
 def _load(names):
     return [az.load(name.strip()) for name in names.split(",")]
 
@@ -222,7 +232,10 @@ def answer(
     splits = (recipe.data.train, recipe.data.valid, recipe.data.test)
     known = {word for files in splits for word, _ in read_examples(files, recipe.columns)}
     asked = _load(teachers)
-    examples = answered(together(asked[0], asked), sorted(set(read_lines(words)) - known - {""}))
+    task = together(asked[0], asked)
+    found = sorted(set(read_lines(words)) - known - {""})
+    too_long = set(task.truncated(found))
+    examples = answered(task, [word for i, word in enumerate(found) if i not in too_long])
     lines = ["\t".join(row) + "\n" for row in [tuple(recipe.columns), *examples]]
     with atomic_file(out) as temporary:
         temporary.write_text("".join(lines), encoding="utf-8")
@@ -250,6 +263,10 @@ def train(
     recipe = load_recipe(RECIPE, ["tokenizer=null", model, *settings])
     if recipe.train.scheduled_sampling:
         raise UserError("train.scheduled_sampling: a student reads the answers, not its own words")
+    origin = {"teachers": teachers, "share": share}
+    if resume:
+        _require_same_origin(out / ORIGIN, origin)
+        require_same(recipe, out)
     examples, valid = (
         read_examples(files, recipe.columns) for files in (recipe.data.train, recipe.data.valid)
     )
@@ -259,6 +276,10 @@ def train(
     trainer = Trainer(task, recipe.train, examples, valid, out, metrics)
     if resume:
         trainer.resume()
+    with atomic_file(out / RECIPE_FILE) as temporary:
+        save_recipe(recipe, temporary)
+    with atomic_file(out / ORIGIN) as temporary:
+        temporary.write_text(json.dumps(origin) + "\n", encoding="utf-8")
     figures = trainer.run()
     print(f"{out}: {figures['steps']:,} steps in {figures['seconds']:.0f} s; {figures['valid']}")
     if figures["interrupted"]:

@@ -1,7 +1,9 @@
-"""Write words that nobody wrote a pronunciation to, for `distil.py`.
+"""Write English words and names, for `distil.py answer`.
 
     pip install 'attention-zoo[recipes]'
     python recipes/g2p/make_words.py [--out FILE]
+
+It takes Debian's `apt-get` and `dpkg-deb`, and lists of packages that `apt-get update` fetched.
 
 English words are those of SCOWL, as Debian's package `wamerican-large` has them; names are those
 of the United States census of 1990, as the package `names` (PyPI) has them: much of the
@@ -18,7 +20,7 @@ from pathlib import Path
 
 import names
 
-DEBIAN_PACKAGE = "wamerican-large"
+DEBIAN_PACKAGE = "wamerican-large=2020.12.07-2"
 DICTIONARY = "usr/share/dict/american-english-large"
 
 _WORD = re.compile(r"[a-z][a-z']+")

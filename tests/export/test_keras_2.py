@@ -128,16 +128,34 @@ def test_what_feeds_on_itself_has_no_such_file(task, tmp_path):
     model = RNNAttention(60, 40, width=8, max_length=20)
     recurrent = Seq2Seq(model, task.source_tokenizer, task.target_tokenizer)
     recurrent.examples = task.examples
-    with pytest.raises(UserError, match="the format h5 cannot have stock layers alone"):
+    with pytest.raises(UserError, match="the format h5 is of Keras's own layers alone"):
         export(recurrent, tmp_path / "out", ["h5"])
 
 
-def test_dropout_is_on_in_training_alone(tmp_path, randomize):
-    model = randomize(BertClassifier(2, {**ENCODER, "dropout": 0.5}))
-    write_h5(Classify(model, TOKENIZER, ["x", "y"], max_length=6), tmp_path / "model.h5")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dropout": 0.5},
+        {"dropout": 0.0, "recurrent_dropout": 0.5, "cell": "lstm"},
+        {"dropout": 0.5, "variational": True},
+    ],
+    ids=["dropout", "recurrent", "variational"],
+)
+def test_dropout_is_on_in_training_alone(options, tmp_path, randomize):
+    tokenizer = CharacterTokenizer("abcdefgh")
+    sizes = {"width": 8, "max_length": 20, "attention": "luong", "bidirectional": "none"}
+    model = randomize(RNNAttention(tokenizer.vocab_size, **sizes, **options))
+    write_h5(Seq2Seq(model, tokenizer), tmp_path / "model.h5")
     copy = tf_keras.models.load_model(tmp_path / "model.h5", compile=False)
-    ids = np.array([[1, 5, 6, 7, 2, 0]] * 2)
-    inputs = {"token_ids": ids, "mask": ids > 0, "segment_ids": 0 * ids}
-    answered, trained = (copy(inputs, training=training)["logits"] for training in (False, True))
+    # Two examples that are alike, each of one letter again and again.
+    inputs = {"source_ids": np.full((2, 20), 6), "target_ids": np.full((2, 20), 7)}
+    answered, trained = (copy(inputs, training=on)["logits"] for on in (False, True))
     np.testing.assert_allclose(answered[0], answered[1], atol=1e-6)
     assert np.abs(trained[0] - trained[1]).max() > 0.01
+    shapes = [layer.noise_shape for layer in copy.layers if "Dropout" in type(layer).__name__]
+    assert [shape and list(shape) for shape in shapes] == (
+        [[None, 1, None] if "variational" in options else None] * 3
+    )
+    rate = options.get("recurrent_dropout", 0.0)
+    cells = [layer for layer in copy.layers if hasattr(layer, "recurrent_dropout")]
+    assert [layer.recurrent_dropout for layer in cells] == [rate] * 2

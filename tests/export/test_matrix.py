@@ -39,6 +39,9 @@ def tasks():
             Transformer(pieces.vocab_size, width=8, num_heads=1), pieces
         ),
         "seq2seq, RNN": Seq2Seq(RNNAttention(pieces.vocab_size, width=8), pieces),
+        "seq2seq, RNN with Luong's attention": Seq2Seq(
+            RNNAttention(pieces.vocab_size, width=8, attention="luong"), pieces
+        ),
         **{
             kind: SimpleNamespace(kind=kind, **encoder)
             for kind in ("classify", "tag", "answer", "embed", "fill_mask")

@@ -105,7 +105,9 @@ def test_what_has_no_such_form_says_why(tmp_path, task, options, reason):
     model = RNNAttention(60, 40, width=8, max_length=20, **options)
     recurrent = Seq2Seq(model, task.source_tokenizer, task.target_tokenizer)
     recurrent.examples = task.examples
-    message = f"the format keras cannot have stock layers alone: .*{reason}"
+    message = (
+        f"the format keras is of Keras's own layers alone, and this model cannot be: .*{reason}"
+    )
     with pytest.raises(UserError, match=message):
         export(recurrent, tmp_path / "out", ["keras"])
     assert not (tmp_path / "out").exists()

@@ -11,6 +11,9 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from attention_zoo.export import serving
 from attention_zoo.export.serving import MODEL_NAME, WARMUP_FILE
+from attention_zoo.tasks.question_answering import QuestionAnswering
+from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
+from attention_zoo.zoo import BertTokenClassifier
 
 
 def requests(path):
@@ -34,19 +37,51 @@ def test_warm_up_requests_are_answered(exported, task):
 
 
 def test_what_xla_compiles_is_asked_in_every_shape(task, examples, tmp_path):
-    (tmp_path / "saved_model_xla/1").mkdir(parents=True)
+    for model in ("saved_model", "saved_model_xla"):
+        (tmp_path / model / "1").mkdir(parents=True)
     longer = ("alpha beta " * 9, "一")
-    assert serving.write_serving(task, tmp_path, [*examples, longer], ["saved_model_xla"])
+    models = ["saved_model", "saved_model_xla"]
+    assert serving.write_serving(task, tmp_path, [*examples, longer], models)
     shapes = []
     for texts in requests(tmp_path / "saved_model_xla/1"):
         longest = task.source_tokenizer.encode(tf.constant(texts), 20).shape[1]
         shapes.append((16 if longest <= 16 else 20, len(texts)))
-    assert sorted(shapes) == [
-        (length, size) for length in (16, 20) for size in (1, 2, 4, 8, 16, 32)
-    ]
+    sizes = [1, 2, 4, 8, 16, 32]
+    assert shapes == [(length, size) for length in (16, 20) for size in sizes]
+    assert [len(texts) for texts in requests(tmp_path / "saved_model/1")] == sizes
+    lines = (tmp_path / "serving/batching_xla.config").read_text().splitlines()
+    assert lines[0] == "max_batch_size { value: 32 }"
+    assert lines[-6:] == [f"allowed_batch_sizes: {size}" for size in sizes]
+    page = (tmp_path / "serving/README.md").read_text(encoding="utf-8")
+    assert "write `saved_model_xla` for `saved_model`" in page
+
+
+def test_a_compiled_model_alone(task, examples, tmp_path, monkeypatch):
+    monkeypatch.setattr(serving.importlib.util, "find_spec", lambda name: None)
+    serving.write_serving(task, tmp_path, examples, ["saved_model_xla"])
     page = (tmp_path / "serving/README.md").read_text(encoding="utf-8")
     assert '-v "$PWD/saved_model_xla:/models/attention_zoo"' in page
-    assert "in the place of" not in page
+    assert "--batching_parameters_file=/serving/batching_xla.config" in page
+    assert not (tmp_path / "serving/batching.config").exists()
+
+
+def test_contexts_of_several_windows_are_no_requests(tmp_path, randomize):
+    """Their windows are a batch of another size."""
+    tokenizer = WordPieceTokenizer([*SPECIAL_PIECES, *"abcdefgh"])
+    encoder = {"vocab_size": tokenizer.vocab_size, "width": 6, "num_blocks": 1, "num_heads": 2}
+    model = randomize(BertTokenClassifier(2, {**encoder, "max_length": 24}))
+    task = QuestionAnswering(model, tokenizer, stride=3)
+    contexts = ["a b c d e f g h " * 5, "a b c", "a b c d e f g h a b c d e f g h"]
+    examples = [("a b ?", context, json.dumps([{"text": "a"}])) for context in contexts]
+    (tmp_path / "saved_model_xla/1").mkdir(parents=True)
+    assert serving.write_serving(task, tmp_path, examples, ["saved_model_xla"])
+    asked = []
+    for record in tf.data.TFRecordDataset(str(tmp_path / "saved_model_xla/1" / WARMUP_FILE)):
+        request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
+        texts = tf.make_ndarray(request.inputs["context"])
+        asked.append((texts[0].decode(), len(texts)))
+    sizes = [1, 2, 4, 8, 16, 32]
+    assert asked == [(context, size) for context in contexts[1:] for size in sizes]
 
 
 def test_the_configuration(exported):
@@ -55,12 +90,11 @@ def test_the_configuration(exported):
     text_format.Parse((folder / "models.config").read_text(), config)
     (model,) = config.model_config_list.config
     assert (model.name, model.base_path) == (MODEL_NAME, f"/models/{MODEL_NAME}")
-    batching = dict(re.findall(r"(\w+) { value: (\d+) }", (folder / "batching.config").read_text()))
-    assert batching["max_batch_size"] == "32"
-    assert (
-        "allowed_batch_sizes: 16 allowed_batch_sizes: 32\n"
-        in (folder / "batching.config").read_text()
+    batching = dict(
+        re.findall(r"(\w+)(?: { value)?: (\d+)", (folder / "batching.config").read_text())
     )
+    assert batching["max_batch_size"] == "32"
+    assert "allowed_batch_sizes" not in batching
 
 
 def test_the_request_in_the_readme(exported, task):

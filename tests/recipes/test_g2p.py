@@ -135,7 +135,7 @@ def test_teachers_together_expect_the_mean(teachers, randomize):
     logs = np.log(mean_of_probabilities(teachers, [pair[0][:1], inputs])[0])
     lived = int(found.lengths[0, 0])
     assert float(found.scores[0, 0]) == pytest.approx(logs.max(axis=1)[:lived].sum(), abs=1e-4)
-    with pytest.raises(UserError, match="a teacher has other tokens"):
+    with pytest.raises(UserError, match="must have the same tokens"):
         distil.together(teachers[0], [small_task(RNNAttention, "abce")])
 
 
@@ -143,6 +143,16 @@ def test_words_without_answers_get_those_of_the_teachers():
     task = lambda words: [{"cab": ""}.get(word, word.upper()) for word in words]  # noqa: E731
     words = ["cab", *(f"w{i}" for i in range(300))]
     assert script("distil").answered(task, words) == [(w, w.upper()) for w in words[1:]]
+
+
+def test_a_student_goes_on_with_its_own_teachers_alone(tmp_path):
+    require_same = script("distil")._require_same_origin
+    path, origin = tmp_path / "teachers.json", {"teachers": "a,b", "share": 0.7}
+    path.write_text('{"teachers": "a,b", "share": 0.7}', encoding="utf-8")
+    require_same(path, origin)
+    for wrong in (path, tmp_path / "other.json"):
+        with pytest.raises(UserError, match="is no run of these teachers"):
+            require_same(wrong, {**origin, "share": 0.5})
 
 
 def test_words_of_lists():
