@@ -127,9 +127,16 @@ def require_same(recipe, out):
         for name in ("steps", "minutes", "evaluate_every", "patience", "log_every", "average_last"):
             settings["train"].pop(name)
         settings.pop("export")
-    for section in old:
-        if old[section] != new[section]:
-            raise UserError(
-                f"{out} is a run of another recipe: {section} was {old[section]}, "
-                f"is now {new[section]}"
-            )
+    differences = list(_differences(old, new))
+    if differences:
+        raise UserError(f"{out} is a run of another recipe: {'; '.join(differences)}")
+
+
+def _differences(old, new, name=""):
+    """What differs between two recipes, field by field."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for field in {**old, **new}:
+            path = f"{name}.{field}" if name else field
+            yield from _differences(old.get(field), new.get(field), path)
+    elif old != new:
+        yield f"{name} was {old}, is now {new}"

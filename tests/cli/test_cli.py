@@ -120,7 +120,7 @@ def test_resume_goes_on_and_refuses_another_recipe(zoo, run, data, tmp_path):
     process = zoo(
         "train", data / "recipe.yaml", "--out", copy, "--resume", "--set", "model.width=64", check=2
     )
-    assert "is a run of another recipe: model" in process.stderr
+    assert "is a run of another recipe: model.width was 32, is now 64" in process.stderr
 
 
 def test_ctrl_c_leaves_a_usable_run(zoo, data, tmp_path):
