@@ -3,9 +3,11 @@
 import tensorflow as tf
 
 from attention_zoo.decoding.loop import Choice, decode, log_probability
+from attention_zoo.errors import UserError
 from attention_zoo.text.vocabulary import PAD_ID
 
 _EXCLUDED = -float("inf")
+_COLDEST = 1e-30  # the least temperature that logits are divided by
 
 
 def sample(
@@ -26,7 +28,7 @@ def sample(
         source_ids: int32 tensor `(B, S)`, 0 is padding.
         max_length: largest number of tokens L, the end included.
         seed: integer; the same seed and the same batch give the same answers.
-        temperature: divides the logits; above 0, and the smaller the greedier.
+        temperature: divides the logits; the smaller the greedier, and 0 is greedy search.
         top_k: draw among the k most probable tokens; 0 means all.
         top_p: draw among the most probable tokens that together hold this much
             probability (nucleus sampling, Holtzman et al. 2020); 1 means all.
@@ -36,10 +38,20 @@ def sample(
     Returns:
         `Hypotheses`; the scores are log-probabilities under the model itself, without
         temperature, top-k or top-p.
+
+    Raises:
+        UserError: if `temperature` or `top_k` is below 0, or `top_p` not from 0 to 1. For tensors
+            in a graph, `tf.errors.InvalidArgumentError` when it runs.
     """
+    checks = check_sampling(temperature, top_k, top_p)
+    with tf.control_dependencies(checks):
+        temperature = tf.identity(tf.cast(temperature, tf.float32))
 
     def choose(logits_BNV, hypotheses, position):
-        kept = restrict(tf.cast(logits_BNV, tf.float32) / temperature, top_k, top_p)
+        # The greatest becomes 0, and stays the greatest however small the temperature is.
+        logits = tf.cast(logits_BNV, tf.float32)
+        logits -= tf.reduce_max(logits, axis=2, keepdims=True)
+        kept = restrict(logits / tf.maximum(temperature, _COLDEST), top_k, top_p)
         # The largest of logit + Gumbel noise is a draw from the softmax.
         bits = tf.random.stateless_uniform(
             tf.shape(kept),
@@ -53,7 +65,8 @@ def sample(
         # so that every value is a float32, and neither 0 nor 1.
         bits = tf.bitwise.right_shift(bits, tf.constant(9, tf.uint32))
         uniform = (tf.cast(bits, tf.float32) + 0.5) / 2.0**23
-        tokens = tf.argmax(kept - tf.math.log(-tf.math.log(uniform)), axis=2, output_type=tf.int32)
+        noise = tf.where(temperature > 0.0, -tf.math.log(-tf.math.log(uniform)), 0.0)
+        tokens = tf.argmax(kept + noise, axis=2, output_type=tf.int32)
         chosen = tf.gather(logits_BNV, tokens, batch_dims=2)
         gained = log_probability(logits_BNV, chosen)
         # The loop starts as beams do, with one hypothesis that counts; samples all count.
@@ -65,6 +78,34 @@ def sample(
         )
 
     return decode(model, source_ids, choose, max_length, num_samples, return_attention)
+
+
+def check_sampling(temperature=1.0, top_k=0, top_p=1.0):
+    """Refuses options that mean nothing.
+
+    Args:
+        temperature: a number or a scalar tensor, 0 or above.
+        top_k: a number or a scalar tensor, 0 or above.
+        top_p: a number or a scalar tensor, from 0 to 1.
+
+    Returns:
+        What a graph must run for values that it does not know yet, a list of operations.
+
+    Raises:
+        UserError: if a value is known and out of range.
+    """
+    checks = []
+    for name, value, accepted, is_right in (
+        ("temperature", temperature, "0 (greedy) or above", temperature >= 0),
+        ("top_k", top_k, "0 (all) or above", top_k >= 0),
+        ("top_p", top_p, "from 0 to 1", (top_p >= 0) & (top_p <= 1)),
+    ):
+        message = f"{name} must be {accepted}, received"
+        if tf.is_tensor(value) and not tf.executing_eagerly():
+            checks.append(tf.debugging.Assert(is_right, [message, value]))
+        elif not is_right:
+            raise UserError(f"{message} {value if not tf.is_tensor(value) else value.numpy()}")
+    return checks
 
 
 def restrict(logits, top_k, top_p):

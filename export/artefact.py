@@ -1,5 +1,6 @@
 """Answering with an exported artefact as with the task itself, through the same commands."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +30,14 @@ class ExportedTask(TextToText):
         self.kind = config["task"]
         self.metrics = tuple(config["metrics"])
 
-    def _require_own_search(self, what, options):
+    def _require_own_search(self, what, options, n_best):
         if options != self._options(None, None, None, 1, {}):
             raise UserError(
                 f"how {what} searches is part of its graph: beam_size={self.beam_size}, "
                 f"length_penalty={self.length_penalty}; received {options}"
             )
+        if n_best != 1:
+            raise UserError(f"{what} gives one answer a text, received n_best={n_best}")
 
 
 def load_reader(directory):
@@ -66,9 +69,12 @@ class SavedModelTask(ExportedTask):
         super().__init__(directory)
         self._signatures = _load_saved_model(path)
 
+    def _check_engine(self, options, n_best):
+        if "generate" not in self._signatures:
+            self._require_own_search("a compiled SavedModel", options, n_best)
+
     def _answer_batch(self, texts, options):
-        if "generate" not in self._signatures:  # compiled: how it searches is part of its graph
-            self._require_own_search("a compiled SavedModel", options)
+        if "generate" not in self._signatures:
             outputs = self._signatures["serving_default"](text=tf.constant(texts))
             return np.expand_dims(outputs["text"], 1), np.expand_dims(outputs["score"], 1)
         arguments = {name: tf.constant(value) for name, value in options.items()}
@@ -119,8 +125,10 @@ class LiteRTTask(ExportedTask):
         super().__init__(directory)
         self._run = _load_litert(path)
 
+    def _check_engine(self, options, n_best):
+        self._require_own_search("a LiteRT file", options, n_best)
+
     def _answer_batch(self, texts, options):
-        self._require_own_search("a LiteRT file", options)
         source_ids = pad_rows([ids for ids, _ in self.to_ids([(text, "") for text in texts])])
         outputs = self._run(source_ids=source_ids)
         strings = [[answer.encode()] for answer in self.answers(outputs, texts)]
@@ -128,15 +136,24 @@ class LiteRTTask(ExportedTask):
 
 
 def _load_litert(path):
+    """The function of a LiteRT file that answers; threads that call it take turns."""
     from ai_edge_litert.interpreter import Interpreter
 
     try:
         with silent_stderr():  # it announces its delegate
             interpreter = Interpreter(model_path=str(path), num_threads=1)
             interpreter.allocate_tensors()
-            return interpreter.get_signature_runner("serving_default")
+            runner = interpreter.get_signature_runner("serving_default")
     except (ValueError, RuntimeError) as error:
         raise UserError(f"{path} is no LiteRT file of ours, or is damaged: {error}") from error
+    lock = threading.Lock()
+
+    def run(**inputs):
+        # An interpreter has one place for its inputs and outputs.
+        with lock:
+            return runner(**inputs)
+
+    return run
 
 
 def _answer_with_saved_model(directory, path):

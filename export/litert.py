@@ -9,7 +9,7 @@ from tensorflow.lite.python import schema_py_generated as schema
 
 from attention_zoo.errors import ResultError
 from attention_zoo.export.runners.protocol import fill
-from attention_zoo.layers.functional import MASKED_SCORE, masked_score
+from attention_zoo.layers.functional import MASKED_SCORE, in_place_writes, masked_score
 from attention_zoo.quiet import silent_stderr
 
 # Bytes that a weight takes in the file.
@@ -45,7 +45,8 @@ def write_litert(
     signatures = signatures or task.lite_signatures()
     module = tf.Module()
     module.weights = [variable.value for variable in task.model.variables]
-    with masked_score(_MASKED_SCORE_INT8 if quantize == "full_int8" else MASKED_SCORE):
+    score = _MASKED_SCORE_INT8 if quantize == "full_int8" else MASKED_SCORE
+    with masked_score(score), in_place_writes():
         functions = {
             name: tf.function(function, input_signature=specs, autograph=False)
             for name, (function, specs) in signatures.items()

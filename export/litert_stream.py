@@ -9,6 +9,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from attention_zoo.export.litert import convert_litert
+from attention_zoo.layers.functional import in_place_writes
 from attention_zoo.text.vocabulary import PAD_ID
 
 
@@ -54,12 +55,13 @@ def write_litert_stream(task, path, quantize="none", examples=()):
         _assign(module.cache, cache)
         return {"logits": logits[:, 0]}
 
-    functions = {
-        function.__name__: tf.function(
-            function, input_signature=specs, autograph=False
-        ).get_concrete_function()
-        for function, specs in ((encode, [source]), (decode_step, [token, position]))
-    }
+    with in_place_writes():
+        functions = {
+            function.__name__: tf.function(
+                function, input_signature=specs, autograph=False
+            ).get_concrete_function()
+            for function, specs in ((encode, [source]), (decode_step, [token, position]))
+        }
     Path(path).write_bytes(convert_litert(task, module, functions, path, quantize))
 
 

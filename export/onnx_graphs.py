@@ -59,23 +59,6 @@ def _convert_erfc(graph, node, name, arguments):
     _put(graph, node, "Sub", [one, erf])
 
 
-def _convert_update(graph, node, name, arguments):
-    """Writes into a cache `(B, H, L, K)` at a slot of its third axis, and only there."""
-    cache, update, start = node.input
-
-    def constant(key, value):
-        return graph.make_const(f"{node.name}/{key}", np.array([value], np.int64)).output[0]
-
-    zero, axis, last = constant("zero", 0), constant("axis", 2), constant("last", 2**62)
-    wide = graph.make_node("Cast", [start], {"to": _INT64}).output[0]
-    slot = graph.make_node("Gather", [wide, axis]).output[0]
-    number = graph.make_node("Gather", [graph.make_node("Shape", [update]).output[0], axis])
-    end = graph.make_node("Add", [slot, number.output[0]]).output[0]
-    before = graph.make_node("Slice", [cache, zero, slot, axis]).output[0]
-    after = graph.make_node("Slice", [cache, end, last, axis]).output[0]
-    _put(graph, node, "Concat", [before, update, after], {"axis": 2})
-
-
 def _put(graph, node, kind, inputs, attributes=None):
     outputs, shapes, types = node.output, node.output_shapes, node.output_dtypes
     graph.remove_node(node.name)
@@ -84,5 +67,4 @@ def _put(graph, node, kind, inputs, attributes=None):
     )
 
 
-_INT64 = 7  # onnx.TensorProto.INT64
-_HANDLERS = {"Erfc": (_convert_erfc, []), "XlaDynamicUpdateSlice": (_convert_update, [])}
+_HANDLERS = {"Erfc": (_convert_erfc, [])}

@@ -1,9 +1,14 @@
 """SavedModel: strings in, strings out, with the tokenizers inside."""
 
+from pathlib import Path
+
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from attention_zoo.errors import ResultError
 
 
-def write_saved_model(task, directory, names=None):
+def write_saved_model(task, directory):
     """Writes a task as a SavedModel with the signatures of `task.signatures()`.
 
     Its operators are TensorFlow's and tensorflow-text's, which TF Serving has both.
@@ -11,7 +16,26 @@ def write_saved_model(task, directory, names=None):
     Args:
         task: a task.
         directory: where to write; for TF Serving its name is a version number.
-        names: of the signatures; all when omitted.
+
+    Raises:
+        ResultError: if an operator needs XLA, which TF Serving switches off.
+    """
+    save_functions(task, task.signatures(), directory)
+    compiled = [name for name in saved_operators(directory) if name.startswith("Xla")]
+    if compiled:
+        raise ResultError(
+            f"{directory} has operators that only XLA computes, and TF Serving has XLA switched "
+            f"off: {', '.join(compiled)}"
+        )
+
+
+def save_functions(task, functions, directory):
+    """Writes functions of a task as the signatures of a SavedModel.
+
+    Args:
+        task: the task whose weights and tokenizers they use.
+        functions: a dict from signature name to a function and the specs of its arguments.
+        directory: where to write.
     """
     module = tf.Module()
     # A Keras model tracked as a whole loses weights on conversion; plain variables do not.
@@ -19,7 +43,17 @@ def write_saved_model(task, directory, names=None):
     module.tokenizers = list(task.tokenizers().values())
     signatures = {
         name: tf.function(function, input_signature=specs, autograph=False).get_concrete_function()
-        for name, (function, specs) in task.signatures().items()
-        if names is None or name in names
+        for name, (function, specs) in functions.items()
     }
     tf.saved_model.save(module, str(directory), signatures=signatures)
+
+
+def saved_operators(directory):
+    """The names of the operators in all graphs and functions of a SavedModel, sorted."""
+    content = (Path(directory) / "saved_model.pb").read_bytes()
+    found = set()
+    for meta in saved_model_pb2.SavedModel.FromString(content).meta_graphs:
+        found.update(node.op for node in meta.graph_def.node)
+        for function in meta.graph_def.library.function:
+            found.update(node.op for node in function.node_def)
+    return sorted(found)

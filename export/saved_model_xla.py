@@ -8,7 +8,8 @@ import copy
 
 import tensorflow as tf
 
-from attention_zoo.export.saved_model import write_saved_model
+from attention_zoo.export.saved_model import save_functions
+from attention_zoo.layers.functional import in_place_writes
 
 # Ids are padded to the next of these, doubled until the task's greatest length is reached.
 _SHORTEST = 16
@@ -24,7 +25,9 @@ def write_saved_model_xla(task, directory):
         task: a task.
         directory: where to write; for TF Serving its name is a version number.
     """
-    write_saved_model(_compiled(task), directory, {"serving_default", task.compared.signature})
+    functions = _compiled(task).signatures()
+    wanted = ("serving_default", task.compared.signature)
+    save_functions(task, {name: functions[name] for name in wanted}, directory)
 
 
 def _compiled(task):
@@ -61,7 +64,11 @@ def _compiled(task):
 
 
 def _jit(function):
-    return tf.function(function, jit_compile=True, autograph=False)
+    def traced(*arguments):
+        with in_place_writes():
+            return function(*arguments)
+
+    return tf.function(traced, jit_compile=True, autograph=False)
 
 
 def padded_lengths(longest):

@@ -1,6 +1,7 @@
 """The mathematics of attention as pure functions; the layers hold the weights."""
 
 import contextlib
+import contextvars
 import math
 
 import keras
@@ -34,6 +35,57 @@ def masked_score(score):
         yield
     finally:
         MASKED_SCORE = before
+
+
+# Whether `write_slots` asks the backend for one operator that writes in place.
+_writes_in_place = contextvars.ContextVar("writes_in_place", default=False)
+
+
+@contextlib.contextmanager
+def in_place_writes():
+    """In the block, `write_slots` becomes a single operator, `slice_update`.
+
+    LiteRT and XLA have one that does not copy what is written into. Plain TensorFlow has not:
+    there it becomes `XlaDynamicUpdateSlice`, which a server that has XLA switched off refuses.
+
+    Example:
+        >>> with in_place_writes():
+        ...     cache = write_slots(np.zeros((1, 1, 2, 1)), np.ones((1, 1, 1, 1)), 1)
+        >>> cache.numpy().ravel().tolist()
+        [0.0, 1.0]
+    """
+    token = _writes_in_place.set(True)
+    try:
+        yield
+    finally:
+        _writes_in_place.reset(token)
+
+
+def write_slots(cache, update, slot):
+    """Writes N neighbouring slots of a cache.
+
+    Args:
+        cache: tensor `(B, H, L, K)`, L a multiple of N.
+        update: tensor `(B, H, N, K)`.
+        slot: int32 scalar, the first slot to write, a multiple of N.
+
+    Returns:
+        The new cache `(B, H, L, K)`.
+
+    Example:
+        >>> cache = write_slots(np.zeros((1, 1, 4, 1)), np.ones((1, 1, 2, 1)), 2)
+        >>> cache.numpy().ravel().tolist()
+        [0.0, 0.0, 1.0, 1.0]
+    """
+    if _writes_in_place.get():
+        return ops.slice_update(cache, (0, 0, slot, 0), update)
+    number = ops.shape(update)[2]
+    _, heads, slots, width = ops.shape(cache)
+    groups = slots // number
+    is_here_G1 = ops.equal(ops.expand_dims(ops.arange(groups, dtype="int32"), 1), slot // number)
+    cache = ops.reshape(cache, (-1, heads, groups, number * width))
+    update = ops.reshape(update, (-1, heads, 1, number * width))
+    return ops.reshape(ops.where(is_here_G1, update, cache), (-1, heads, slots, width))
 
 
 def padding_mask(token_ids, pad_id=0):

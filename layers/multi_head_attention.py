@@ -3,7 +3,11 @@
 import keras
 from keras import ops
 
-from attention_zoo.layers.functional import causal_mask, scaled_dot_product_attention
+from attention_zoo.layers.functional import (
+    causal_mask,
+    scaled_dot_product_attention,
+    write_slots,
+)
 from attention_zoo.layers.linear import Linear
 
 
@@ -164,16 +168,16 @@ class MultiHeadAttention(keras.layers.Layer):
         Args:
             query: float tensor `(B, N, D)`, the newest position of each hypothesis.
             cache: keys and values as `start_cache` makes them.
-            slot: int32 scalar, the slot of the first hypothesis; the others follow.
+            slot: int32 scalar, the slot of the first hypothesis, a multiple of N; the others
+                follow.
             mask: boolean tensor `(B, N, L)`, True = may attend.
 
         Returns:
             The output `(B, N, D)` and the new cache.
         """
         query_BHNK, key_BHNK, value_BHNK = self._split(self.query_key_value(query), 3)
-        start = (0, 0, slot, 0)
         cache = [
-            ops.slice_update(old_BHLK, start, new_BHNK)
+            write_slots(old_BHLK, new_BHNK, slot)
             for old_BHLK, new_BHNK in zip(cache, (key_BHNK, value_BHNK), strict=True)
         ]
         output, _ = self.attend(query_BHNK, *cache, broadcast_over_heads(mask))

@@ -21,6 +21,10 @@ class Compared:
 class Answering:
     """Examples in, answers and references out; a subclass is callable on a list of texts."""
 
+    def longest(self, name):
+        """The greatest length of an input of ids of this name."""
+        return self.max_target_length if name == "target_ids" else self.max_source_length
+
     def input_of(self, example):
         """The input in an example: a string, or a tuple of strings."""
         inputs = tuple(example[: len(self.text_inputs)])

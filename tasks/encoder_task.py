@@ -8,6 +8,7 @@ import tensorflow as tf
 from attention_zoo.errors import UserError
 from attention_zoo.tasks.answering import Compared
 from attention_zoo.tasks.task import Task
+from attention_zoo.text.rows import cut_rows
 from attention_zoo.text.tokenizer import CHUNK, load_tokenizer
 from attention_zoo.text.vocabulary import PAD_ID
 
@@ -233,18 +234,25 @@ class EncoderTask(Task):
         texts = [tf.TensorSpec([None], tf.string, name) for name in self.text_inputs]
         ids = [tf.TensorSpec([None, None], tf.int32, name) for name in ID_INPUTS]
 
-        def compute(token_ids, mask, segment_ids):
-            inputs = {"token_ids": token_ids, "mask": mask, "segment_ids": segment_ids}
-            return self.compute(inputs)
+        def compute(*ids):
+            return self.compute(self._cut(*ids))
 
-        def attend(token_ids, mask, segment_ids):
-            inputs = {"token_ids": token_ids, "mask": mask, "segment_ids": segment_ids}
-            return {"attention": self.model.attention_weights(inputs)}
+        def attend(*ids):
+            return {"attention": self.model.attention_weights(self._cut(*ids))}
 
         return {
             "serving_default": (self.respond, texts),
             "ids": (compute, ids),
             "attention": (attend, ids),
+        }
+
+    def _cut(self, token_ids, mask, segment_ids):
+        """Ids that a client has made, by name; what is too long for the model is cut off."""
+        length = self.max_length
+        return {
+            "token_ids": cut_rows(token_ids, length, self.tokenizer.sep_id),
+            "mask": mask[:, :length],
+            "segment_ids": segment_ids[:, :length],
         }
 
     def lite_signatures(self):

@@ -8,6 +8,7 @@ import tensorflow as tf
 from attention_zoo.errors import UserError
 from attention_zoo.tasks.encoder_task import EncoderTask, Prediction, with_mask
 from attention_zoo.tasks.losses import smoothed_cross_entropy
+from attention_zoo.text.rows import to_dense
 from attention_zoo.text.tokenizer import replace_invalid
 
 # How many spans of each window, and of each text, are looked at.
@@ -105,7 +106,8 @@ class QuestionAnswering(EncoderTask):
         end = tf.zeros([tf.size(text), 1], tf.int32)
 
         def aligned(values):
-            return tf.concat([none - 1, window(values), end - 1], axis=1).to_tensor(-1)
+            covered = tf.concat([none - 1, window(values), end - 1], axis=1)
+            return to_dense(covered, -1)
 
         return with_mask(
             token_ids,
@@ -142,11 +144,11 @@ class QuestionAnswering(EncoderTask):
 
         def by_text(values_WC, empty):
             rows = tf.RaggedTensor.from_value_rowids(
-                values_WC, windows, tf.size(question, tf.int64)
+                values_WC, windows, tf.size(question, tf.int64), validate=False
             )
             return tf.reshape(rows.to_tensor(empty), [number, most * _CANDIDATES])
 
-        most = tf.reduce_max(tf.math.bincount(inputs["texts"], minlength=number))
+        most = tf.maximum(tf.reduce_max(tf.math.bincount(inputs["texts"], minlength=number)), 1)
         sums_BC = by_text(sums_WC, -np.inf)
         start_BC, end_BC = (by_text(values, -1) for values in (start_WC, end_WC))
         null_B = tf.math.unsorted_segment_min(

@@ -9,6 +9,8 @@ from attention_zoo.decoding.sampling import sample
 from attention_zoo.tasks.losses import smoothed_cross_entropy
 from attention_zoo.tasks.task import Task
 from attention_zoo.tasks.text_to_text import TextToText, shift_right
+from attention_zoo.text.rows import cut_rows
+from attention_zoo.text.tokenizer import is_blank
 from attention_zoo.text.vocabulary import END_ID, PAD_ID
 
 
@@ -146,7 +148,8 @@ class Seq2Seq(TextToText, Task):
         source_ids = self.source_tokenizer.encode(text, self.max_source_length)
         hypotheses = self.decode_ids(source_ids, **options)
         answers = self._texts_of(hypotheses, text, source_ids)
-        return tf.where(tf.equal(text, "")[:, tf.newaxis], "", answers), hypotheses.scores
+        is_blank_B1 = tf.expand_dims(is_blank(text), 1)
+        return (tf.where(is_blank_B1, "", answers), tf.where(is_blank_B1, 0.0, hypotheses.scores))
 
     def decode_ids(self, source_ids, **options):
         """Ids `(B, S)` to `Hypotheses`, by the decoder that the options ask for."""
@@ -156,7 +159,10 @@ class Seq2Seq(TextToText, Task):
         if isinstance(options["beam_size"], int) and options["beam_size"] == 1:
             options = {name: options[name] for name in ("max_length", "return_attention")}
             return greedy_search(self.model, source_ids, **options)
-        return beam_search(self.model, source_ids, **options)
+        # A single hypothesis is compared with no other: its score is greedy search's.
+        is_alone = tf.equal(options["beam_size"], 1)
+        penalty = tf.where(is_alone, 0.0, tf.cast(options["length_penalty"], tf.float32))
+        return beam_search(self.model, source_ids, **{**options, "length_penalty": penalty})
 
     def _texts_of(self, hypotheses, text, source_ids):
         """Hypotheses to strings `(B, N)`."""
@@ -207,15 +213,22 @@ class Seq2Seq(TextToText, Task):
             answers, scores = self.decode_text(text, max_length=self.max_target_length, **options)
             return {"text": answers[:, 0], "score": scores[:, 0]}
 
+        def answer_ids(source_ids):
+            return self._answer_ids(self._cut(source_ids))
+
+        def teach(source_ids, target_ids):
+            return self.logits(self._cut(source_ids), target_ids[:, : self.max_target_length])
+
         def attend(source_ids, target_ids):
-            return {"attention": self.model.attention_weights([source_ids, target_ids])}
+            ids = [self._cut(source_ids), target_ids[:, : self.max_target_length]]
+            return {"attention": self.model.attention_weights(ids)}
 
         functions = {
             "serving_default": (serve, [text]),
             "generate": (generate, [text, beam_size, max_length, length_penalty]),
             "sample": (draw, [text, *sampling]),
-            "ids": (self._answer_ids, [source_ids]),
-            "logits": (self.logits, [source_ids, target_ids]),
+            "ids": (answer_ids, [source_ids]),
+            "logits": (teach, [source_ids, target_ids]),
         }
         if self.model.attends:
             functions["attention"] = (attend, [source_ids, target_ids])
@@ -225,6 +238,10 @@ class Seq2Seq(TextToText, Task):
         """The functions of a LiteRT file, as `signatures`: no strings, so ids to ids."""
         functions = self.signatures()
         return {"serving_default": functions["ids"], "logits": functions["logits"]}
+
+    def _cut(self, source_ids):
+        """Ids that a client has made; what is too long is cut off, as it is of strings."""
+        return cut_rows(source_ids, self.max_source_length, END_ID)
 
     def _search(self):
         return self._options(None, None, None, 1, {})

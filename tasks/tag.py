@@ -6,6 +6,7 @@ import tensorflow as tf
 from attention_zoo.errors import UserError
 from attention_zoo.tasks.encoder_task import EncoderTask, Prediction, with_mask
 from attention_zoo.tasks.losses import smoothed_cross_entropy
+from attention_zoo.text.rows import to_dense
 
 OUTSIDE = "O"
 
@@ -57,7 +58,7 @@ class Tag(EncoderTask):
         room = self.max_length - 2
         token_ids, segment_ids = self.tokenizer.join(pieces.ids[:, :room])
         zero = tf.zeros([begins.nrows(), 1], tf.int32)
-        words = tf.concat([zero, begins[:, :room], zero], axis=1).to_tensor(0)
+        words = to_dense(tf.concat([zero, begins[:, :room], zero], axis=1), 0)
         return with_mask(token_ids, segment_ids, words=words, word_counts=pieces.word_counts)
 
     def read(self, numbers, inputs, text):

@@ -98,10 +98,6 @@ class Task(Answering):
         with atomic_file(Path(directory) / TASK_FILE) as temporary:
             temporary.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
-    def longest(self, name):
-        """The greatest length of an input of ids of this name."""
-        return self.max_target_length if name == "target_ids" else self.max_source_length
-
     @classmethod
     def load(cls, directory):
         """Reads a task that `save` wrote.

@@ -5,12 +5,14 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from attention_zoo.errors import UserError
+from attention_zoo.decoding.sampling import check_sampling
+from attention_zoo.errors import UserError, suggest
 from attention_zoo.tasks.answering import Answering, Compared
-from attention_zoo.text.tokenizer import load_tokenizer
+from attention_zoo.text.tokenizer import is_blank, load_tokenizer
 from attention_zoo.text.vocabulary import END_ID, PAD_ID, START_ID
 
 _PREDICT_BATCH = 32
+_SAMPLING = ("seed", "temperature", "top_k", "top_p")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +103,7 @@ class TextToText(Answering):
         """Answers texts.
 
         Args:
-            texts: list of strings; an empty text gets an empty answer.
+            texts: list of strings; one that is empty, or white space alone, gets an empty answer.
             beam_size: number of hypotheses; 1 is greedy search.
             length_penalty: alpha of Wu et al. 2016.
             max_length: longest answer in ids.
@@ -110,12 +112,18 @@ class TextToText(Answering):
                 `n_best` answers instead of searching.
 
         Returns:
-            A list of `Answer`, in the order of the texts.
+            A list of `Answer`, in the order of the texts. A score is the log-probability of the
+            answer; of several hypotheses, over the length penalty that they are compared by.
+
+        Raises:
+            UserError: if an option is unknown or out of range.
         """
         options = self._options(beam_size, length_penalty, max_length, n_best, sampling)
-        answers = [Answer("", 0.0, (("", 0.0),))] * len(texts)
+        self._check_engine(options, n_best)
+        answers = [Answer("", 0.0, (("", 0.0),) * n_best)] * len(texts)
         # Sorted by length, so that a batch holds little padding.
-        order = sorted((i for i, text in enumerate(texts) if text), key=lambda i: len(texts[i]))
+        asked = (i for i, text in enumerate(texts) if text.strip())
+        order = sorted(asked, key=lambda i: len(texts[i]))
         for start in range(0, len(order), _PREDICT_BATCH):
             members = order[start : start + _PREDICT_BATCH]
             strings, scores = self._answer_batch([texts[i] for i in members], options)
@@ -142,11 +150,18 @@ class TextToText(Answering):
                 raise UserError(f"{name} must be from 1 to {limit}, received {value}")
         options = {"max_length": max_length}
         if sampling:
+            for name in sampling:
+                if name not in _SAMPLING:
+                    raise UserError(f"there is no option {name!r}; {suggest(name, _SAMPLING)}")
             if "seed" not in sampling:
                 raise UserError(f"sampling needs a seed; received {', '.join(sorted(sampling))}")
+            check_sampling(**{name: sampling[name] for name in sampling if name != "seed"})
             return {**options, **sampling, "num_samples": n_best}
         penalty = self.length_penalty if length_penalty is None else length_penalty
         return {**options, "beam_size": beam_size, "length_penalty": penalty}
+
+    def _check_engine(self, options, n_best):
+        """Refuses what cannot be asked of what stands between the strings."""
 
     def truncated(self, texts):
         """The indices of the texts that are longer than `max_source_length`."""
@@ -227,8 +242,7 @@ class TextToText(Answering):
         positions = outputs.get("positions")
         strings = self.detokenize(outputs["target_ids"], tf.constant(texts), positions)
         # As everywhere, an empty text gets an empty answer.
-        pairs = zip(texts, strings.numpy(), strict=True)
-        return [answer.decode() if text else "" for text, answer in pairs]
+        return [s.decode() for s in tf.where(is_blank(tf.constant(texts)), "", strings).numpy()]
 
     def _config(self):
         return {

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.files import atomic_file
+from attention_zoo.text.rows import to_dense
 from attention_zoo.text.vocabulary import END_ID, NUM_SPECIAL_IDS, PAD_ID, UNKNOWN_ID
 
 CONFIG_FILE = "tokenizer.json"
@@ -70,7 +71,7 @@ class Tokenizer(tf.Module):
         """
         ids = self.tokenize(strings)[:, : max_length - 1]
         end = tf.fill([ids.nrows(), 1], END_ID)
-        return tf.concat([ids, end], axis=1).to_tensor(PAD_ID)
+        return to_dense(tf.concat([ids, end], axis=1), PAD_ID)
 
     def tokens(self, strings, max_length):
         """The tokens as strings, each where `encode` has its id.
@@ -85,7 +86,7 @@ class Tokenizer(tf.Module):
         strings = replace_invalid(strings)
         tokens = self._split(strings)[:, : max_length - 1]
         end = tf.fill([tokens.nrows(), 1], "")
-        return tf.concat([tokens, end], axis=1).to_tensor("")
+        return to_dense(tf.concat([tokens, end], axis=1), "")
 
     def decode(self, ids, unknown=None):
         """Turns ids into strings.
@@ -121,6 +122,26 @@ class Tokenizer(tf.Module):
         config = {"kind": self.kind, "vocab_size": self.vocab_size, **self._settings()}
         with atomic_file(directory / CONFIG_FILE) as temporary:
             temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+# What `str.strip` takes off.
+_WHITE_SPACE = r"[\s\x0b\x1c-\x1f\x{85}\p{Z}]*"
+
+
+def is_blank(strings):
+    """Which strings are empty or white space alone, as `not text.strip()` says of each.
+
+    Args:
+        strings: string tensor of any shape.
+
+    Returns:
+        Boolean tensor of that shape.
+
+    Example:
+        >>> is_blank(tf.constant(["", " \\t", "\u3000", "a "])).numpy().tolist()
+        [True, True, True, False]
+    """
+    return tf.strings.regex_full_match(strings, _WHITE_SPACE)
 
 
 def replace_invalid(strings):

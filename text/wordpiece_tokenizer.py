@@ -12,6 +12,7 @@ from tensorflow_text.tools.wordpiece_vocab import wordpiece_tokenizer_learner_li
 from attention_zoo.errors import UserError
 from attention_zoo.files import atomic_file
 from attention_zoo.text.basic_tokenizer import BasicTokenizer
+from attention_zoo.text.rows import to_dense
 from attention_zoo.text.tokenizer import CONFIG_FILE, Tokenizer, replace_invalid
 from attention_zoo.text.vocabulary import PAD_ID
 
@@ -196,7 +197,7 @@ class WordPieceTokenizer(Tokenizer):
             tail = tf.concat([second, sep], axis=1)
             ids = tf.concat([ids, tail], axis=1)
             segments = tf.concat([segments, tf.ones_like(tail)], axis=1)
-        return ids.to_tensor(PAD_ID), segments.to_tensor(0)
+        return to_dense(ids, PAD_ID), to_dense(segments, 0)
 
     def decode(self, ids, unknown=None):
         """Turns ids into strings, the words between spaces; special ids are passed over.
