@@ -186,7 +186,7 @@ FORMATS = {
     ),
     "keras": Format(
         "model.keras",
-        _writer("portable", "write_keras"),
+        _writer("keras_3", "write_keras"),
         "run_keras.py",
         answers=lambda task: task.kind != "seq2seq",  # stock layers have no decoding
         why_not=_later("portable", "why_not_portable"),

@@ -5,7 +5,10 @@ the description of a model of stock layers is put into the words of Keras 2, wit
 layer than both know, and tf_keras, which is Keras 2, makes and writes the same model.
 """
 
+import json
 import warnings
+
+import h5py
 
 from attention_zoo.export.portable import portable_model
 from attention_zoo.quiet import silent_stderr
@@ -50,12 +53,17 @@ def write_h5(task, path):
     import tf_keras
 
     model = portable_model(task, fixed=True)
-    copy = tf_keras.Model.from_config(_description(model))
+    description = _description(model)
+    said = json.dumps({"class_name": "Functional", "config": description})
+    copy = tf_keras.Model.from_config(description)  # which takes things out of it
     for layer in copy.layers:
         layer.set_weights(model.get_layer(layer.name).get_weights())
     with warnings.catch_warnings(), silent_stderr():  # it recommends files of Keras 3
         warnings.simplefilter("ignore")
         copy.save(path, include_optimizer=False)
+    # What tf_keras writes of a layer has arguments that earlier versions do not know.
+    with h5py.File(path, "r+") as file:
+        file.attrs["model_config"] = said
 
 
 def _description(model):

@@ -4,6 +4,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import flatbuffers
 import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
@@ -87,7 +88,8 @@ def convert_litert(
         task: the task they are of.
         module: the `tf.Module` that has their variables; those that a function assigns to
             stay variables in the file.
-        functions: a dict from signature name to concrete function.
+        functions: a dict from signature name to concrete function; of the first the file's
+            first subgraph is, which clients reach that know of no signatures.
         path: named in errors.
         quantize: as in `write_litert`.
         dataset: a representative dataset, as the converter takes it.
@@ -119,10 +121,31 @@ def convert_litert(
         except Exception as error:  # the converter raises whatever its passes raise
             reason = str(error).strip().splitlines()[0]
             raise ResultError(f"LiteRT conversion of {path} failed: {reason}") from error
+    content = _with_first(content, next(iter(functions)))
     idle = sum(weight.value.shape.num_elements() for weight in task.idle_weights)
     weights = least * (task.model.count_params() - idle)
     check_litert(content, int(weights * _WEIGHT_BYTES[quantize]), path, operators)
     return content
+
+
+def _with_first(content, name):
+    """A file whose first subgraph is that of a signature; the converter sorts them by name."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    (place,) = (s.subgraphIndex for s in model.signatureDefs if s.signatureKey.decode() == name)
+    if place == 0:
+        return content
+    graphs = model.subgraphs
+    graphs[0], graphs[place] = graphs[place], graphs[0]
+    operators = [operator for graph in graphs for operator in graph.operators or ()]
+    options = [found for o in operators for found in (o.builtinOptions, o.builtinOptions2) if found]
+    # Signatures name their subgraph, operators those of their branches, conditions and bodies.
+    for named in (*model.signatureDefs, *options):
+        for key, index in vars(named).items():
+            if "subgraph" in key.lower() and index in (0, place):
+                setattr(named, key, place - index)
+    builder = flatbuffers.Builder(len(content))
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
 
 
 def _calibration(inputs, specs):

@@ -35,12 +35,27 @@ def write_onnx(task, directory):
         graph = tf.function(function, input_signature=specs, autograph=False)
         path = directory / f"{name}.onnx"
         try:
-            tf2onnx.convert.from_function(
-                graph, specs, opset=OPSET, custom_op_handlers=_HANDLERS, output_path=str(path)
+            model, _ = tf2onnx.convert.from_function(
+                graph, specs, opset=OPSET, custom_op_handlers=_HANDLERS
             )
         except Exception as error:  # the converter raises whatever its passes raise
             reason = str(error).strip().splitlines()[0]
             raise ResultError(f"ONNX conversion of {path} failed: {reason}") from error
+        _name_axes(model.graph)
+        path.write_bytes(model.SerializeToString())
+
+
+def _name_axes(graph):
+    """Names the dynamic axes of inputs and outputs: `batch`, and a length by what has it."""
+    has_targets = any(given.name == "target_ids" for given in graph.input)
+    for tensor in (*graph.input, *graph.output):
+        batch, *others = tensor.type.tensor_type.shape.dim
+        batch.dim_param = "batch"
+        # Under teacher forcing there is an output for each token of the target.
+        is_target = has_targets and tensor.name != "source_ids"
+        for axis in others:
+            if not axis.dim_value:
+                axis.dim_param = "target_length" if is_target else "length"
 
 
 def operators_in(path):
@@ -59,6 +74,69 @@ def _convert_erfc(graph, node, name, arguments):
     _put(graph, node, "Sub", [one, erf])
 
 
+def _convert_einsum(graph, node, name, arguments):
+    """Products as `MatMul`: onnxruntime's `Einsum` crashes on an empty batch."""
+    product = None
+    if len(node.input) == 2:
+        product = _as_product(node.get_attr_str("equation"), graph.get_rank(node.input[0]))
+    if product is None:  # of somebody's own score function
+        from tf2onnx.handler import tf_op
+
+        convert, options = tf_op.create_mapping(OPSET, [])[node.type]
+        convert(graph, node, **options)
+        return
+    first, second = (
+        _transposed(graph, tensor, order)
+        for tensor, order in zip(node.input, product[:2], strict=True)
+    )
+    if product[2] is None:
+        _put(graph, node, "MatMul", [first, second])
+        return
+    found = graph.make_node("MatMul", [first, second]).output[0]
+    _put(graph, node, "Transpose", [found], {"perm": product[2]})
+
+
+def _as_product(equation, rank):
+    """How to turn two tensors so that `MatMul` multiplies them, and how to turn what it gives.
+
+    Args:
+        equation: of two operands; where axes are left out, before two that are named.
+        rank: of the first operand.
+
+    Returns:
+        The orders of the axes of both inputs and of the output, each None if it stays; None if
+        the equation is no product of two matrices, or of stacks of them.
+
+    Example:
+        >>> _as_product("abc,adc->abd", rank=3)
+        (None, [0, 2, 1], None)
+    """
+    sides, _, out = equation.replace("...", "ZYXWVU"[: rank - 2]).partition("->")
+    first, second = sides.split(",")
+    batch = [axis for axis in out if axis in first and axis in second]
+    summed = [axis for axis in first if axis in second and axis not in out]
+    rows = [axis for axis in out if axis in first and axis not in second]
+    columns = [axis for axis in out if axis in second and axis not in first]
+    if len(summed) != 1 or len(columns) != 1 or (batch and len(rows) != 1):
+        return None
+    return (
+        _order(first, batch + rows + summed),
+        _order(second, batch + summed + columns),
+        _order(batch + rows + columns, list(out)),
+    )
+
+
+def _order(axes, wanted):
+    order = [list(axes).index(axis) for axis in wanted]
+    return None if order == sorted(order) else order
+
+
+def _transposed(graph, tensor, order):
+    return (
+        graph.make_node("Transpose", [tensor], {"perm": order}).output[0] if order else tensor
+    )
+
+
 def _put(graph, node, kind, inputs, attributes=None):
     outputs, shapes, types = node.output, node.output_shapes, node.output_dtypes
     graph.remove_node(node.name)
@@ -67,4 +145,4 @@ def _put(graph, node, kind, inputs, attributes=None):
     )
 
 
-_HANDLERS = {"Erfc": (_convert_erfc, [])}
+_HANDLERS = {"Erfc": (_convert_erfc, []), "Einsum": (_convert_einsum, [])}

@@ -15,17 +15,11 @@ from keras import layers, ops
 
 from attention_zoo.errors import UserError
 from attention_zoo.layers.functional import gelu_tanh
+from attention_zoo.text.vocabulary import END_ID, PAD_ID
 from attention_zoo.zoo import Transformer
 
-
-def write_keras(task, path):
-    """Writes the model of a task as a `.keras` file: ids in, numbers out.
-
-    Args:
-        task: a task.
-        path: the file to write.
-    """
-    portable_model(task).save(path)
+# What the last id becomes of rows that are cut.
+_END_IDS = {"source_ids": lambda task: END_ID, "token_ids": lambda task: task.tokenizer.sep_id}
 
 
 def portable_model(task, fixed=False):
@@ -50,8 +44,21 @@ def portable_model(task, fixed=False):
     for name in task.compared.inputs:
         length = task.longest(name) if fixed else None
         inputs[name] = keras.Input((length,), dtype="int32", name=name)
+    given = inputs if fixed else {name: _cut(task, name, ids) for name, ids in inputs.items()}
     make = _seq2seq if task.kind == "seq2seq" else _HEADS[task.kind]
-    return keras.Model(inputs, {task.compared.output: make(task, **inputs)})
+    return keras.Model(inputs, {task.compared.output: make(task, **given)})
+
+
+def _cut(task, name, ids):
+    """Ids of at most the task's greatest length; what is left of longer ones ends as they do."""
+    length = task.longest(name)
+    kept = ids[:, :length]
+    if name not in _END_IDS:
+        return kept
+    count = ops.sum(ops.cast(ops.not_equal(ids, PAD_ID), "int32"), axis=1, keepdims=True)
+    place = ops.cumsum(ops.ones_like(kept), axis=1)
+    is_end = ops.logical_and(ops.equal(place, length), ops.greater(count, length))
+    return ops.where(is_end, _END_IDS[name](task), kept)
 
 
 def why_not_portable(task):

@@ -251,8 +251,8 @@ class EncoderTask(Task):
         length = self.max_length
         return {
             "token_ids": cut_rows(token_ids, length, self.tokenizer.sep_id),
-            "mask": mask[:, :length],
-            "segment_ids": segment_ids[:, :length],
+            "mask": cut_rows(mask, length),
+            "segment_ids": cut_rows(segment_ids, length),
         }
 
     def lite_signatures(self):

@@ -214,13 +214,13 @@ class Seq2Seq(TextToText, Task):
             return {"text": answers[:, 0], "score": scores[:, 0]}
 
         def answer_ids(source_ids):
-            return self._answer_ids(self._cut(source_ids))
+            return self._answer_ids(*self._cut(source_ids))
 
         def teach(source_ids, target_ids):
-            return self.logits(self._cut(source_ids), target_ids[:, : self.max_target_length])
+            return self.logits(*self._cut(source_ids, target_ids))
 
         def attend(source_ids, target_ids):
-            ids = [self._cut(source_ids), target_ids[:, : self.max_target_length]]
+            ids = self._cut(source_ids, target_ids)
             return {"attention": self.model.attention_weights(ids)}
 
         functions = {
@@ -239,9 +239,10 @@ class Seq2Seq(TextToText, Task):
         functions = self.signatures()
         return {"serving_default": functions["ids"], "logits": functions["logits"]}
 
-    def _cut(self, source_ids):
+    def _cut(self, source_ids, *target_ids):
         """Ids that a client has made; what is too long is cut off, as it is of strings."""
-        return cut_rows(source_ids, self.max_source_length, END_ID)
+        cut = [cut_rows(ids, self.max_target_length) for ids in target_ids]
+        return [cut_rows(source_ids, self.max_source_length, END_ID), *cut]
 
     def _search(self):
         return self._options(None, None, None, 1, {})
