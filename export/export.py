@@ -4,17 +4,23 @@ import hashlib
 import json
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from attention_zoo.errors import ResultError, UserError
 from attention_zoo.export import verify
 from attention_zoo.export.artefact import load_reader
+from attention_zoo.export.expected import expected_of, load_expected, save_expected, texts_of
 from attention_zoo.export.formats import FORMATS, artefacts, barred_quantizations
 from attention_zoo.export.report import REPORT_FILE, versions, write_report
 from attention_zoo.files import require_empty
+from attention_zoo.tasks.task import TASK_FILE, TOKENIZER_FOLDER
 from attention_zoo.train.metrics import compute_metrics
 
-_ABOUT = ("task", "model", "parameters", "origin", "max_drop", "versions")
+_ABOUT = ("task", "model", "parameters", "origin", "max_drop", "versions", "files")
+# What an export directory holds beside artefacts and the report.
+_BESIDE = (TASK_FILE, TOKENIZER_FOLDER, "serving", "verification")
+_CHANGED = "is not, byte for byte, what was exported"
 
 
 def export(
@@ -62,8 +68,8 @@ def export(
     directory.mkdir(parents=True, exist_ok=True)
     task.save_without_weights(directory)
     progress(f"asking the Keras model about {len(examples)} examples")
-    expected = verify.expected_of(task, examples)
-    verify.save_expected(expected, directory)
+    expected = expected_of(task, examples)
+    save_expected(expected, directory)
     for artefact in planned:
         path = directory / artefact["file"]
         progress(f"writing {artefact['file']}")
@@ -95,6 +101,7 @@ def export(
         "origin": origin or {},
         "max_drop": max_drop,
         "versions": versions(),
+        "files": _digests(directory),
     }
     return _verify_and_report(task, directory, planned, expected, about, progress, sys.executable)
 
@@ -109,11 +116,13 @@ def verify_export(directory, progress=lambda message: None, python=sys.executabl
             more than their runtimes and NumPy.
 
     Returns:
-        The new report, which is also written.
+        The new report, which is also written, if the directory can be written to.
 
     Raises:
-        UserError: if the directory is no export, or `python` is no program.
-        ResultError: if an artefact differs from what the Keras model had answered.
+        UserError: if the directory is no export, or `python` is no program or has not what runs
+            an artefact.
+        ResultError: if an artefact differs from what the Keras model had answered, or a file
+            beside the artefacts from what was exported.
     """
     program = shutil.which(python)
     if program is None:
@@ -127,19 +136,26 @@ def verify_export(directory, progress=lambda message: None, python=sys.executabl
         planned = [
             {**{name: artefact[name] for name in names}, "failure": ""} for artefact in known
         ]
+        foreign = [artefact["file"] for artefact in planned if not _is_planned(artefact)]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{directory} is no export: {path}: {error}") from error
-    # Reports of earlier versions have neither an origin nor a gate.
-    about = {"origin": {}, "max_drop": verify.MAX_DROP, "versions": {}}
+    if not planned:
+        raise UserError(f"{path} lists no artefact: there is nothing to verify")
+    if foreign:
+        raise UserError(f"{path} lists what no export of this version is: {foreign[0]!r}")
+    # Reports of earlier versions have neither an origin nor a gate, and name no other files.
+    about = {"origin": {}, "max_drop": verify.MAX_DROP, "versions": {}, "files": {}}
     about |= {name: old[name] for name in _ABOUT if name in old}
-    expected = verify.load_expected(directory)
+    if not _can_write(directory):
+        progress(f"{directory} cannot be written to: the report there stays as it is")
+    expected = load_expected(directory)
     reader = load_reader(directory)
     program = Path(program).absolute()
     return _verify_and_report(reader, Path(directory), planned, expected, about, progress, program)
 
 
 def _verify_and_report(task, directory, planned, expected, about, progress, python):
-    results = []
+    results, changed = [], _changed(directory, about["files"])
     for artefact in planned:
         path, form = directory / artefact["file"], FORMATS[artefact["format"]]
         if artefact["failure"]:
@@ -151,22 +167,77 @@ def _verify_and_report(task, directory, planned, expected, about, progress, pyth
             )
         if figures["verified"] and artefact["sha256"] not in (None, _digest(path)):
             # A weight that no example touches, a file that nothing reads.
-            figures.update(verified=False, failure="is not, byte for byte, what was exported")
+            figures.update(verified=False, failure=_CHANGED)
         operators = form.operators(path) if figures["verified"] else ""
         results.append({**artefact, "bytes": _size(path), **figures, "operators": operators})
-    texts = verify.texts_of(task, expected)
+    texts = texts_of(task, expected)
     answers, references = list(expected["answers"]), list(expected["references"])
     report = {
         **about,
         "examples": len(texts),
+        "example": _example(task, expected),
+        "labels": list(getattr(task, "labels", ())),
+        "limits": {name: task.longest(name) for name in (*task.text_inputs, *task.compared.inputs)},
+        "changed": changed,
         "keras": {"metric": compute_metrics(task.export_metrics, texts, answers, references)},
         "artefacts": results,
     }
-    write_report(report, directory)
-    failed = [f"{a['file']}: {a['failure']}" for a in results if not a["verified"]]
+    if _can_write(directory):
+        write_report(report, directory)
+    failed = [f"{file}: {_CHANGED}" for file in changed]
+    failed += [f"{a['file']}: {a['failure']}" for a in results if not a["verified"]]
     if failed:
         raise ResultError(f"verification failed for {'; '.join(failed)}")
     return report
+
+
+def _is_planned(artefact):
+    """Whether a report's artefact is one that an export writes, where it writes it."""
+    form = FORMATS.get(artefact["format"])
+    quantize = artefact["quantize"]
+    return (
+        form is not None
+        and quantize in form.quantizations
+        and artefact["file"] == form.path(quantize)
+    )
+
+
+def _can_write(directory):
+    try:
+        with tempfile.TemporaryFile(dir=directory):
+            return True
+    except OSError:
+        return False
+
+
+def _example(task, expected):
+    """The shortest example with something in it, for the report: inputs by name, as lists."""
+    texts = zip(*(expected[name] for name in task.text_inputs), strict=True)
+    lengths = [sum(map(len, row)) or sys.maxsize for row in texts]
+    number = lengths.index(min(lengths))
+    found = {name: expected[name][number].decode(errors="replace") for name in task.text_inputs}
+    mask = expected["mask" if "mask" in task.id_inputs else task.id_inputs[0]][number] != 0
+    ids = {name: expected[name][number][mask].tolist() for name in task.id_inputs}
+    return {**found, **ids}
+
+
+def _digests(directory):
+    """The SHA-256 of every file that lies beside the artefacts, by its path."""
+    found = {}
+    for name in _BESIDE:
+        for file in _files(directory / name):
+            found[file.relative_to(directory).as_posix()] = _digest(file)
+    return found
+
+
+def _changed(directory, files):
+    """Which of the files beside the artefacts are not as exported, are missing or were added."""
+    if not files:  # reports of earlier versions name none
+        return []
+    found = _digests(directory)
+    return sorted(
+        name for name in files.keys() | found.keys() if files.get(name) != found.get(name)
+    )
 
 
 def _size(path):

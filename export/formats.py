@@ -33,9 +33,12 @@ class Format:
         operators: a function of a path: of which operators the artefact is made, or "".
         compiles: whether the first call of a shape waits for a compiler.
         timed: whether its runner is one that people answer with.
+        conditions: those of `clients.CONDITIONS` that its runtime has.
+        other_runners: scripts that run it by other interfaces of its runtime, by their names.
+        is_whole: whether it has every signature of `task.signatures()`.
         is_padded: whether everything is padded to the greatest length, answers too.
         compared: a function of a task: by which numbers it is compared, a `Compared`.
-        expected: a function of a task and of what `verify.expected_of` gave: what of that
+        expected: a function of a task and of what `expected.expected_of` gave: what of that
             an artefact is to give.
         why_not: a function of a task: why it has no artefact of this format, or "".
         needs: packages to import that do not come with this one.
@@ -53,6 +56,9 @@ class Format:
     not_for_decoding: tuple = ()
     compiles: bool = False
     timed: bool = True
+    conditions: tuple = ("threads", "none", "one", "long")
+    other_runners: dict = dataclasses.field(default_factory=dict)
+    is_whole: bool = False
     is_padded: bool = False
     compared: Callable = lambda task: task.compared
     expected: Callable = lambda task, expected: expected
@@ -120,11 +126,12 @@ FORMATS = {
         _writer("saved_model", "write_saved_model"),
         "run_saved_model.py",
         takes_strings=True,
+        is_whole=True,
     ),
     "saved_model_xla": Format(
         "saved_model_xla/1",
         _writer("saved_model_xla", "write_saved_model_xla"),
-        "run_saved_model.py",
+        "run_saved_model_xla.py",
         takes_strings=True,
         compiles=True,
     ),
@@ -139,6 +146,8 @@ FORMATS = {
         "static.tflite",
         _writer("litert", "write_litert_static"),
         "run_litert.py",
+        other_runners={"CompiledModel": "run_litert_compiled.py"},
+        conditions=("threads", "one"),
         operators=_later("litert", "operators_in"),
         quantizations=QUANTIZATIONS[:-1],
         driver="a program that pads to one length (export/runners/run_litert.py)",
@@ -151,6 +160,7 @@ FORMATS = {
         "stream.tflite",
         _writer("litert_stream", "write_litert_stream"),
         "run_litert_stream.py",
+        conditions=("threads", "one", "long"),
         operators=_later("litert", "operators_in"),
         answers=lambda task: task.beam_size == 1,  # a token at a time is greedy search
         quantizations=("none", "float16", "dynamic_int8"),
@@ -173,6 +183,7 @@ FORMATS = {
         "mediapipe.tflite",
         _writer("media_pipe", "write_media_pipe"),
         "run_media_pipe.py",
+        conditions=("one", "long"),
         operators=_later("litert", "operators_in"),
         takes_strings=True,
         quantizations=QUANTIZATIONS[:-1],
@@ -195,6 +206,7 @@ FORMATS = {
         "model.h5",
         _writer("keras_2", "write_h5"),
         "run_keras.py",
+        conditions=("threads", "none", "one"),
         answers=lambda task: task.kind != "seq2seq",
         is_padded=True,
         why_not=_later("portable", "why_not_portable"),
@@ -213,6 +225,7 @@ FORMATS = {
         "huggingface",
         _writer("hugging_face", "write_hugging_face"),
         "run_hugging_face.py",
+        conditions=("threads", "one"),
         timed=False,
         why_not=_bert_alone,
     ),

@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text
 
+from attention_zoo.export.expected import IDS, STRINGS, only
 from attention_zoo.export.litert import write_litert
-from attention_zoo.export.verify import only
 from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
-from attention_zoo.text.vocabulary import END_ID
+from attention_zoo.text.vocabulary import END_ID, PAD_ID
 from attention_zoo.text.wordpiece_tokenizer import LONGEST_WORD
 
 OPERATORS = (
@@ -41,7 +41,7 @@ def why_not_litert_text(task):
 
 
 def write_litert_text(task, path, quantize="none", examples=()):
-    """Writes a LiteRT file whose `serving_default` takes one string.
+    """Writes a LiteRT file whose `serving_default` takes strings.
 
     Of encoders it gives what the SavedModel does; of sequence-to-sequence tasks ids, since
     tensorflow-text's operator that would make strings of them does not work in LiteRT.
@@ -56,19 +56,19 @@ def write_litert_text(task, path, quantize="none", examples=()):
     functions = task.signatures()
 
     def serving_default(text):
-        ids = tf.expand_dims(ids_of_text(text), 0)
+        ids = ids_of_text(text)
         if task.kind == "seq2seq":
             return functions["ids"][0](ids)
         inputs = {
             "token_ids": ids,
-            "mask": tf.ones_like(ids),
+            "mask": tf.cast(tf.not_equal(ids, PAD_ID), tf.int32),
             "segment_ids": tf.zeros_like(ids),
         }
         return task.read(task.compute(inputs), inputs, text)
 
     signature = task.compared.signature
     signatures = {
-        "serving_default": (serving_default, [tf.TensorSpec([1], tf.string, "text")]),
+        "serving_default": (serving_default, [tf.TensorSpec([None], tf.string, "text")]),
         signature: functions[signature],
     }
     write_litert(task, path, quantize, examples, signatures, operators=OPERATORS)
@@ -82,24 +82,26 @@ def expected_of_litert_text(task, expected):
 
     Args:
         task: a task; only its tokenizers are used.
-        expected: see `verify.expected_of`.
+        expected: see `expected.expected_of`.
     """
     ids_of_text = tf.function(
-        _tokenizer(task), input_signature=[tf.TensorSpec([1], tf.string)], autograph=False
+        _tokenizer(task), input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
     )
     rows = expected["source_ids" if task.kind == "seq2seq" else "token_ids"]
     alike = [
-        np.array_equal(ids_of_text(tf.constant([text])).numpy(), row[row != 0])
+        np.array_equal(ids_of_text(tf.constant([text])).numpy()[0], row[row != 0])
         for text, row in zip(expected["text"], rows, strict=True)
     ]
-    return only(task, expected, np.array(alike, dtype=bool))
+    # Of a sequence-to-sequence task ids come out, with the score that they have.
+    said = {STRINGS + n.removeprefix(IDS): a for n, a in expected.items() if n.startswith(IDS)}
+    return only(task, {**expected, **said}, np.array(alike, dtype=bool))
 
 
 def _tokenizer(task):
-    """A function of one string, `(1,)`, that gives its ids, `(S,)`, by operators of LiteRT."""
+    """A function of strings, `(B,)`, that gives their ids, `(B, T)`, by operators of LiteRT."""
     if task.kind == "seq2seq":
         tokenizer, room = task.source_tokenizer, task.max_source_length - 1
-        return lambda text: tf.concat([tokenizer.raw_ids(text)[:room], [END_ID]], axis=0)
+        return lambda text: _joined(tokenizer.raw_ids(text), room, END_ID)
     ours, room = task.tokenizer, task.max_length - 2
     normalizer = tensorflow_text.FastBertNormalizer(lower_case_nfd_strip_accents=ours.lower_case)
     cutter = tensorflow_text.FastWordpieceTokenizer(
@@ -107,7 +109,22 @@ def _tokenizer(task):
     )
 
     def ids_of_text(text):
-        ids = tf.cast(cutter.tokenize(normalizer.normalize(text)).flat_values, tf.int32)
-        return tf.concat([[ours.cls_id], ids[:room], [ours.sep_id]], axis=0)
+        rows = _joined(cutter.tokenize(normalizer.normalize(text)), room, ours.sep_id)
+        return tf.concat([tf.fill([tf.shape(rows)[0], 1], ours.cls_id), rows], axis=1)
 
     return ids_of_text
+
+
+def _joined(ragged, room, end_id):
+    """The first ids of each row, then the end id, as a dense tensor: builtin operators alone."""
+    splits = tf.cast(ragged.row_splits, tf.int32)
+    starts_B1 = tf.expand_dims(splits[:-1], 1)
+    lengths_B1 = tf.minimum(tf.expand_dims(splits[1:], 1) - starts_B1, room)
+    longest = tf.reduce_max(tf.concat([tf.reshape(lengths_B1, [-1]), [0]], axis=0))
+    place_T = tf.range(longest + 1)
+    is_id_BT = place_T < lengths_B1
+    # With one more, there is something to look at where there is no id at all.
+    ids = tf.concat([tf.cast(ragged.flat_values, tf.int32), [PAD_ID]], axis=0)
+    ids_BT = tf.gather(ids, tf.where(is_id_BT, starts_B1 + place_T, 0))
+    ending_BT = tf.where(tf.equal(place_T, lengths_B1), end_id, PAD_ID)
+    return tf.where(is_id_BT, ids_BT, ending_BT)

@@ -15,8 +15,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
+from attention_zoo.errors import ResultError
+from attention_zoo.export.expected import LONG, only
 from attention_zoo.export.litert import write_litert
-from attention_zoo.export.verify import only
 from attention_zoo.tasks.answering import Compared
 from attention_zoo.tasks.encoder_task import ID_INPUTS
 
@@ -69,13 +70,20 @@ def write_media_pipe(task, path, quantize="none", examples=()):
         path: the file to write.
         quantize: as in `write_litert`.
         examples: as in `write_litert`.
+
+    Raises:
+        ResultError: as `write_litert`, or if a label does not fit into a line.
     """
     signatures = {"serving_default": _one_text(task)}
     write_litert(task, path, quantize, examples, signatures)
     content = Path(path).read_bytes()
+    if task.kind == "classify" and any(set("\r\n") & set(label) for label in task.labels):
+        raise ResultError(f"{path} has a label a line, and one of the task's has a line break")
     files = {_VOCABULARY: "\n".join(task.tokenizer.vocabulary) + "\n"}
     if task.kind == "classify":
-        files[_LABELS] = "\n".join(task.labels) + "\n"
+        files[_LABELS] = "".join(f"{label}\n" for label in task.labels)
+        if not task.labels[-1]:
+            files[_LABELS] += "\n"  # MediaPipe passes over an empty line at the end
     Path(path).write_bytes(_with_metadata(content, task, files) + _zip(files))
 
 
@@ -108,11 +116,14 @@ def expected_of_media_pipe(task, expected):
 
     Args:
         task: a task.
-        expected: see `verify.expected_of`.
+        expected: see `expected.expected_of`.
     """
-    numbers = _answers(task, {task.output: expected["numbers"]})[compared_by(task).output]
+    output, said = compared_by(task).output, {}
+    for name in ("numbers", LONG + "numbers"):
+        if name in expected:
+            said[name] = np.asarray(_answers(task, {task.output: expected[name]})[output])
     alike = reads_alike([text.decode(errors="replace") for text in expected["text"]])
-    return only(task, {**expected, "numbers": np.asarray(numbers)}, alike)
+    return only(task, {**expected, **said}, alike)
 
 
 def _with_metadata(content, task, files):

@@ -132,9 +132,7 @@ def _order(axes, wanted):
 
 
 def _transposed(graph, tensor, order):
-    return (
-        graph.make_node("Transpose", [tensor], {"perm": order}).output[0] if order else tensor
-    )
+    return graph.make_node("Transpose", [tensor], {"perm": order}).output[0] if order else tensor
 
 
 def _put(graph, node, kind, inputs, attributes=None):

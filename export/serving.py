@@ -13,8 +13,13 @@ FOLDER = "serving"
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 # The server joins requests to batches up to the largest of these.
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32)
+# A request may have more texts; the server cuts it into batches. Where the answers of two batches
+# cannot be put together, since some are longer than others, it is one batch.
+_LARGEST_REQUEST, _LARGEST_WHOLE = 1024, 256
 # So many examples are searched for the lengths that XLA compiles for.
 _SEARCHED = 200
+# What a request for a sample has beside texts.
+_SAMPLING = {"seed": 1, "temperature": 0.8, "top_k": 10, "top_p": 0.95}
 
 _MODELS = f"""model_config_list {{
   config {{
@@ -24,39 +29,66 @@ _MODELS = f"""model_config_list {{
   }}
 }}
 """
-_BATCHING = f"""max_batch_size {{ value: {_BATCH_SIZES[-1]} }}
-batch_timeout_micros {{ value: 2000 }}
-max_enqueued_batches {{ value: 100 }}
-num_batch_threads {{ value: 4 }}
+_QUEUES = """batch_timeout_micros { value: 2000 }
+max_enqueued_batches { value: 100 }
+num_batch_threads { value: 4 }
 """
-# What is compiled for a size had better be of that size: the server fills batches up to these.
-_BATCHING_XLA = _BATCHING + "".join(f"allowed_batch_sizes: {size}\n" for size in _BATCH_SIZES)
 _README = """# Serving
 
-TF Serving has the operators of tensorflow-text. In the folder above this one:
+Commands for [TF Serving](https://github.com/tensorflow/serving), which has the operators of
+tensorflow-text. They were tried with a stand-in that does what the server's source says, not with
+the server itself. Run them in the folder above this one.
+
+## Strings in, answers out, from many clients
+
+Requests for `serving_default` that come at the same time are answered together:
 
 ```sh
 docker run --rm -p 8500:8500 -p 8501:8501 \\
   -v "$PWD/{model}:/models/{name}" -v "$PWD/serving:/serving" tensorflow/serving \\
   --model_config_file=/serving/models.config \\
-  --enable_batching --batching_parameters_file=/serving/{batching}
+  --enable_batching --batching_parameters_file=/serving/{batching}{flags}
 ```
-
-Then, from anywhere:
 
 ```sh
 curl http://localhost:8501/v1/models/{name}
 curl -d '{request}' http://localhost:8501/v1/models/{name}:predict
 ```
 
-`"signature_name"` in the request asks for another signature than `serving_default`; `report.md`
-lists them.
+A request may have up to {largest:,} texts. `{{"instances": [...]}}` with an element for each text
+is understood too. Other signatures are not offered here: the server cannot join requests with
+single numbers (`beam_size`) or with ids of different lengths, and its `pad_variable_length_inputs`
+would pad ids with the first of them, which changes answers.
+
+## Every signature, each request by itself
+
+```sh
+docker run --rm -p 8500:8500 -p 8501:8501 \\
+  -v "$PWD/{model}:/models/{name}" -v "$PWD/serving:/serving" tensorflow/serving \\
+  --model_config_file=/serving/models.config{flags}
+```
+
+```sh
+for request in \\
+{others}
+do curl -d "$request" http://localhost:8501/v1/models/{name}:predict; done
+```
+
+`report.md` has the types and limits of inputs and outputs.
 
 {warmup}
 """
-_COMPILED = """
+# The server switches XLA on processors off unless it is told otherwise.
+_XLA_FLAG = "--xla_cpu_compilation_enabled=true"
+_ABOUT_XLA = f"""
+`saved_model_xla` needs `{_XLA_FLAG}`: without it the server refuses what XLA
+has to compile, and does not even load a model whose warm-up requests fail. The server's images
+for GPUs do not have XLA's compiler for them (tensorflow/serving, issues 2214 and 2217): there,
+serve `saved_model`.
+"""
+_COMPILED = f"""
 To serve what XLA compiles, write `saved_model_xla` for `saved_model` and `batching_xla.config` for
-`batching.config` in that command.
+`batching.config` in the first command, and add `{_XLA_FLAG}`.
 """
 _WARMUP = f"""Before the server takes any request, it answers those in the SavedModel's
 `{WARMUP_FILE}`.
@@ -93,28 +125,79 @@ def write_serving(task, directory, examples, models):
     folder.mkdir()
     (folder / "models.config").write_text(_MODELS, encoding="utf-8")
     for model in models:
-        text = _BATCHING_XLA if model == "saved_model_xla" else _BATCHING
+        text = _batching(task, model == "saved_model_xla")
         (folder / _BATCHING_FILES[model]).write_text(text, encoding="utf-8")
-    page = _page(_columns(task, examples[:1]), models, has_protos)
+    page = _page(task, examples, models, has_protos)
     (folder / "README.md").write_text(page, encoding="utf-8")
     return has_protos
 
 
-def _page(columns, models, has_protos):
-    """The page of instructions, with a request of these columns of text."""
-    warmup = _WARMUP if has_protos else _NO_WARMUP
+def _largest_request(task, is_compiled):
+    """How many texts a request may have where the server batches."""
+    if task.answers_are_even:
+        return _LARGEST_REQUEST
+    return _BATCH_SIZES[-1] if is_compiled else _LARGEST_WHOLE
+
+
+def _batching(task, is_compiled):
+    """The parameters of batching, as the server's `BatchingParameters` has them."""
+    text = f"max_batch_size {{ value: {_largest_request(task, is_compiled)} }}\n" + _QUEUES
+    if task.answers_are_even:
+        text += "enable_large_batch_splitting { value: true }\n"
+        text += f"max_execution_batch_size {{ value: {_BATCH_SIZES[-1]} }}\n"
+    if is_compiled:
+        # What is compiled for a size had better be of that size: batches are filled up to these.
+        text += "".join(f"allowed_batch_sizes: {size}\n" for size in _BATCH_SIZES)
+    return text
+
+
+def _page(task, examples, models, has_protos):
+    """The page of instructions, with a request for each signature."""
+    first = models[0]
+    is_compiled = first == "saved_model_xla"
+    about = _WARMUP if has_protos else _NO_WARMUP
     if has_protos and "saved_model_xla" in models:
-        warmup += _WARMUP_XLA
+        about += _WARMUP_XLA
     if len(models) > 1:
-        warmup += _COMPILED
-    request = json.dumps({"inputs": columns}, ensure_ascii=False).replace("'", "'\\''")
+        about += _COMPILED
+    if "saved_model_xla" in models:
+        about += _ABOUT_XLA
+    signatures = task.signatures()
+    if is_compiled:
+        signatures = {
+            name: signatures[name] for name in ("serving_default", task.compared.signature)
+        }
+    shortest = min(examples, key=lambda example: sum(map(len, example)))
+    others = [
+        {"signature_name": name, "inputs": _inputs(task, name, specs, shortest)}
+        for name, (_, specs) in signatures.items()
+    ]
     return _README.format(
         name=MODEL_NAME,
-        model=models[0],
-        batching=_BATCHING_FILES[models[0]],
-        request=request,
-        warmup=warmup.rstrip(),
+        model=first,
+        batching=_BATCHING_FILES[first],
+        flags=f" \\\n  {_XLA_FLAG}" if is_compiled else "",
+        largest=_largest_request(task, is_compiled),
+        request=_quoted({"inputs": _columns(task, examples[:1])}),
+        others=" \\\n".join(f"  '{_quoted(other)}'" for other in others) + " ;",
+        warmup=about.rstrip(),
     )
+
+
+def _inputs(task, signature, specs, example):
+    """The inputs of a request for a signature: of an example, and options as they stand."""
+    options = {name: value for name, (_, value) in task.searches.get(signature, {}).items()}
+    known = {**_SAMPLING, **options, **_columns(task, [example])}
+    ids = task.export_inputs([example])
+    return {
+        spec.name: known[spec.name] if spec.name in known else ids[spec.name].tolist()
+        for spec in specs
+    }
+
+
+def _quoted(request):
+    """JSON between the single quotes of a shell."""
+    return json.dumps(request, ensure_ascii=False).replace("'", "'\\''")
 
 
 def _columns(task, examples):

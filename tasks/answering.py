@@ -19,7 +19,22 @@ class Compared:
 
 
 class Answering:
-    """Examples in, answers and references out; a subclass is callable on a list of texts."""
+    """Examples in, answers and references out; a subclass is callable on a list of texts.
+
+    Attributes:
+        answers_are_even: whether an output of `serving_default` has as many columns whatever was
+            asked, so that those of several calls can be put together.
+    """
+
+    answers_are_even = True
+
+    @property
+    def searches(self):
+        """Signatures that answer as `serving_default` does when they are asked so.
+
+        A dict from the name of a signature to options: name to type and value.
+        """
+        return {}
 
     def longest(self, name):
         """The greatest length of an input of ids of this name."""

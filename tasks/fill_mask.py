@@ -45,6 +45,7 @@ class FillMask(EncoderTask):
     """
 
     kind = "fill_mask"
+    answers_are_even = False  # a column for each mask
     metrics = ("accuracy",)
     output = "token_logits"
     field_counts = (1,)

@@ -38,6 +38,7 @@ class Tag(EncoderTask):
     metrics = ("entity_f1", "tag_accuracy")
     field_counts = (2,)
     by_token = True
+    answers_are_even = False  # a column for each word
 
     def __init__(self, model, tokenizer, labels, max_length=None, fields=("words", "tags")):
         super().__init__(model, tokenizer, max_length, fields)

@@ -160,6 +160,13 @@ class TextToText(Answering):
         penalty = self.length_penalty if length_penalty is None else length_penalty
         return {**options, "beam_size": beam_size, "length_penalty": penalty}
 
+    @property
+    def searches(self):
+        """See `Answering`."""
+        options = self._options(None, None, None, 1, {})
+        types = {"beam_size": "int32", "max_length": "int32", "length_penalty": "float32"}
+        return {"generate": {name: (types[name], value) for name, value in options.items()}}
+
     def _check_engine(self, options, n_best):
         """Refuses what cannot be asked of what stands between the strings."""
 

@@ -85,8 +85,8 @@ class SentencePieceTokenizer(Tokenizer):
         return isinstance(self._processor, tensorflow_text.FastSentencepieceTokenizer)
 
     def raw_ids(self, strings):
-        """The ids of valid UTF-8, `(B,)`, one text after the other, by a single operator."""
-        return tf.cast(self._processor.tokenize(strings).flat_values, tf.int32)
+        """The ids of valid UTF-8, `(B,)`, as a ragged tensor, by a single operator."""
+        return self._processor.tokenize(strings)
 
     def _tokenize(self, strings):
         return self._processor.tokenize(strings)

@@ -129,7 +129,7 @@ _WHITE_SPACE = r"[\s\x0b\x1c-\x1f\x{85}\p{Z}]*"
 
 
 def is_blank(strings):
-    """Which strings are empty or white space alone, as `not text.strip()` says of each.
+    r"""Which strings are empty or white space alone, as `not text.strip()` says of each.
 
     Args:
         strings: string tensor of any shape.
@@ -138,7 +138,7 @@ def is_blank(strings):
         Boolean tensor of that shape.
 
     Example:
-        >>> is_blank(tf.constant(["", " \\t", "\u3000", "a "])).numpy().tolist()
+        >>> is_blank(tf.constant(["", " \t", "\u3000", "a "])).numpy().tolist()
         [True, True, True, False]
     """
     return tf.strings.regex_full_match(strings, _WHITE_SPACE)

@@ -3,10 +3,16 @@
 A runner is started as `python -I RUNNER ARTEFACT REQUEST ANSWER`. REQUEST and ANSWER
 are `.npz` files. In the request, `request` is JSON: `threads` (0: as many as there are
 cores) and `calls`, a list of objects with `signature`, `inputs` (argument name to array
-name), `output` (prefix of the arrays to answer with), `batch` (rows a call), `timed` (report the
-time of each call, made without the padding of its rows) and `rehearsed` (make each call
-once before it is timed). The answer has an array for each output, and `figures`, JSON
-with times, peak memory, the signatures and the versions of what ran it.
+name), `output` (prefix of the arrays to answer with), `batch` (rows a call), and if wanted
+`rows` (how many of the arrays have, 0 for one call with none), `options` (arguments that are the
+same for all rows: name to type and value), `threads` (so many make the calls at the same time;
+their answers stand one below the other), `timed` (report the time of each call, made without
+the padding of its rows) and `rehearsed` (make each call once before it is timed). The answer has
+an array for each output, and `figures`, JSON with times, peak memory, the signatures and the
+versions of what ran it.
+
+The exit status is 3 where it is not the artefact that is at fault, such as a full disk, and 4 where
+the runtime is too old for this runner.
 """
 
 import importlib.abc
@@ -15,7 +21,9 @@ import json
 import platform
 import resource
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -31,6 +39,9 @@ _RUNTIMES = (
     "tensorflow_text",
     "tf_keras",
 )
+
+
+NOT_THE_ARTEFACT, TOO_OLD = 3, 4
 
 
 class _Banned(importlib.abc.MetaPathFinder):
@@ -49,33 +60,65 @@ def ban(*names):
     sys.meta_path.insert(0, _Banned(names))
 
 
-def answer(load):
+def answer(load, conditions=()):
     """Reads the request, makes the calls, writes the answer.
 
     Args:
         load: a function `(path, threads) -> run, signatures`. `run(signature, arguments)`
             gives outputs, dicts of arrays; `signatures` maps the name of each to a dict
             with `inputs` and `outputs`, which map names to types and shapes.
+        conditions: under which the artefact is run, for the report.
     """
     file = np.load(sys.argv[2], allow_pickle=True)
     request = json.loads(str(file["request"]))
     run, signatures = load(sys.argv[1], request["threads"])
     arrays, times = {}, {}
     for call in request["calls"]:
-        inputs = {name: file[key] for name, key in call["inputs"].items()}
-        chunks, seconds = _call_in_batches(run, call, inputs)
-        if call["timed"]:
+        inputs = {name: file[key][: call.get("rows")] for name, key in call["inputs"].items()}
+        if call.get("threads"):
+            with ThreadPoolExecutor(call["threads"]) as pool:
+                asked = [
+                    pool.submit(_call_in_batches, run, call, inputs) for _ in range(call["threads"])
+                ]
+            chunks = [chunk for answer in asked for chunk in answer.result()[0]]
+        else:
+            chunks, seconds = _call_in_batches(run, call, inputs)
+        if call.get("timed"):
             times[call["output"]] = seconds
             continue
         for name in chunks[0]:
-            arrays[f"{call['output']}/{name}"] = _stack([chunk[name] for chunk in chunks])
+            arrays[f"{call['output']}/{name}"] = stack([chunk[name] for chunk in chunks])
     figures = {
         "seconds": times,
         "peak_bytes": _peak_bytes(),
         "signatures": signatures,
         "runtime": _runtime(),
+        "conditions": list(conditions),
     }
-    np.savez(sys.argv[3], figures=np.array(json.dumps(figures)), **arrays)
+    try:
+        with open(sys.argv[3], "wb") as file:
+            np.savez(file, figures=np.array(json.dumps(figures)), **arrays)
+    except OSError as error:
+        print(f"{sys.argv[3]}: {error.strerror}", file=sys.stderr)
+        sys.exit(NOT_THE_ARTEFACT)
+
+
+class PerThread:
+    """Something that each thread makes for itself, since threads cannot share it.
+
+    Args:
+        make: a function without arguments.
+    """
+
+    def __init__(self, make):
+        self._make = make
+        self._own = threading.local()
+
+    def get(self):
+        """That of the calling thread."""
+        if not hasattr(self._own, "value"):
+            self._own.value = self._make()
+        return self._own.value
 
 
 def fill(array, length):
@@ -125,14 +168,16 @@ def _peak_bytes():
 
 
 def _call_in_batches(run, call, inputs):
-    signature, batch, timed = call["signature"], call["batch"], call["timed"]
+    signature, batch, timed = call["signature"], call["batch"], call.get("timed")
+    options = call.get("options", {}).items()
+    options = {name: np.array(value, dtype) for name, (dtype, value) in options}
     rows = len(next(iter(inputs.values())))
     chunks, seconds = [], []
-    for start in range(0, rows, batch):
-        part = {name: array[start : start + batch] for name, array in inputs.items()}
+    for start in range(0, max(1, rows), batch):
+        part = {name: array[start : start + batch] for name, array in inputs.items()} | options
         if timed:
             part = _without_padding(part)
-            if call["rehearsed"] or not seconds:
+            if call.get("rehearsed") or not seconds:
                 run(signature, part)  # the first call of a process pays for more than itself
         begun = time.perf_counter()
         chunks.append(run(signature, part))
@@ -154,13 +199,11 @@ def _without_padding(arrays):
     }
 
 
-def _stack(chunks):
-    """Joins batches; rows that end in different lengths are padded with 0."""
+def stack(chunks):
+    """Joins batches; rows that end in different lengths are padded with 0, or empty strings."""
     widths = [max(sizes) for sizes in zip(*(chunk.shape[1:] for chunk in chunks), strict=True)]
-    padded = [
-        np.pad(chunk, [(0, 0), *((0, w - n) for w, n in zip(widths, chunk.shape[1:], strict=True))])
-        if chunk.ndim > 1
-        else chunk
-        for chunk in chunks
-    ]
+    empty = b"" if chunks[0].dtype == object else 0
+    padded = [np.full((len(chunk), *widths), empty, chunk.dtype) for chunk in chunks]
+    for rows, chunk in zip(padded, chunks, strict=True):
+        rows[tuple(slice(size) for size in chunk.shape)] = chunk
     return np.concatenate(padded)

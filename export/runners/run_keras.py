@@ -1,6 +1,10 @@
-"""Runs a `.keras` file with keras alone, a `.h5` file with tf_keras; see `protocol.py`."""
+"""Runs a `.keras` file with keras, a `.h5` file with Keras 2; see `protocol.py`.
 
-import importlib
+Keras runs on whatever backend KERAS_BACKEND names, TensorFlow when it names none. Keras 2 is
+tf_keras, or the Keras of TensorFlow before 2.16.
+"""
+
+import importlib.util
 import os
 import sys
 
@@ -11,34 +15,53 @@ import protocol
 
 protocol.ban("attention_zoo", "tensorflow_text")
 
-import tensorflow as tf  # noqa: E402
+import numpy as np  # noqa: E402
 
 
 def load(path, threads):
     """A function over a model, which has one signature whatever it is called."""
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
-    keras = importlib.import_module("tf_keras" if path.endswith(".h5") else "keras")
+    keras = _keras_of(path)
+    is_tensorflow = path.endswith(".h5") or keras.backend.backend() == "tensorflow"
+    if is_tensorflow:
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
     model = keras.models.load_model(path, compile=False)
-    call = tf.function(model, autograph=False, reduce_retracing=True)
+    call = model
+    if is_tensorflow:
+        call = tf.function(model, autograph=False, reduce_retracing=True)
 
     def run(signature, arguments):
         # A model of one length is given no other.
         lengths = {name: model.input[name].shape[1] or a.shape[1] for name, a in arguments.items()}
-        tensors = {
-            name: tf.constant(protocol.fill(a, lengths[name])) for name, a in arguments.items()
-        }
-        return {name: tensor.numpy() for name, tensor in call(tensors, training=False).items()}
+        arrays = {name: protocol.fill(a, lengths[name]) for name, a in arguments.items()}
+        outputs = call(arrays, training=False)
+        return {name: np.asarray(tensor) for name, tensor in outputs.items()}
 
     signature = {"inputs": _describe(model.input), "outputs": _describe(model.output)}
     return run, {"model": signature}
 
 
+def _keras_of(path):
+    if path.endswith(".keras"):
+        import keras
+    elif importlib.util.find_spec("tf_keras"):
+        import tf_keras as keras
+    else:
+        from tensorflow import keras
+    return keras
+
+
 def _describe(tensors):
     return {
-        name: f"{tf.as_dtype(tensor.dtype).name} {[-1 if n is None else n for n in tensor.shape]}"
+        name: f"{_type_name(tensor.dtype)} {[-1 if n is None else n for n in tensor.shape]}"
         for name, tensor in sorted(tensors.items())
     }
+
+
+def _type_name(dtype):
+    return dtype if isinstance(dtype, str) else dtype.name
 
 
 if __name__ == "__main__":

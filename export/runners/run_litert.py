@@ -15,19 +15,23 @@ from ai_edge_litert.interpreter import Interpreter  # noqa: E402
 
 def load(path, threads):
     """A function over the signatures of a LiteRT file, and what they take and give."""
-    interpreter = Interpreter(model_path=path, num_threads=threads or os.cpu_count())
-    runners = {
-        name: interpreter.get_signature_runner(name) for name in interpreter.get_signature_list()
-    }
+
+    def open_file():
+        # An interpreter has one place for its inputs and outputs: threads need one each.
+        interpreter = Interpreter(model_path=path, num_threads=threads or os.cpu_count())
+        names = interpreter.get_signature_list()
+        return {name: interpreter.get_signature_runner(name) for name in names}
+
+    runners = protocol.PerThread(open_file)
 
     def run(signature, arguments):
-        runner = runners[signature]
+        runner = runners.get()[signature]
         shapes = {n: d["shape_signature"] for n, d in runner.get_input_details().items()}
         if any(-1 in shape for shape in shapes.values()):
             return runner(**arguments)
         return run_rows(runner, arguments, shapes)
 
-    return run, protocol.describe_litert(runners)
+    return run, protocol.describe_litert(runners.get())
 
 
 def run_rows(runner, arguments, shapes):

@@ -30,6 +30,8 @@ class Stream:
 
     def read(self, source_ids):
         """Reads a source, a sequence of ids, the end id last; gives the longest answer's length."""
+        if len(source_ids) > self.max_source_length:
+            source_ids = [*source_ids[: self.max_source_length - 1], END_ID]
         padded = np.zeros((1, self.max_source_length), np.int32)
         padded[0, : len(source_ids)] = source_ids
         return int(self.encode(source_ids=padded)["max_length"])
@@ -51,9 +53,10 @@ class Stream:
 
 def load(path, threads):
     """A function that answers and gives logits as files with other signatures do."""
-    stream = Stream(path, threads or os.cpu_count())
+    streams = protocol.PerThread(lambda: Stream(path, threads or os.cpu_count()))
 
     def run(signature, arguments):
+        stream = streams.get()
         sources = [row[row != 0] for row in arguments["source_ids"]]
         if signature == "logits":
             rows = [
@@ -66,14 +69,16 @@ def load(path, threads):
             row[: len(answer)] = answer
         return {"target_ids": ids}
 
+    stream = streams.get()
     runners = {"encode": stream.encode, "decode_step": stream.decode_step}
     return run, protocol.describe_litert(runners)
 
 
 def _teach(stream, source_ids, target_ids):
     """The logits after each token of a given target."""
-    stream.read(source_ids)
-    return np.stack([stream.logits(token, place) for place, token in enumerate(target_ids)])
+    length = stream.read(source_ids)
+    given = enumerate(target_ids[:length])
+    return np.stack([stream.logits(token, place) for place, token in given])
 
 
 if __name__ == "__main__":

@@ -17,22 +17,26 @@ from tensorflow_text.core.pybinds import tflite_registrar  # noqa: E402
 
 def load(path, threads):
     """A function over the signatures of the file, and what they take and give."""
-    interpreter = InterpreterWithCustomOps(
-        model_path=path,
-        num_threads=threads or os.cpu_count(),
-        custom_op_registerers=tflite_registrar.SELECT_TFTEXT_OPS,
-    )
-    names = interpreter.get_signature_list()
-    runners = {name: interpreter.get_signature_runner(name) for name in names}
+
+    def open_file():
+        # An interpreter has one place for its inputs and outputs: threads need one each.
+        interpreter = InterpreterWithCustomOps(
+            model_path=path,
+            num_threads=threads or os.cpu_count(),
+            custom_op_registerers=tflite_registrar.SELECT_TFTEXT_OPS,
+        )
+        names = interpreter.get_signature_list()
+        return {name: interpreter.get_signature_runner(name) for name in names}
+
+    runners = protocol.PerThread(open_file)
 
     def run(signature, arguments):
-        runner = runners[signature]
+        runner = runners.get()[signature]
         if "text" not in arguments:
             return runner(**arguments)
-        rows = [runner(text=np.array([text])) for text in arguments["text"]]
-        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+        return runner(text=np.array(arguments["text"], dtype=np.bytes_))
 
-    return run, protocol.describe_litert(runners)
+    return run, protocol.describe_litert(runners.get())
 
 
 if __name__ == "__main__":

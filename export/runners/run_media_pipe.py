@@ -35,7 +35,8 @@ def classify(task, text):
     by_index = sorted(found.categories, key=lambda category: category.index)
     best = max(by_index, key=lambda category: category.score)
     scores = np.array([category.score for category in by_index], dtype="float32")
-    return {"label": best.category_name.encode(), "scores": scores}
+    # A label of no letters has no name there.
+    return {"label": (best.category_name or "").encode(), "scores": scores}
 
 
 def embed(task, text):

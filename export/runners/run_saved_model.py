@@ -1,5 +1,9 @@
-"""Runs a SavedModel with tensorflow and tensorflow-text alone; see `protocol.py`."""
+"""Runs a SavedModel with tensorflow and tensorflow-text alone; see `protocol.py`.
 
+XLA is switched off first, as TF Serving switches it off; `run_saved_model_xla.py` leaves it on.
+"""
+
+import ctypes
 import os
 import sys
 
@@ -12,6 +16,21 @@ protocol.ban("attention_zoo")
 
 import tensorflow as tf  # noqa: E402
 import tensorflow_text  # noqa: E402, F401  (registers the operators of the tokenizers)
+
+
+def switch_xla_off():
+    """Makes TensorFlow refuse to compile, as `tensorflow_model_server` does in its `main.cc`.
+
+    Returns:
+        Whether it could be done: only on Linux the library has this name.
+    """
+    library = os.path.join(tf.sysconfig.get_lib(), "libtensorflow_cc.so.2")
+    try:
+        # As the compiler spells tensorflow::DisableXlaCompilation().
+        ctypes.CDLL(library)._ZN10tensorflow21DisableXlaCompilationEv()
+    except (OSError, AttributeError):
+        return False
+    return True
 
 
 def load(path, threads):
@@ -42,4 +61,4 @@ def _describe(specs):
 
 
 if __name__ == "__main__":
-    protocol.answer(load)
+    protocol.answer(load, ["XLA off"] if switch_xla_off() else [])

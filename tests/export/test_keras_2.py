@@ -9,7 +9,7 @@ import tf_keras
 from reference.encoder_tasks import ENCODER, KINDS, TEXTS, TOKENIZER, make
 
 from attention_zoo.errors import UserError
-from attention_zoo.export import verify
+from attention_zoo.export.expected import expected_of
 from attention_zoo.export.export import export
 from attention_zoo.export.keras_2 import write_h5
 from attention_zoo.tasks.classify import Classify
@@ -23,7 +23,7 @@ def read_back(task, examples, path):
     """The numbers of the file for examples, and those of the model."""
     write_h5(task, path)
     model = tf_keras.models.load_model(path, compile=False)
-    expected = verify.expected_of(task, examples)
+    expected = expected_of(task, examples)
     inputs = {
         name: np.pad(expected[name], [(0, 0), (0, length - expected[name].shape[1])])
         for name, (_, length) in model.input_shape.items()

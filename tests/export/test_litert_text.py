@@ -27,7 +27,7 @@ def test_a_classifier_gives_labels(tmp_path):
     assert plain["same_answers"] == 1.0
     assert plain["compared"] == len(examples) - 1
     assert plain["signatures"]["serving_default"] == {
-        "inputs": {"text": "string [1]"},
+        "inputs": {"text": "string [-1]"},
         "outputs": {"label": "string [-1]", "scores": "float32 [-1, 3]"},
     }
     assert "FastWordpieceTokenizeWithOffsets" in plain["operators"]

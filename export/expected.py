@@ -1,0 +1,150 @@
+"""What the Keras model says about examples: what artefacts are compared with.
+
+It is kept beside the artefacts in `verification/`, so that an export can be verified again
+anywhere, without the model.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from attention_zoo.errors import UserError
+from attention_zoo.export.runners.protocol import stack
+
+VERIFICATION_FILE = "verification/expected.npz"
+
+# Before the names of the outputs of `serving_default`, where strings go in and where ids do.
+STRINGS, IDS = "strings:", "ids:"
+# Before the names of what is asked and answered about an input that is too long.
+LONG = "long:"
+_BATCH = 32
+# Logits over a vocabulary are many; after so many numbers no further example is compared.
+_ENOUGH_NUMBERS = 50_000_000
+
+
+def expected_of(task, examples):
+    """What the Keras model says about examples.
+
+    Args:
+        task: a task.
+        examples: list of tuples of strings.
+
+    Returns:
+        A dict of arrays: the inputs; `numbers` (of the first examples only, if they are very
+        many); `answers`, `references`; every other number that `serving_default` gives, under
+        its name behind `STRINGS` or `IDS`; `counted` where not all numbers count; and of an
+        input that is too long, behind `LONG`, the inputs, `numbers` and `answers`.
+    """
+    inputs = task.export_inputs(examples)
+    compared = task.compared
+    functions = task.signatures()
+    numbers = _ask(functions[compared.signature], [inputs[n] for n in compared.inputs])
+    strings = _ask(functions["serving_default"], [inputs[name] for name in task.text_inputs])
+    said = {STRINGS + name: array for name, array in strings.items()}
+    lite = task.lite_signatures()
+    if lite["serving_default"] is not lite[compared.signature]:  # it is, of encoders
+        ids = _ask(lite["serving_default"], [inputs[name] for name in task.id_inputs])
+        said |= {IDS + name: array for name, array in ids.items()}
+    answers = task.answers(strings, texts_of(task, inputs))
+    return {
+        **inputs,
+        **{name: array for name, array in said.items() if array.dtype != object},
+        **_expected_of_long(task, inputs),
+        "numbers": numbers[compared.output],
+        "answers": np.array(answers, dtype=object),
+        "references": np.array(task.references(examples), dtype=object),
+    }
+
+
+def _ask(signature, arrays):
+    """The outputs of a function of a task for rows, some at a time, until they are enough."""
+    function, specs = signature
+    function = tf.function(function, input_signature=specs, autograph=False)
+    chunks, size = [], 0
+    for start in range(0, max(1, len(arrays[0])), _BATCH):
+        outputs = function(*(tf.constant(array[start : start + _BATCH]) for array in arrays))
+        chunks.append({name: tensor.numpy() for name, tensor in outputs.items()})
+        size += sum(array.size for array in chunks[-1].values())
+        if size > _ENOUGH_NUMBERS:
+            break
+    return {name: stack([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+def _expected_of_long(task, inputs):
+    """What the model says of the shortest example again and again, more than it has room for."""
+    texts = zip(*(inputs[name] for name in task.text_inputs), strict=True)
+    lengths = [sum(map(len, row)) if all(map(bytes.strip, row)) else np.inf for row in texts]
+    number = int(np.argmin(lengths))
+    long = {}
+    for name in task.text_inputs:
+        text = inputs[name][number] + b" "
+        long[name] = np.array([text * (task.longest(name) + 1)], dtype=object)
+    for name in task.compared.inputs:
+        row = inputs[name][min(number, len(inputs[name]) - 1)]
+        filled = np.resize(row[: max(1, np.count_nonzero(row))], task.longest(name) + 3)
+        long[name] = filled[np.newaxis]
+    functions, compared = task.signatures(), task.compared
+    strings = _ask(functions["serving_default"], [long[name] for name in task.text_inputs])
+    answers = task.answers(strings, texts_of(task, long))
+    numbers = _ask(functions[compared.signature], [long[name] for name in compared.inputs])
+    long |= {"answers": np.array(answers, dtype=object), "numbers": numbers[compared.output]}
+    return {LONG + name: array for name, array in long.items()}
+
+
+def texts_of(task, inputs):
+    """What was asked, as `task.predict` takes it."""
+    columns = [[text.decode() for text in inputs[name]] for name in task.text_inputs]
+    return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+
+
+def only(task, expected, kept):
+    """What is expected of some of the texts.
+
+    Args:
+        task: a task.
+        expected: what `expected_of` gave.
+        kept: boolean array, which texts.
+    """
+    found = {
+        name: array if name.startswith(LONG) else array[kept[: len(array)]]
+        for name, array in expected.items()
+    }
+    if task.kind == "embed" and len(found["answers"]):
+        # An answer is the nearest of the texts, of which there are fewer now.
+        numbers = {task.output: found["numbers"]}
+        found["answers"] = np.array(task.answers(numbers, texts_of(task, found)), dtype=object)
+    return found
+
+
+def save_expected(expected, directory):
+    """Keeps what the Keras model said beside the artefacts."""
+    path = Path(directory) / VERIFICATION_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Strings as JSON: a file from a stranger must not need unpickling.
+    strings = {
+        name: [s.decode() if isinstance(s, bytes) else s for s in array]
+        for name, array in expected.items()
+        if array.dtype == object
+    }
+    arrays = {name: array for name, array in expected.items() if name not in strings}
+    np.savez_compressed(path, strings=np.array(json.dumps(strings)), **arrays)
+
+
+def load_expected(directory):
+    """Reads what `save_expected` kept."""
+    path = Path(directory) / VERIFICATION_FILE
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        strings = json.loads(str(arrays.pop("strings")))
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{directory} cannot be verified: {path}: {error}") from error
+    ours = ("answers", "references", LONG + "answers")
+    texts = {name: [s.encode() for s in values] for name, values in strings.items()}
+    strings = {name: strings[name] if name in ours else texts[name] for name in strings}
+    return {
+        **arrays,
+        **{name: np.array(values, dtype=object) for name, values in strings.items()},
+    }
