@@ -26,7 +26,11 @@ def run_demo(out, say):
     say("1. Training a small Transformer to read Chinese dates (recipes/dates)")
     task, _ = train_recipe(load_recipe(recipe_folder / "recipe.yaml"), out)
     say("\n2. Exporting, and running every artefact in its own runtime")
-    print_report(export_run(out, out / "export", progress=say))
+    report = export_run(out, out / "export", progress=say)
+    print_report(report)
+    say("   as their clients run them:")
+    for artefact in report["artefacts"]:
+        say(f"      {artefact['file']}: {', '.join(artefact['clients'])}")
     say("\n3. Answers of the exported files")
     for name in ("saved_model/1", "model.tflite", "model.dynamic_int8.tflite"):
         say(f"   {name}")

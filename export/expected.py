@@ -47,14 +47,14 @@ def expected_of(task, examples):
     if lite["serving_default"] is not lite[compared.signature]:  # it is, of encoders
         ids = _ask(lite["serving_default"], [inputs[name] for name in task.id_inputs])
         said |= {IDS + name: array for name, array in ids.items()}
-    answers = task.answers(strings, texts_of(task, inputs))
+    answers, references = task.answers(strings, texts_of(task, inputs)), task.references(examples)
     return {
         **inputs,
         **{name: array for name, array in said.items() if array.dtype != object},
-        **_expected_of_long(task, inputs),
+        **_expected_of_long(task, inputs, references),
         "numbers": numbers[compared.output],
         "answers": np.array(answers, dtype=object),
-        "references": np.array(task.references(examples), dtype=object),
+        "references": np.array(references, dtype=object),
     }
 
 
@@ -72,7 +72,7 @@ def _ask(signature, arrays):
     return {name: stack([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 
-def _expected_of_long(task, inputs):
+def _expected_of_long(task, inputs, references):
     """What the model says of the shortest example again and again, more than it has room for."""
     texts = zip(*(inputs[name] for name in task.text_inputs), strict=True)
     lengths = [sum(map(len, row)) if all(map(bytes.strip, row)) else np.inf for row in texts]
@@ -81,10 +81,12 @@ def _expected_of_long(task, inputs):
     for name in task.text_inputs:
         text = inputs[name][number] + b" "
         long[name] = np.array([text * (task.longest(name) + 1)], dtype=object)
+    # Ids that are cut to what the text is cut to: more of them before the last, which ends a row.
+    again = task.longest("target_ids") if "target_ids" in task.compared.inputs else 1
+    cut = task.inputs_of(texts_of(task, long), [(references[number] + " ") * again])
     for name in task.compared.inputs:
-        row = inputs[name][min(number, len(inputs[name]) - 1)]
-        filled = np.resize(row[: max(1, np.count_nonzero(row))], task.longest(name) + 3)
-        long[name] = filled[np.newaxis]
+        row = cut[name][:1]
+        long[name] = np.concatenate([row[:, :-1], row[:, 1:4], row[:, -1:]], axis=1)
     functions, compared = task.signatures(), task.compared
     strings = _ask(functions["serving_default"], [long[name] for name in task.text_inputs])
     answers = task.answers(strings, texts_of(task, long))

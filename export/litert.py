@@ -129,11 +129,10 @@ def convert_litert(
 
 
 def _with_first(content, name):
-    """A file whose first subgraph is that of a signature; the converter sorts them by name."""
+    """A file whose first signature and subgraph are those of a name; they come sorted by name."""
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-    (place,) = (s.subgraphIndex for s in model.signatureDefs if s.signatureKey.decode() == name)
-    if place == 0:
-        return content
+    model.signatureDefs.sort(key=lambda signature: signature.signatureKey.decode() != name)
+    place = model.signatureDefs[0].subgraphIndex
     graphs = model.subgraphs
     graphs[0], graphs[place] = graphs[place], graphs[0]
     operators = [operator for graph in graphs for operator in graph.operators or ()]

@@ -77,8 +77,16 @@ def _markdown(report):
         "a process that loads the artefact and answers one example at a time. What a runtime's own "
         "tokenizer reads in another way is not compared: see the column of examples.",
         _table(*_figures(report)),
+        *(_changed(report["changed"]) if report["changed"] else ()),
         *(_in_float(artefact) for artefact in report["artefacts"] if artefact["in_float"]),
+        "## Clients",
+        "The conditions under which each artefact was run, and gave the same: with XLA switched "
+        "off as TF Serving switches it off, asked by several threads at once (where an interpreter "
+        "is for one thread, each has its own), for no row, for one and for many, and with an "
+        "input that is longer than there is room for.",
+        _table(("artefact", "run with"), _client_rows(report)),
         "## Signatures",
+        _limits(report["limits"]),
         *_alike(report["artefacts"], _signatures),
         "## Operators",
         "\n".join(
@@ -107,6 +115,7 @@ def _figures(report):
         "examples",
         "mean difference",
         "mean cosine",
+        "other outputs",
         "lost",
         "all threads",
         "memory",
@@ -121,9 +130,31 @@ def _figures_row(artefact):
         str(artefact["compared"]),
         "" if mean is None else f"{mean:.1e}",
         "" if mean is None else f"{artefact['cosine']:.6f}",
+        ", ".join(f"{name} {value:.1e}" for name, value in artefact["outputs"].items()),
         _metric(artefact["drop"]),
         _latency(artefact["latency_all_ms"]),
         f"{peak / 1e6:.0f} MB" if peak else "",
+    )
+
+
+def _changed(files):
+    names = ", ".join(f"`{name}`" for name in files)
+    return [f"NOT as exported, byte for byte: {names}."]
+
+
+def _client_rows(report):
+    return [
+        (artefact["file"], ", ".join([*artefact["clients"], "many rows"]))
+        for artefact in report["artefacts"]
+        if artefact["verified"]
+    ]
+
+
+def _limits(limits):
+    said = ", ".join(f"`{name}` up to {length}" for name, length in limits.items())
+    return (
+        f"Of every input so many ids count, or of a string the tokens that it is cut into: {said}. "
+        "What is longer is cut off, in the graph; files of fixed shapes take no more."
     )
 
 

@@ -50,7 +50,7 @@ def test_what_xla_compiles_is_asked_in_every_shape(task, examples, tmp_path):
     assert shapes == [(length, size) for length in (16, 20) for size in sizes]
     assert [len(texts) for texts in requests(tmp_path / "saved_model/1")] == sizes
     lines = (tmp_path / "serving/batching_xla.config").read_text().splitlines()
-    assert lines[0] == "max_batch_size { value: 32 }"
+    assert lines[0] == "max_batch_size { value: 1024 }"
     assert lines[-6:] == [f"allowed_batch_sizes: {size}" for size in sizes]
     page = (tmp_path / "serving/README.md").read_text(encoding="utf-8")
     assert "write `saved_model_xla` for `saved_model`" in page
@@ -93,7 +93,8 @@ def test_the_configuration(exported):
     batching = dict(
         re.findall(r"(\w+)(?: { value)?: (\d+)", (folder / "batching.config").read_text())
     )
-    assert batching["max_batch_size"] == "32"
+    assert batching["max_batch_size"] == "1024"
+    assert batching["max_execution_batch_size"] == "32"
     assert "allowed_batch_sizes" not in batching
 
 
