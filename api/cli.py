@@ -4,6 +4,7 @@ Answers go to standard output and nothing else does. Exit status: 0 success, 1 a
 result that fails, 2 a mistake of the user.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -165,16 +166,17 @@ def predict(
     from attention_zoo.predicting import predict_lines
 
     options = _given(beam_size=beam_size, length_penalty=length_penalty, n_best=n_best)
-    try:
-        file = open(input_, "rb") if input_ else sys.stdin.buffer  # noqa: SIM115
-    except OSError as error:
-        raise UserError(f"{input_}: {error.strerror}") from error
-    # A person at a terminal waits for each answer.
-    size = 1 if file.isatty() else batch
-    for answer in predict_lines(task, file, size, options, _say):
-        lines = [json.dumps(answer.record, ensure_ascii=False)] if json_ else answer.lines
-        sys.stdout.write("".join(f"{line}\n" for line in lines))
-        sys.stdout.flush()
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(input_, "rb")) if input_ else sys.stdin.buffer
+        except OSError as error:
+            raise UserError(f"{input_}: {error.strerror}") from error
+        # A person at a terminal waits for each answer.
+        size = 1 if file.isatty() else batch
+        for answer in predict_lines(task, file, size, options, _say):
+            lines = [json.dumps(answer.record, ensure_ascii=False)] if json_ else answer.lines
+            sys.stdout.write("".join(f"{line}\n" for line in lines))
+            sys.stdout.flush()
 
 
 @app.command()

@@ -4,10 +4,13 @@ import json
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import InterpreterWithCustomOps
 from reference.encoder_tasks import ENCODER, TOKENIZER, make
+from tensorflow_text.core.pybinds import tflite_registrar
 
 from attention_zoo.errors import UserError
 from attention_zoo.export.export import export, verify_export
+from attention_zoo.export.litert_text import write_litert_text
 from attention_zoo.loading import load
 from attention_zoo.tasks.embed import Embed
 from attention_zoo.tasks.seq2seq import Seq2Seq
@@ -97,3 +100,17 @@ def test_other_tokenizers_have_none(task, tmp_path):
     embed = Embed(Bert(**{**ENCODER, "vocab_size": 6}), accents)
     with pytest.raises(UserError, match="accents"):
         export(embed, tmp_path / "out", ["litert_text"], examples=[("a",)])
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 7])
+def test_strings_stay_rows_of_their_own(number, tmp_path):
+    task, _ = make("classify")
+    write_litert_text(task, tmp_path / "text.tflite")
+    interpreter = InterpreterWithCustomOps(
+        model_path=str(tmp_path / "text.tflite"),
+        custom_op_registerers=tflite_registrar.SELECT_TFTEXT_OPS,
+    )
+    texts = ["ab c", "", "a", "cab . d e ? a b", "a " * 99, "b", "ccc d"][:number]
+    given = np.array([text.encode() for text in texts], dtype=np.bytes_)
+    labels = interpreter.get_signature_runner("serving_default")(text=given)["label"]
+    assert [label.decode() for label in labels] == task(texts)

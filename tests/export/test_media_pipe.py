@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from attention_zoo.errors import UserError
+from attention_zoo.errors import ResultError, UserError
 from attention_zoo.export.export import export
 from attention_zoo.tasks.classify import Classify
 from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
@@ -47,3 +47,19 @@ def test_a_task_that_can_have_none_says_why(tmp_path):
     for reason, task in refused.items():
         with pytest.raises(UserError, match=f"the format mediapipe .*{reason}"):
             export(task, tmp_path / "out", ["mediapipe"], examples=[("a", "x")])
+
+
+@pytest.mark.parametrize("labels", [["", "x"], ["x", ""], [" a", "a "]])
+def test_any_label_of_one_line(labels, tmp_path):
+    task = make()
+    task.labels = labels
+    examples = [(text, labels[0]) for text in ("Cafe betas", "beta", "一二!")]
+    (artefact,) = export(task, tmp_path / "out", ["mediapipe"], examples=examples)["artefacts"]
+    assert artefact["same_answers"] == 1.0
+
+
+def test_a_label_of_two_lines(tmp_path):
+    task = make()
+    task.labels = ["a\nb", "x"]
+    with pytest.raises(ResultError, match="one of the task's has a line break"):
+        export(task, tmp_path / "out", ["mediapipe"], examples=[("beta", "x")])

@@ -6,9 +6,11 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+from reference.encoder_tasks import make
 
 from attention_zoo.errors import UserError
 from attention_zoo.export.export import export
+from attention_zoo.export.keras_3 import write_keras
 from attention_zoo.export.portable import portable_model
 from attention_zoo.tasks.seq2seq import Seq2Seq
 from attention_zoo.zoo import RNNAttention, Transformer
@@ -111,3 +113,29 @@ def test_what_has_no_such_form_says_why(tmp_path, task, options, reason):
     with pytest.raises(UserError, match=message):
         export(recurrent, tmp_path / "out", ["keras"])
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", [None, "classify", "fill_mask"])
+def test_nothing_is_said_that_the_model_makes_no_use_of(kind, task, tmp_path):
+    """Keras 3.15 writes these; earlier versions refuse a file that has them."""
+    write_keras(make(kind)[0] if kind else task, tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as file:
+        config = file.read("config.json").decode()
+    for name in ("sliding_window", "use_gate", "quantization_config", "optional"):
+        assert f'"{name}"' not in config
+    operations = [
+        layer["config"]
+        for layer in json.loads(config)["config"]["layers"]
+        if layer["module"].startswith("keras.src.ops")
+    ]
+    assert operations
+    assert not any("name" in config for config in operations)
+
+
+def test_what_is_too_long_is_cut(task, tmp_path):
+    write_keras(task, tmp_path / "model.keras")
+    model = keras.models.load_model(tmp_path / "model.keras")
+    source, target = np.full((1, 30), 5), np.full((1, 25), 6)
+    cut = np.append(source[0, :19], 3)[np.newaxis]
+    found = model({"source_ids": source, "target_ids": target})["logits"]
+    np.testing.assert_allclose(found, task.model([cut, target[:, :16]]), atol=2e-5)

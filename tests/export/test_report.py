@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from reference.encoder_tasks import make
 
 from attention_zoo.errors import ResultError
 from attention_zoo.export import verify
@@ -15,7 +16,7 @@ from attention_zoo.export.export import export, verify_export
 @pytest.fixture(scope="module")
 def reported(task, tmp_path_factory):
     directory = tmp_path_factory.mktemp("report") / "out"
-    formats = ["saved_model", "litert", "onnx", "keras", "h5"]
+    formats = ["saved_model", "litert", "onnx", "keras", "h5", "litert_static"]
     origin = {"run": "runs/one", "data": "data/test.tsv"}
     report = export(task, directory, formats, ["none", "dynamic_int8"], origin=origin)
     return directory, report, (directory / "report.md").read_text(encoding="utf-8")
@@ -65,7 +66,9 @@ def test_what_ran_each_artefact(reported):
     assert {"tensorflow", "tensorflow-text"} <= ran["saved_model/1"]
     python, litert, numpy = (report["versions"][n] for n in ("python", "ai-edge-litert", "numpy"))
     versions = f"python {python}, ai-edge-litert {litert}, numpy {numpy}"
-    assert f"`model.tflite`, `model.dynamic_int8.tflite`:\n\n{versions}\n" in page
+    files = ("model.tflite", "model.dynamic_int8.tflite", "static.tflite")
+    assert f"{', '.join(f'`{file}`' for file in files)}, " in page
+    assert f"`static.dynamic_int8.tflite`:\n\n{versions}\n" in page
 
 
 def test_the_operators(reported):
@@ -80,13 +83,31 @@ def test_the_operators(reported):
 def test_the_examples_run(reported):
     directory, _, page = reported
     examples = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
-    assert len(examples) == 5
+    assert len(examples) == 6
     for example in examples:
         command = [sys.executable, "-I", "-c", f"{example}\nassert len(outputs)"]
         process = subprocess.run(command, cwd=directory, capture_output=True, text=True)
         assert process.returncode == 0, process.stderr
     for heading in ("TF Serving", "C++", "Kotlin"):
         assert heading in page
+
+
+def test_the_examples_have_ids_of_a_text(reported, task):
+    _, report, page = reported
+    text, ids = report["example"]["text"], report["example"]["source_ids"]
+    assert ids == task.to_ids([(text, "")])[0][0].tolist()
+    assert page.count(f"np.array([{ids}], np.int32)") == 3
+    assert f'The ids below are those of "{text}"' in page
+    assert "`source_ids` must end in 3" in page
+    assert "| static.tflite | 4 threads, one row, CompiledModel, many rows |" in page
+
+
+def test_labels_are_named(tmp_path):
+    encoder, examples = make("classify")
+    export(encoder, tmp_path / "out", ["litert"], examples=examples)
+    page = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert "labels = ['x', 'y', 'z']  # of the logits, in their order" in page
+    assert "`token_ids` must begin with 2 ([CLS]) and end in 3 ([SEP])" in page
 
 
 @pytest.mark.parametrize(("max_drop", "failure"), [(0.8, ""), (0.5, "chrf lost 0.70 points")])

@@ -12,7 +12,7 @@ from attention_zoo.layers import (
     scaled_dot_product_attention,
     sinusoid,
 )
-from attention_zoo.layers.functional import attention_weights
+from attention_zoo.layers.functional import attention_weights, in_place_writes, write_slots
 
 
 def test_padding_mask_is_true_on_tokens():
@@ -122,3 +122,15 @@ def test_sinusoid_agrees_with_the_reference_far_out():
 def test_sinusoid_refuses_odd_widths():
     with pytest.raises(ValueError, match="even width, received width=5"):
         sinusoid(3, 5)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("group", [0, 1, 4])
+def test_slots_are_written_alike_in_place_and_not(number, group, rng):
+    cache = rng.normal(size=(2, 4, 5 * number, 7)).astype("float32")
+    update = rng.normal(size=(2, 4, number, 7)).astype("float32")
+    expected = cache.copy()
+    expected[:, :, group * number : (group + 1) * number] = update
+    assert_array_equal(write_slots(cache, update, group * number), expected)
+    with in_place_writes():
+        assert_array_equal(write_slots(cache, update, group * number), expected)
