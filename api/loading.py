@@ -12,7 +12,7 @@ def load(path_or_name):
             with the package, see `attention-zoo list`.
 
     Returns:
-        A task; for artefacts something that answers like one.
+        A task; for artefacts something that answers like one. Several threads may ask it.
 
     Raises:
         UserError: if there is nothing of the kind, or it is damaged.

@@ -40,7 +40,8 @@ def expected_of(task, examples):
     inputs = task.export_inputs(examples)
     compared = task.compared
     functions = task.signatures()
-    numbers = _ask(functions[compared.signature], [inputs[n] for n in compared.inputs])
+    arrays = [inputs[name] for name in compared.inputs]
+    numbers = _ask(functions[compared.signature], arrays, _ENOUGH_NUMBERS)
     strings = _ask(functions["serving_default"], [inputs[name] for name in task.text_inputs])
     said = {STRINGS + name: array for name, array in strings.items()}
     lite = task.lite_signatures()
@@ -58,7 +59,7 @@ def expected_of(task, examples):
     }
 
 
-def _ask(signature, arrays):
+def _ask(signature, arrays, enough=np.inf):
     """The outputs of a function of a task for rows, some at a time, until they are enough."""
     function, specs = signature
     function = tf.function(function, input_signature=specs, autograph=False)
@@ -67,7 +68,7 @@ def _ask(signature, arrays):
         outputs = function(*(tf.constant(array[start : start + _BATCH]) for array in arrays))
         chunks.append({name: tensor.numpy() for name, tensor in outputs.items()})
         size += sum(array.size for array in chunks[-1].values())
-        if size > _ENOUGH_NUMBERS:
+        if size > enough:
             break
     return {name: stack([chunk[name] for chunk in chunks]) for name in chunks[0]}
 

@@ -146,6 +146,8 @@ def verify_export(directory, progress=lambda message: None, python=sys.executabl
     # Reports of earlier versions have neither an origin nor a gate, and name no other files.
     about = {"origin": {}, "max_drop": verify.MAX_DROP, "versions": {}, "files": {}}
     about |= {name: old[name] for name in _ABOUT if name in old}
+    if not isinstance(about["files"], dict):
+        raise UserError(f"{path}: files must map paths to SHA-256, received {about['files']!r}")
     if not _can_write(directory):
         progress(f"{directory} cannot be written to: the report there stays as it is")
     expected = load_expected(directory)

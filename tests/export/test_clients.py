@@ -263,6 +263,9 @@ def test_reports_that_cannot_be_followed(copy):
         edit(copy, artefacts=[{**report["artefacts"][1], **wrong}])
         with pytest.raises(UserError, match="lists what no export of this version is"):
             verify_export(copy)
+    edit(copy, artefacts=report["artefacts"], files=["task.json"])
+    with pytest.raises(UserError, match="files must map paths to SHA-256"):
+        verify_export(copy)
 
 
 def test_a_full_disk_is_not_the_artefacts_fault(copy, monkeypatch):
