@@ -228,16 +228,16 @@ def import_(
     ] = None,
 ):
     """Make a task of a Hugging Face folder, a google-research/bert folder or a KerasHub preset."""
-    from attention_zoo.files import require_empty
+    from attention_zoo.files import new_directory
 
-    require_empty(out, "choose another --out")
     if not source.is_dir():
         raise UserError(f"{source}: no such directory")
-    import_tensorflow()
-    from attention_zoo.tasks.importing import import_task
+    with new_directory(out, "choose another --out"):
+        import_tensorflow()
+        from attention_zoo.tasks.importing import import_task
 
-    task = import_task(source, _names(fields))
-    task.save(out / "task")
+        task = import_task(source, _names(fields))
+        task.save(out / "task")
     _say(f"{out}: {task.kind}, {task.model.count_params():,} weights, every one accounted for")
 
 

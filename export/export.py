@@ -7,13 +7,15 @@ import sys
 import tempfile
 from pathlib import Path
 
+import tensorflow as tf
+
 from attention_zoo.errors import ResultError, UserError
 from attention_zoo.export import verify
 from attention_zoo.export.artefact import load_reader
 from attention_zoo.export.expected import expected_of, load_expected, save_expected, texts_of
 from attention_zoo.export.formats import FORMATS, artefacts, barred_quantizations
 from attention_zoo.export.report import REPORT_FILE, versions, write_report
-from attention_zoo.files import require_empty
+from attention_zoo.files import new_directory
 from attention_zoo.tasks.task import TASK_FILE, TOKENIZER_FOLDER
 from attention_zoo.train.metrics import compute_metrics
 
@@ -53,7 +55,8 @@ def export(
         The report, as `report.json` has it.
 
     Raises:
-        UserError: if an argument is wrong or the directory is not empty.
+        UserError: if an argument is wrong, the directory is not empty, or it cannot be written
+            to; then it is left empty.
         ResultError: if an artefact cannot be made or differs from the model; the
             report is written and names it.
     """
@@ -64,8 +67,12 @@ def export(
     if not examples:
         raise UserError("export verifies on examples, and the task has none: give examples=...")
     directory = Path(directory)
-    require_empty(directory, "choose another directory for the export")
-    directory.mkdir(parents=True, exist_ok=True)
+    with new_directory(directory, "choose another directory for the export"):
+        return _export(task, directory, planned, examples, max_drop, origin, progress)
+
+
+def _export(task, directory, planned, examples, max_drop, origin, progress):
+    """Writes into an empty directory, and verifies what it has written there."""
     task.save_without_weights(directory)
     progress(f"asking the Keras model about {len(examples)} examples")
     expected = expected_of(task, examples)
@@ -86,6 +93,9 @@ def export(
         except ResultError as error:
             progress(str(error))
             artefact.update(in_float=[], failure=f"was not written: {error}")
+        except tf.errors.OpError as error:  # of a disk that is full, say
+            raise UserError(f"cannot write {path}: {error.message}") from error
+    formats = {artefact["format"] for artefact in planned}
     served = [name for name in ("saved_model", "saved_model_xla") if name in formats]
     if served:
         from attention_zoo.export.serving import write_serving

@@ -7,8 +7,16 @@ import sys
 
 import pytest
 
-from attention_zoo.errors import UserError
-from attention_zoo.files import atomic_directory, atomic_file, require_empty, sha256
+from attention_zoo.errors import ResultError, UserError
+from attention_zoo.files import (
+    atomic_directory,
+    atomic_file,
+    clear_leftovers,
+    locked,
+    new_directory,
+    require_empty,
+    sha256,
+)
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -211,3 +219,142 @@ def test_sha256(tmp_path):
     assert sha256(path).startswith("ba7816bf8f01cfea414140de5dae2223b00361a3")
     path.write_bytes(bytes(1_000_000))
     assert sha256(str(path)) == hashlib.sha256(bytes(1_000_000)).hexdigest()
+
+
+def test_a_link_stays_a_link_when_what_it_points_to_is_replaced(old_file, old_directory, tmp_path):
+    file, directory = tmp_path / "file", tmp_path / "directory"
+    file.symlink_to(old_file)
+    directory.symlink_to(old_directory)
+    write_file(file)
+    write_directory(directory)
+    assert file.is_symlink()
+    assert directory.is_symlink()
+    assert old_file.read_text() == "new"
+    assert names(old_directory) == ["new.txt"]
+    assert names(tmp_path) == ["answer.txt", "answers", "directory", "file", "new.txt"]
+
+
+def test_a_new_directory_is_locked_and_gone_if_nothing_was_written(tmp_path):
+    with locked(tmp_path / "a" / "run"):
+        assert (tmp_path / "a" / "run").is_dir()
+        with (
+            pytest.raises(UserError, match=f"^another process is writing to {tmp_path}/a/run: "),
+            locked(tmp_path / "a" / "run"),
+        ):
+            raise AssertionError
+    assert names(tmp_path) == ["a"]
+    with locked(tmp_path / "run"):
+        (tmp_path / "run" / "answer.txt").touch()
+    with locked(tmp_path / "run"):
+        pass
+    assert names(tmp_path) == ["a", "answer.txt", "run"]
+
+
+HOLDING = """
+import sys, time
+from attention_zoo.files import locked
+
+with locked(sys.argv[1]):
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_killed_process_leaves_no_lock(old_directory):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDING, old_directory], stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout.readline() == "locked\n"
+        with pytest.raises(UserError, match="another process"), locked(old_directory):
+            pass
+        process.kill()
+    with locked(old_directory):
+        pass
+    assert names(old_directory) == ["old.txt"]
+
+
+def test_where_nothing_can_be_locked_one_works_without(old_directory, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with locked(old_directory):
+        (old_directory / "new.txt").touch()
+    assert names(old_directory) == ["new.txt", "old.txt"]
+
+
+@pytest.mark.parametrize("path", ["/proc/run", "/dev/null", "/dev/null/run"])
+def test_where_no_directory_can_be(path):
+    with pytest.raises(UserError, match=f"^(cannot write )?{path}"), locked(path):
+        pass
+
+
+def fail_in_a_new_directory(path, error):
+    with new_directory(path, "hint"):
+        (path / "inner").mkdir()
+        (path / "inner" / "half.txt").touch()
+        (path / "link").symlink_to(path.parent)
+        raise error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), UserError("mine"), FULL])
+def test_a_new_directory_is_empty_again_when_the_block_raises(error, old_file, tmp_path):
+    (tmp_path / "mine").mkdir()
+    for path in (tmp_path / "run", tmp_path / "mine"):
+        message = f"^cannot write {path}: No space" if error is FULL else None
+        with pytest.raises(UserError if error is FULL else type(error), match=message):
+            fail_in_a_new_directory(path, error)
+    assert names(tmp_path) == ["answer.txt", "mine"]
+    assert old_file.exists()
+
+
+def test_results_that_fail_stay_to_be_looked_at(tmp_path):
+    with pytest.raises(ResultError):
+        fail_in_a_new_directory(tmp_path / "run", ResultError("differs"))
+    assert names(tmp_path / "run") == ["half.txt", "inner", "link"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from attention_zoo.files import atomic_directory, atomic_file
+
+run, moment = Path(sys.argv[1]), sys.argv[2]
+replace = os.replace
+
+def die(source, target):
+    if moment == "between" and str(target).endswith(".old"):
+        replace(source, target)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+os.replace = die
+if moment == "file":
+    with atomic_file(run / "answer.txt") as temporary:
+        temporary.touch()
+with atomic_directory(run / "task") as temporary:
+    (temporary / "new.txt").touch()
+"""
+
+
+@pytest.mark.parametrize("moment", ["file", "before", "between"])
+def test_what_a_killed_process_leaves_is_cleared_away(moment, tmp_path):
+    run = tmp_path / "run"
+    (run / "task").mkdir(parents=True)
+    (run / "task" / "old.txt").touch()
+    subprocess.run([sys.executable, "-c", KILLED, run, moment], check=False)
+    assert len(list(run.iterdir())) == 2
+    clear_leftovers(tmp_path)
+    assert names(tmp_path) == ["old.txt", "run", "task"]
+
+
+def test_leftovers_alone_are_nothing(tmp_path):
+    run = tmp_path / "run"
+    (run / ".task.abcd1234.tmp").mkdir(parents=True)
+    (run / ".recipe.yaml.123.tmp").touch()
+    require_empty(run, "hint")
+    with new_directory(run, "hint"):
+        assert names(run) == []
+    (run / ".task.tmp").touch()  # not one of ours
+    with pytest.raises(UserError, match="is not empty"):
+        require_empty(run, "hint")

@@ -118,6 +118,8 @@ def _make_buckets(lengths, batch_tokens, num_buckets, multiple):
     # Not of equally many examples: long sentences cost more.
     order = np.argsort(longest, kind="stable")
     tokens = np.cumsum(longest[order])
+    # No more shares than batches: each should fill one.
+    num_buckets = max(1, min(num_buckets, int(tokens[-1]) // batch_tokens))
     cuts = np.searchsorted(tokens, tokens[-1] * np.arange(1, num_buckets + 1) / num_buckets)
     limits = sorted({int(longest[order][min(cut, len(order) - 1)]) for cut in cuts})
     buckets = []
@@ -125,7 +127,16 @@ def _make_buckets(lengths, batch_tokens, num_buckets, multiple):
     for limit in limits:
         inside = (longest > previous) & (longest <= limit)
         field_lengths = tuple(int(n) for n in lengths[inside].max(axis=0))
-        rows = max(1, batch_tokens // (limit * multiple)) * multiple
-        buckets.append(Bucket(rows, field_lengths))
+        most = max(1, batch_tokens // (limit * multiple)) * multiple
+        buckets.append(Bucket(_even_rows(int(inside.sum()), most, multiple), field_lengths))
         previous = limit
     return buckets
+
+
+def _even_rows(examples, most, multiple):
+    """Rows of batches of equal size that hold the examples with as few empty rows as there can be.
+
+    No more than `most` rows, a multiple of `multiple` as that is, in as few batches.
+    """
+    batches = -(-examples // most)
+    return -(-examples // (batches * multiple)) * multiple

@@ -1,12 +1,14 @@
 """Checkpoints: weights, optimizer and progress, in files that hold data only.
 
 A checkpoint is a directory `step-00000500` with `model.safetensors`,
-`optimizer.safetensors` and `state.json`, which also has the SHA-256 of the two. It
-appears whole or not at all. Seeds and the order of data are functions of the step,
-so nothing else is needed to go on exactly.
+`optimizer.safetensors` and `state.json`, which also has the SHA-256 of the two and of
+itself. It appears whole or not at all. Seeds and the order of data are functions of the
+step, so nothing else is needed to go on exactly.
 """
 
+import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import numpy as np
 import safetensors.numpy
 
 from attention_zoo.errors import UserError
-from attention_zoo.files import atomic_directory, sha256
+from attention_zoo.files import atomic_directory, atomic_file, sha256
 from attention_zoo.tasks.task import (
     WEIGHTS_FILE,
     read_safetensors,
@@ -25,6 +27,11 @@ from attention_zoo.zoo.weights import saved_weights, weight_name
 
 _OPTIMIZER_FILE = "optimizer.safetensors"
 _STATE_FILE = "state.json"
+# All that the states of versions had that did not cover the state itself.
+_OLD_STATE = {
+    *("step", "seconds", "tokens", "best_step", "best_value", "evaluations_since_best"),
+    "files",
+}
 
 
 def checkpoint_path(folder, step):
@@ -33,8 +40,9 @@ def checkpoint_path(folder, step):
 
 
 def list_steps(folder):
-    """The steps that have a checkpoint, in order."""
-    return sorted(int(path.name.removeprefix("step-")) for path in Path(folder).glob("step-*"))
+    """The steps that have a checkpoint, in order; other names in the folder are not ours."""
+    found = (re.fullmatch(r"step-(\d{8,})", path.name) for path in Path(folder).glob("step-*"))
+    return sorted(int(match[1]) for match in found if match)
 
 
 def save_checkpoint(folder, model, optimizer, state):
@@ -51,8 +59,13 @@ def save_checkpoint(folder, model, optimizer, state):
         arrays = {str(i): np.asarray(v.numpy()) for i, v in enumerate(optimizer.variables)}
         (temporary / _OPTIMIZER_FILE).write_bytes(safetensors.numpy.save(arrays))
         files = {name: sha256(temporary / name) for name in (WEIGHTS_FILE, _OPTIMIZER_FILE)}
-        text = json.dumps({**state, "files": files}, indent=2)
-        (temporary / _STATE_FILE).write_text(text + "\n", encoding="utf-8")
+        _write_state(temporary, state, files)
+
+
+def update_state(folder, state):
+    """Replaces the state in the checkpoint of `state["step"]`; its weights stay."""
+    path = checkpoint_path(folder, state["step"])
+    _write_state(path, state, _verified_state(path)["files"])
 
 
 def load_checkpoint(folder, step, model, optimizer):
@@ -65,14 +78,19 @@ def load_checkpoint(folder, step, model, optimizer):
         UserError: if a file is missing or damaged, with what to do.
     """
     path = checkpoint_path(folder, step)
-    state = _verified_state(path)
-    read_weights(model, path / WEIGHTS_FILE)
-    arrays = read_safetensors(path / _OPTIMIZER_FILE)
+    try:
+        state = _verified_state(path)
+        arrays = read_safetensors(path / _OPTIMIZER_FILE)
+    except UserError as error:
+        raise UserError(
+            f"{error}; remove {path}, and --resume goes on from the checkpoint before it"
+        ) from error
     if len(arrays) != len(optimizer.variables):
         raise UserError(
             f"{path / _OPTIMIZER_FILE} has {len(arrays)} variables, "
             f"the optimizer {len(optimizer.variables)}"
         )
+    read_weights(model, path / WEIGHTS_FILE)
     for i, variable in enumerate(optimizer.variables):
         variable.assign(arrays[str(i)])
     return state
@@ -112,15 +130,29 @@ def remove_old(folder, keep, best):
             shutil.rmtree(checkpoint_path(folder, step))
 
 
+def _write_state(directory, state, files):
+    content = {**state, "files": files}
+    with atomic_file(directory / _STATE_FILE) as temporary:
+        text = json.dumps({**content, "sha256": _digest(content)}, indent=2, allow_nan=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _digest(content):
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def _verified_state(path):
     try:
         state = json.loads((path / _STATE_FILE).read_text(encoding="utf-8"))
-        changed = [name for name, digest in state["files"].items() if sha256(path / name) != digest]
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path} is damaged: {error}; {_ADVICE}") from error
+        digest = state.pop("sha256", None)
+        is_whole = state.keys() == _OLD_STATE if digest is None else digest == _digest(state)
+        files = {_STATE_FILE: is_whole}
+        files |= {name: sha256(path / name) == known for name, known in state["files"].items()}
+        changed = [name for name, is_whole in files.items() if not is_whole]
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename} is missing") from error
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise UserError(f"{path / _STATE_FILE} is damaged: {error}") from error
     if changed:
-        raise UserError(f"{path / changed[0]} is damaged: its SHA-256 differs; {_ADVICE}")
+        raise UserError(f"{path / changed[0]} is damaged: its SHA-256 differs")
     return state
-
-
-_ADVICE = "remove that directory, and --resume goes on from the checkpoint before it"

@@ -3,6 +3,7 @@
 import tempfile
 
 from attention_zoo.errors import UserError, suggest
+from attention_zoo.files import locked
 from attention_zoo.text.readers import read_examples
 from attention_zoo.train.recipe import TrainSettings, train_settings
 from attention_zoo.train.trainer import Trainer
@@ -31,8 +32,8 @@ def fit(task, train, valid=None, out=None, metrics=None, **settings):
         hint = suggest(unknown[0], TrainSettings.model_fields)
         raise UserError(f"fit has no setting {unknown[0]!r}; {hint}")
     train, valid = (_examples(data, task.fields) for data in (train, valid or []))
-    with tempfile.TemporaryDirectory() as temporary:
-        settings = train_settings(task.kind, settings)
+    settings = train_settings(task.kind, settings)
+    with tempfile.TemporaryDirectory() as temporary, locked(out or temporary):
         trainer = Trainer(task, settings, train, valid, out or temporary, metrics or task.metrics)
         return trainer.run()
 

@@ -8,6 +8,9 @@ import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from attention_zoo.files import atomic_file
+from attention_zoo.train.ranking import as_json
+
 
 class Progression:
     """Reports on a training, to standard error and to the log folder.
@@ -15,10 +18,12 @@ class Progression:
     Args:
         folder: where `metrics.jsonl` and TensorBoard's files go; None: nowhere.
         total: number of steps of the training.
-        first: number of steps already taken.
+        first: number of steps already taken; rows of later ones, which a run that was killed
+            has left in the log, are taken out.
+        evaluated: whether the last of them has been evaluated.
     """
 
-    def __init__(self, folder, total, first=0):
+    def __init__(self, folder, total, first=0, evaluated=True):
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -33,8 +38,9 @@ class Progression:
         self._total = total
         self._file = self._board = None
         if folder is not None:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            self._file = open(Path(folder) / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115
+            log = Path(folder) / "metrics.jsonl"
+            _keep_rows(log, first, evaluated)
+            self._file = open(log, "a", encoding="utf-8")  # noqa: SIM115
             self._board = tf.summary.create_file_writer(str(folder))
 
     def __enter__(self):
@@ -49,14 +55,14 @@ class Progression:
 
     def steps(self, step, figures):
         """Reports on training up to a step: loss, tokens/s, learning rate."""
-        shown = f"loss {figures['loss']:.3f}  {figures['tokens_per_second']:,.0f} tokens/s"
-        self._bar.update(self._task, completed=step, figures=shown)
+        summary = f"loss {figures['loss']:.3f}  {figures['tokens_per_second']:,.0f} tokens/s"
+        self._bar.update(self._task, completed=step, figures=summary)
         self._record("train", step, figures)
 
     def evaluation(self, step, figures, is_best):
         """Reports on an evaluation, always with a line of its own."""
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
-        self.say(f"step {step:,} of {self._total:,}: {shown}{'  (best)' if is_best else ''}")
+        best = "  (best)" if is_best else ""
+        self.say(f"step {step:,} of {self._total:,}: {shown(figures)}{best}")
         self._record("valid", step, figures)
 
     def say(self, message):
@@ -66,10 +72,36 @@ class Progression:
     def _record(self, kind, step, figures):
         if self._file is None:
             return
-        row = {"time": round(time.time(), 3), "step": step, "kind": kind, **figures}
+        row = {"time": round(time.time(), 3), "step": step, "kind": kind, **as_json(figures)}
         self._file.write(json.dumps(row) + "\n")
         self._file.flush()
         with self._board.as_default():
             for name, value in figures.items():
                 tf.summary.scalar(f"{kind}/{name}", value, step=step)
         self._board.flush()
+
+
+def shown(figures):
+    """Figures by name, as people read them.
+
+    Example:
+        >>> shown({"loss": 1.25, "bleu": 31.7})
+        'loss 1.25  bleu 31.7'
+    """
+    return "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
+
+
+def _keep_rows(log, step, evaluated):
+    """Takes the rows out of a log that a run will write again, or could not finish."""
+    lines = log.read_text(encoding="utf-8").split("\n") if log.exists() else []
+    kept = [line for line in lines if _is_done(line, step, evaluated)]
+    with atomic_file(log) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
+
+def _is_done(line, step, evaluated):
+    try:
+        row = json.loads(line)
+        return row["step"] < step + (evaluated or row["kind"] == "train")
+    except (ValueError, TypeError, KeyError):
+        return False

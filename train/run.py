@@ -1,5 +1,6 @@
 """From a recipe to a run directory."""
 
+import hashlib
 import json
 import shutil
 import statistics
@@ -8,11 +9,19 @@ from pathlib import Path
 import keras
 
 from attention_zoo.errors import UserError
-from attention_zoo.files import atomic_directory, atomic_file, require_empty
+from attention_zoo.files import (
+    atomic_directory,
+    atomic_file,
+    clear_leftovers,
+    locked,
+    require_empty,
+    sha256,
+)
 from attention_zoo.tasks.kinds import TASK_FOLDER, load_task
+from attention_zoo.tasks.task import WEIGHTS_FILE
 from attention_zoo.text.readers import read_examples
 from attention_zoo.train.building import make_task
-from attention_zoo.train.metrics import METRICS
+from attention_zoo.train.ranking import rank
 from attention_zoo.train.recipe import load_recipe, save_recipe
 from attention_zoo.train.strategies import make_strategy
 from attention_zoo.train.trainer import Trainer
@@ -35,13 +44,20 @@ def train_recipe(recipe, out, resume=False, progress=lambda message: None):
 
     Raises:
         UserError: if something in the recipe or the data is wrong, the directory is
-            not empty, or it holds a run of another recipe.
+            not empty or another process writes to it, or it holds a run of another recipe
+            or of other data.
     """
     out = Path(out)
-    if resume:
-        require_same(recipe, out)
-    else:
-        require_empty(out, "choose another --out, or go on with that run by --resume")
+    with locked(out):
+        if resume:
+            require_same(recipe, out)
+        else:
+            require_empty(out, "choose another --out, or go on with that run by --resume")
+        clear_leftovers(out)
+        return _train(recipe, out, resume, progress)
+
+
+def _train(recipe, out, resume, progress):
     keras.utils.set_random_seed(recipe.train.seed)
     examples = read_examples(recipe.data.train, recipe.columns)
     valid = read_examples(recipe.data.valid, recipe.columns) if recipe.data.valid else []
@@ -55,7 +71,8 @@ def train_recipe(recipe, out, resume=False, progress=lambda message: None):
         )
     metrics = recipe.evaluate.metrics or task.metrics
     progress("cutting the examples into ids")
-    trainer = Trainer(task, recipe.train, examples, valid, out, metrics, strategy)
+    read = digests(recipe, examples, valid)
+    trainer = Trainer(task, recipe.train, examples, valid, out, metrics, strategy, read)
     with atomic_file(out / RECIPE_FILE) as temporary:
         save_recipe(recipe, temporary)
     if resume:
@@ -66,6 +83,31 @@ def train_recipe(recipe, out, resume=False, progress=lambda message: None):
     with atomic_file(out / REPORT_FILE) as temporary:
         temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return task, figures
+
+
+def digests(recipe, examples, valid):
+    """SHA-256 of what a training reads, by the name in its recipe.
+
+    Paths say little: projects are moved, and files change where they lie.
+
+    Args:
+        recipe: a `Recipe`.
+        examples: the training examples, tuples of strings.
+        valid: the validation examples.
+    """
+    found = {"data.train": _digest(examples), "data.valid": _digest(valid)}
+    pretrained = recipe.model.pretrained
+    for folder in (Path(pretrained), Path(pretrained) / TASK_FOLDER) if pretrained else ():
+        if (folder / WEIGHTS_FILE).exists():
+            found["model.pretrained"] = sha256(folder / WEIGHTS_FILE)
+    return found
+
+
+def _digest(examples):
+    digest = hashlib.sha256()
+    for example in examples:
+        digest.update(json.dumps(example).encode())
+    return digest.hexdigest()
 
 
 def train_seeds(recipe, out, seeds, resume=False, progress=lambda message: None):
@@ -87,9 +129,16 @@ def train_seeds(recipe, out, seeds, resume=False, progress=lambda message: None)
     """
     if recipe.data.valid is None:
         raise UserError("several seeds are compared on validation data: data.valid is missing")
-    out, results = Path(out), []
-    if not resume:
-        require_empty(out, "choose another --out, or go on with those runs by --resume")
+    out = Path(out)
+    with locked(out):
+        if not resume:
+            require_empty(out, "choose another --out, or go on with those runs by --resume")
+        clear_leftovers(out)
+        return _train_seeds(recipe, out, seeds, resume, progress)
+
+
+def _train_seeds(recipe, out, seeds, resume, progress):
+    results = []
     for seed in seeds:
         settings = recipe.train.model_copy(update={"seed": seed})
         folder = out / f"seed-{seed}"
@@ -99,8 +148,8 @@ def train_seeds(recipe, out, seeds, resume=False, progress=lambda message: None)
         results.append(figures["valid"])
         if figures["interrupted"]:
             break
-    name = (recipe.evaluate.metrics or task.metrics)[0]
-    best = max(range(len(results)), key=lambda i: METRICS[name].gain(results[i][name], 0.0))
+    metrics = recipe.evaluate.metrics or task.metrics
+    best = max(range(len(results)), key=lambda i: rank(results[i], metrics))
     with atomic_directory(out / TASK_FOLDER) as temporary:
         shutil.copytree(out / f"seed-{seeds[best]}" / TASK_FOLDER, temporary, dirs_exist_ok=True)
     report = {
@@ -120,10 +169,16 @@ def _spread(values):
 
 
 def require_same(recipe, out):
-    """Refuses to resume a run of another recipe; only how long to train may change."""
+    """Refuses to resume a run of another recipe; only how long to train may change.
+
+    Where data and pretrained weights lie may change as well: `digests` tells what they are.
+    """
     old = load_recipe(out / RECIPE_FILE).model_dump()
     new = recipe.model_dump()
     for settings in (old, new):
+        for name in ("train", "valid", "test"):
+            settings["data"].pop(name)
+        settings["model"]["pretrained"] = settings["model"]["pretrained"] is not None
         for name in ("steps", "minutes", "evaluate_every", "patience", "log_every", "average_last"):
             settings["train"].pop(name)
         settings.pop("export")

@@ -9,13 +9,17 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from attention_zoo.errors import ResultError
+from attention_zoo.errors import ResultError, UserError
+from attention_zoo.tasks.kinds import TASK_FOLDER
+from attention_zoo.tasks.task import WEIGHTS_FILE, read_weights
 from attention_zoo.text.batching import TokenBatches
 from attention_zoo.train import checkpoints
 from attention_zoo.train.evaluation import evaluate
-from attention_zoo.train.metrics import METRICS, check_metrics
+from attention_zoo.train.metrics import check_metrics
 from attention_zoo.train.optimizer import freeze, make_optimizer
-from attention_zoo.train.progress import Progression
+from attention_zoo.train.progress import Progression, shown
+from attention_zoo.train.ranking import as_json, rank
+from attention_zoo.train.schedules import make_schedule
 from attention_zoo.train.step import make_train_step
 
 # Without validation data, so many training examples go with the task.
@@ -25,9 +29,10 @@ _EXAMPLES_KEPT = 100
 class Trainer:
     """Trains a task and leaves the best it found in it, and in `out/task`.
 
-    The first metric on the validation data decides what is best; without validation
-    data the last weights are. After the last step the mean of the last checkpoints
-    is evaluated too, and wins if it is better.
+    The first metric on the validation data decides what is best, and where it is tied the
+    next one, then the loss, then the later step; without validation data the last weights
+    are. After the last step the mean of the last checkpoints is evaluated too, and wins if
+    it is no worse.
 
     Args:
         task: the task; its model was made in the strategy's scope.
@@ -37,9 +42,11 @@ class Trainer:
         out: the run directory.
         metrics: names of metrics.
         strategy: a `tf.distribute.Strategy`; the one in force when omitted.
+        read: digests of what the training was made from, by name; a resumed run must have
+            the same.
     """
 
-    def __init__(self, task, settings, train, valid, out, metrics, strategy=None):
+    def __init__(self, task, settings, train, valid, out, metrics, strategy=None, read=None):
         check_metrics(metrics)
         self.task = task
         self.settings = settings
@@ -64,6 +71,7 @@ class Trainer:
             freeze(task.model, settings.freeze)
         with self.strategy.scope():
             self.optimizer = make_optimizer(settings, task.model)
+        self._rate = make_schedule(settings.learning_rate, task.model.width, settings.steps)
         self._train_step = make_train_step(
             task,
             self.optimizer,
@@ -83,8 +91,10 @@ class Trainer:
             "seconds": 0.0,
             "tokens": 0,
             "best_step": None,
-            "best_value": None,
+            "best": None,
             "evaluations_since_best": 0,
+            "evaluated": True,
+            "read": read or {},
         }
 
     def _scheduled_sampling(self):
@@ -97,14 +107,24 @@ class Trainer:
         """Goes back to the last checkpoint; a run that has none starts at step 0.
 
         Raises:
-            UserError: if the checkpoint is damaged.
+            UserError: if the checkpoint is damaged, or of a training on something else.
         """
         steps = checkpoints.list_steps(self.folder)
-        if steps:
-            state = checkpoints.load_checkpoint(
-                self.folder, steps[-1], self.task.model, self.optimizer
+        if not steps:
+            return
+        state = checkpoints.load_checkpoint(self.folder, steps[-1], self.task.model, self.optimizer)
+        if "best_value" in state:  # of earlier versions, which knew the first metric alone
+            state["best"] = {self.metrics[0]: state["best_value"]}
+        known = state.get("read", {})
+        changed = [
+            name for name, digest in self.state["read"].items() if known.get(name, digest) != digest
+        ]
+        if changed:
+            raise UserError(
+                f"{self.out} was trained on something else: {', '.join(changed)} changed since; "
+                "begin a new run, or bring back what was there"
             )
-            self.state = {name: state[name] for name in self.state}
+        self.state.update({name: state[name] for name in self.state if name in state})
 
     def run(self):
         """Trains to the end.
@@ -117,8 +137,11 @@ class Trainer:
             ResultError: if the loss is not finite; the last checkpoint is still good.
         """
         state, settings = self.state, self.settings
-        with Progression(self.out / "logs", settings.steps, state["step"]) as progress:
+        logged = state["step"], state["evaluated"]
+        with Progression(self.out / "logs", settings.steps, *logged) as progress:
             with _stop_on_signal() as stop:
+                if not state["evaluated"]:  # the run was killed before it could
+                    self._judge(progress)
                 reason = self._run_steps(progress, stop)
             if reason:
                 progress.say(reason)
@@ -180,7 +203,8 @@ class Trainer:
                 "loss": sums[:, 0].sum() / max(tokens, 1.0),
                 "tokens_per_second": tokens / seconds,
                 "gradient_norm": sums[:, 2].mean(),
-                "learning_rate": float(self.optimizer.learning_rate.numpy()),
+                # Schedules count from 0: the rate of the step that was taken last.
+                "learning_rate": float(self._rate(self.state["step"] - 1)),
             },
         )
 
@@ -198,27 +222,29 @@ class Trainer:
         )
 
     def _checkpoint(self, progress):
-        """Evaluates and saves."""
+        """Saves, then evaluates: a metric that fails costs no steps."""
+        self.state["evaluated"] = False
+        checkpoints.save_checkpoint(self.folder, self.task.model, self.optimizer, self.state)
+        self._judge(progress)
+
+    def _judge(self, progress):
+        """Evaluates the weights of the last checkpoint, and keeps the task if they are the best."""
         state = self.state
+        figures = self._evaluate() if self.valid else {}
+        new, old = self._rank(figures), self._rank(state["best"])
+        state["evaluations_since_best"] = 0 if new > old else state["evaluations_since_best"] + 1
+        is_best = new >= old or not self.valid
+        if is_best:
+            state.update(best_step=state["step"], best=as_json(figures))
+            self.task.save(self.out / TASK_FOLDER)
         if self.valid:
-            figures = self._evaluate()
-            value = figures[self.metrics[0]]
-            is_best = state["best_value"] is None or self._gain(value) > 0
-            if is_best:
-                state.update(best_step=state["step"], best_value=value, evaluations_since_best=0)
-            else:
-                state["evaluations_since_best"] += 1
             progress.evaluation(state["step"], figures, is_best)
-        else:
-            state["best_step"] = state["step"]
-        checkpoints.save_checkpoint(self.folder, self.task.model, self.optimizer, state)
-        if state["best_step"] == state["step"]:
-            self.task.save(self.out / "task")
+        state["evaluated"] = True
+        checkpoints.update_state(self.folder, state)
         checkpoints.remove_old(self.folder, max(self.settings.average_last, 2), state["best_step"])
 
-    def _gain(self, value):
-        """How much better than the best so far, by the first metric."""
-        return METRICS[self.metrics[0]].gain(value, self.state["best_value"])
+    def _rank(self, figures):
+        return rank(figures or {}, self.metrics)
 
     def _evaluate(self):
         """Loss and metrics on the validation examples, with the recipe's way to decode."""
@@ -232,23 +258,35 @@ class Trainer:
         steps = checkpoints.list_steps(self.folder)
         if not steps:
             return "none: no step was taken", {}
-        best = self.state["best_step"]
         last = steps[-self.settings.average_last :]
-        figures = {}
-        if len(last) > 1:
-            checkpoints.load_average(self.folder, last, self.task.model)
+        if len(last) > 1 and self._load_average(last, progress):
             kept = f"mean of the checkpoints {', '.join(map(str, last))}"
             if not self.valid:
-                return kept, figures
+                return kept, {}
             figures = self._evaluate()
-            value = figures[self.metrics[0]]
-            progress.say(f"{kept}: {self.metrics[0]} {value:.4g}")
-            if self._gain(value) >= 0:
+            progress.say(f"{kept}: {shown(figures)}")
+            if self._rank(figures) >= self._rank(self.state["best"]):
                 return kept, figures
-        checkpoints.load_weights(self.folder, best, self.task.model)
-        if self.valid:
-            figures = self._evaluate()
-        return f"step {best}", figures
+        self._load_best(progress)
+        return f"step {self.state['best_step']}", self._evaluate() if self.valid else {}
+
+    def _load_average(self, steps, progress):
+        """Puts the mean of checkpoints into the model, if all of them can be read."""
+        try:
+            checkpoints.load_average(self.folder, steps, self.task.model)
+        except UserError as error:
+            progress.say(f"no mean of the last checkpoints: {error}")
+            return False
+        return True
+
+    def _load_best(self, progress):
+        """Puts the weights of the best step into the model; they are in the task as well."""
+        try:
+            checkpoints.load_weights(self.folder, self.state["best_step"], self.task.model)
+        except UserError as error:
+            task = self.out / TASK_FOLDER
+            progress.say(f"{error}; its weights are taken from {task}")
+            read_weights(self.task.model, task / WEIGHTS_FILE)
 
 
 @contextlib.contextmanager

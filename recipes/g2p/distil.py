@@ -30,7 +30,7 @@ from rich.progress import track
 
 import attention_zoo as az
 from attention_zoo.errors import UserError
-from attention_zoo.files import atomic_file, require_empty
+from attention_zoo.files import atomic_file, clear_leftovers, locked, require_empty
 from attention_zoo.pretrained import locate
 from attention_zoo.tasks.losses import smoothed_cross_entropy
 from attention_zoo.tasks.seq2seq import Seq2Seq
@@ -38,7 +38,7 @@ from attention_zoo.tasks.text_to_text import pad_rows, shift_right
 from attention_zoo.text.readers import read_examples, read_lines
 from attention_zoo.train.building import make_task
 from attention_zoo.train.recipe import load_recipe, save_recipe
-from attention_zoo.train.run import RECIPE_FILE, require_same
+from attention_zoo.train.run import RECIPE_FILE, digests, require_same
 from attention_zoo.train.trainer import Trainer
 
 RECIPE = Path(__file__).with_name("recipe.yaml")
@@ -257,8 +257,14 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="go on with the run there")] = False,
 ):
     """Trains the student on one device; the run directory gets checkpoints, logs and the task."""
-    if not resume:
-        require_empty(out, "choose another run directory, or go on with that run by --resume")
+    with locked(out):
+        if not resume:
+            require_empty(out, "choose another run directory, or go on with that run by --resume")
+        clear_leftovers(out)
+        _train(out, student, teachers, share, dropout, settings, resume)
+
+
+def _train(out, student, teachers, share, dropout, settings, resume):
     model = f"model={{pretrained: {locate(student).absolute()}, dropout: {dropout}}}"
     recipe = load_recipe(RECIPE, ["tokenizer=null", model, *settings])
     if recipe.train.scheduled_sampling:
@@ -273,7 +279,8 @@ def train(
     task = make_task(recipe, examples)
     task = Student(task, together(task, _load(teachers)).model, examples, share)
     metrics = recipe.evaluate.metrics or task.metrics
-    trainer = Trainer(task, recipe.train, examples, valid, out, metrics)
+    read = digests(recipe, examples, valid)
+    trainer = Trainer(task, recipe.train, examples, valid, out, metrics, read=read)
     if resume:
         trainer.resume()
     with atomic_file(out / RECIPE_FILE) as temporary:

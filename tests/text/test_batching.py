@@ -60,10 +60,14 @@ any_options = st.fixed_dictionaries(
 
 
 def test_by_hand():
-    batches = TokenBatches(make_examples([(1, 2), (3, 1), (2, 2), (6, 1), (2, 5)]), 12, 2)
-    # Half of the 18 tokens lie in rows of up to 5, and 12 tokens hold 2 rows of either.
-    assert batches.buckets == [Bucket(2, (3, 5)), Bucket(2, (6, 1))]
+    lengths = [(1, 2), (3, 1), (2, 2), (6, 1), (2, 5), (4, 6)]
+    batches = TokenBatches(make_examples(lengths), batch_tokens=12, num_buckets=2)
+    # Half of the 24 tokens lie in rows of up to 5, and 12 tokens hold 2 rows of either.
+    assert batches.buckets == [Bucket(2, (3, 5)), Bucket(2, (6, 6))]
     assert len(batches.plan(0)) == 3
+    # Fewer tokens than two batches: one bucket. Six rows in two batches: three each, not five.
+    batches = TokenBatches(make_examples(lengths), batch_tokens=30, num_buckets=2)
+    assert batches.buckets == [Bucket(3, (6, 6))]
 
 
 def test_gather_pads_with_0_and_leaves_empty_rows_empty():
@@ -76,7 +80,7 @@ def test_gather_pads_with_0_and_leaves_empty_rows_empty():
 
 @pytest.mark.parametrize("fields", [1, 3])
 def test_examples_may_have_any_number_of_fields(fields):
-    batches = TokenBatches([([5, 6],) * fields], batch_tokens=4)
+    batches = TokenBatches([([5, 6],) * fields], batch_tokens=4, multiple=2)
     (step,) = batches.plan(0)
     assert [field.tolist() for field in batches.gather(*step)] == [[[5, 6], [0, 0]]] * fields
 
@@ -153,9 +157,25 @@ def test_shapes_are_at_most_as_many_as_buckets(lengths, options):
 
 
 def test_rows_fill_the_budget(examples):
-    for bucket in TokenBatches(examples, batch_tokens=2000, num_buckets=6, multiple=2).buckets:
-        tokens = bucket.rows * max(bucket.lengths)
-        assert tokens <= 2000 < tokens + 2 * max(bucket.lengths)
+    batches = TokenBatches(examples, batch_tokens=2000, num_buckets=6, multiple=2)
+    counts = np.bincount(batches._bucket_of)
+    for bucket, count in zip(batches.buckets, counts, strict=True):
+        most = 2000 // (2 * max(bucket.lengths)) * 2
+        assert bucket.rows <= most
+        # No fewer batches would do.
+        assert -(-count // bucket.rows) == -(-count // most)
+
+
+@pytest.mark.parametrize("number", [1, 7, 100, 300, 3000])
+@pytest.mark.parametrize("batch_tokens", [500, 4096, 25_000])
+def test_few_rows_are_empty(number, batch_tokens, rng):
+    """Also where there are fewer examples than a batch has room for."""
+    examples = make_examples(rng.integers(5, 40, (number, 2)))
+    indices = np.concatenate(indices_of(TokenBatches(examples, batch_tokens).plan(0)))
+    assert np.mean(indices < 0) <= 0.02
+    # Four replicas get equally many rows each, so up to three rows of a batch are empty.
+    indices = indices_of(TokenBatches(examples, batch_tokens, multiple=4).plan(0))
+    assert np.sum(np.concatenate(indices) < 0) <= 3 * len(indices)
 
 
 def test_more_buckets_pad_less(examples):

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,9 +39,12 @@ def _weights(task):
     return np.concatenate([v.numpy().ravel() for v in task.model.trainable_variables])
 
 
+def _rows(out):
+    return [json.loads(row) for row in (out / "logs" / "metrics.jsonl").read_text().splitlines()]
+
+
 def _losses(out):
-    rows = map(json.loads, (out / "logs" / "metrics.jsonl").read_text().splitlines())
-    return {row["step"]: row["loss"] for row in rows if row["kind"] == "train"}
+    return {row["step"]: row["loss"] for row in _rows(out) if row["kind"] == "train"}
 
 
 def test_it_learns_and_leaves_a_task(make_task, pairs, tmp_path):
@@ -162,18 +166,54 @@ def test_a_loss_that_is_not_finite_stops_the_run(make_task, pairs, tmp_path):
     assert np.isfinite(_weights(type(task).load(tmp_path / "task"))).all()
 
 
+def _evaluating(trainer, *rows):
+    """Replaces what a trainer's evaluations say: loss, exact match and chrF, one after another."""
+    names = ("loss", "exact_match", "chrf")
+    figures = [dict(zip(names, row, strict=True)) for row in rows]
+    trainer._evaluate = lambda: figures.pop(0) if len(figures) > 1 else figures[0]
+    return trainer
+
+
 def test_early_stopping(make_task, pairs, tmp_path):
-    trainer = _trainer(
-        make_task(),
-        pairs,
-        tmp_path,
-        steps=1000,
-        patience=2,
-        learning_rate={"schedule": "constant", "peak": 1e-12},
-    )
-    # Nothing is learned, so the first evaluation stays the best.
+    trainer = _evaluating(_trainer(make_task(), pairs, tmp_path, steps=1000, patience=2), (1, 0, 0))
     assert trainer.run()["steps"] == 12
-    assert trainer.state["best_step"] == 4
+    # Where nothing tells them apart the later one is kept.
+    assert trainer.state["best_step"] == 12
+
+
+@pytest.mark.parametrize(
+    ("rows", "best"),
+    [
+        # The first metric is 0 for hours; the next one, then the loss, tell what is better.
+        ([(3.5, 0, 0), (2.5, 0, 0), (1.5, 0, 0)], 12),
+        ([(3.5, 0, 0), (1.5, 0, 0), (2.5, 0, 0)], 8),
+        ([(3.5, 0, 2), (1.5, 0, 3), (1.2, 0, 1)], 8),
+        ([(3.5, 9, 0), (1.5, 0, 3), (1.2, 0, 4)], 4),
+        ([(float("nan"), 0, 0), (2.5, 0, 0), (float("nan"), 0, 0)], 8),
+    ],
+)
+def test_ties_are_broken_by_the_next_metric_and_the_loss(rows, best, make_task, pairs, tmp_path):
+    task = make_task()
+    # The mean of the last checkpoints is evaluated after them, and is worse.
+    trainer = _evaluating(_trainer(task, pairs, tmp_path, patience=2), *rows, (9.9, 0, 0))
+    assert trainer.run()["weights"] == f"step {best}"
+    one = make_task()
+    checkpoints.load_weights(tmp_path / "checkpoints", best, one.model)
+    np.testing.assert_array_equal(_weights(task), _weights(one))
+    np.testing.assert_array_equal(_weights(type(task).load(tmp_path / "task")), _weights(one))
+
+
+def test_patience_goes_on_while_the_loss_falls(make_task, pairs, tmp_path):
+    rows = [(4 - 0.1 * i, 0, 0) for i in range(6)]
+    trainer = _trainer(make_task(), pairs, tmp_path, steps=24, patience=2)
+    assert _evaluating(trainer, *rows, (9.9, 0, 0)).run()["steps"] == 24
+
+
+def test_a_mean_wins_by_the_loss_where_the_metric_is_tied(make_task, pairs, tmp_path):
+    rows = [(3.5, 0, 0), (2.5, 0, 0), (1.5, 0, 0), (1.4, 0, 0)]
+    figures = _evaluating(_trainer(make_task(), pairs, tmp_path), *rows).run()
+    assert figures["weights"] == "mean of the checkpoints 8, 12"
+    assert figures["valid"]["loss"] == 1.4
 
 
 def test_a_budget_of_minutes(make_task, pairs, tmp_path):
@@ -194,15 +234,118 @@ def test_average_is_the_mean_of_the_last_checkpoints(make_task, pairs, tmp_path)
 
 
 def test_old_checkpoints_go_and_the_best_stays(make_task, pairs, tmp_path):
-    trainer = _trainer(
-        make_task(),
-        pairs,
-        tmp_path,
-        steps=20,
-        learning_rate={"schedule": "constant", "peak": 1e-12},
-    )
-    trainer.run()
+    trainer = _trainer(make_task(), pairs, tmp_path, steps=20)
+    _evaluating(trainer, (1, 5, 0), (1, 0, 0)).run()
+    # What people put beside them is not ours.
+    (tmp_path / "checkpoints" / "step-backup").mkdir()
     assert checkpoints.list_steps(tmp_path / "checkpoints") == [4, 16, 20]
+
+
+@pytest.mark.parametrize("is_missing", [True, False])
+def test_a_lost_best_checkpoint_costs_nothing(is_missing, make_task, pairs, tmp_path):
+    """The task holds the same weights."""
+    _evaluating(_trainer(make_task(), pairs, tmp_path), (1, 5, 0), (1, 0, 0)).run()
+    best = checkpoints.checkpoint_path(tmp_path / "checkpoints", 4)
+    one, task = make_task(), make_task(seed=8)
+    checkpoints.load_weights(best.parent, 4, one.model)
+    if is_missing:
+        shutil.rmtree(best)
+    else:
+        (best / "model.safetensors").write_bytes(b"damaged")
+    trainer = _evaluating(_trainer(task, pairs, tmp_path, steps=16), (1, 0, 0))
+    trainer.resume()
+    assert trainer.run()["weights"] == "step 4"
+    np.testing.assert_array_equal(_weights(task), _weights(one))
+
+
+def test_a_damaged_checkpoint_is_in_no_mean(make_task, pairs, tmp_path):
+    _trainer(make_task(), pairs, tmp_path, steps=8).run()
+    folder = tmp_path / "checkpoints"
+    (checkpoints.checkpoint_path(folder, 4) / "state.json").write_text("{}")
+    trainer = _trainer(make_task(), pairs, tmp_path, steps=9, average_last=3, valid=False)
+    trainer.resume()
+    assert trainer.run()["weights"] == "step 9"
+
+
+def test_steps_are_saved_before_they_are_evaluated(make_task, pairs, tmp_path):
+    """A metric that fails costs no steps, and the evaluation is made good for."""
+    trainer = _trainer(make_task(), pairs, tmp_path)
+
+    def fail():
+        raise UserError("no such thing")
+
+    trainer._evaluate = fail
+    with pytest.raises(UserError, match="no such thing"):
+        trainer.run()
+    assert checkpoints.list_steps(tmp_path / "checkpoints") == [4]
+    again = _evaluating(_trainer(make_task(), pairs, tmp_path), (1, 7, 0), (1, 0, 0))
+    again.resume()
+    figures = again.run()
+    assert (figures["steps"], figures["weights"]) == (12, "step 4")
+    rows = _rows(tmp_path)
+    assert [row["step"] for row in rows if row["kind"] == "valid"] == [4, 8, 12]
+
+
+def test_a_run_that_was_killed_leaves_no_doubled_rows(make_task, pairs, tmp_path):
+    _trainer(make_task(), pairs, tmp_path, steps=8).run()
+    log = tmp_path / "logs" / "metrics.jsonl"
+    with open(log, "a", encoding="utf-8") as file:
+        # What a run writes after its last checkpoint, the last row in part.
+        file.write('{"step": 10, "kind": "train", "loss": 1.0}\n{"step": 12, "ki')
+    trainer = _trainer(make_task(), pairs, tmp_path)
+    trainer.resume()
+    trainer.run()
+    assert [row["step"] for row in _rows(tmp_path) if row["kind"] == "train"] == [
+        2,
+        4,
+        6,
+        8,
+        10,
+        12,
+    ]
+    assert [row["step"] for row in _rows(tmp_path) if row["kind"] == "valid"] == [4, 8, 12]
+
+
+def test_the_rate_in_the_log_is_that_of_the_step(make_task, pairs, tmp_path):
+    _trainer(make_task(), pairs, tmp_path, log_every=1, steps=4, valid=False).run()
+    rates = [row["learning_rate"] for row in _rows(tmp_path)]
+    np.testing.assert_allclose(rates, [0.005, 0.01, 0.01, 0.01], rtol=1e-6)
+
+
+def test_a_changed_state_is_noticed(make_task, pairs, tmp_path):
+    _trainer(make_task(), pairs, tmp_path, steps=4).run()
+    file = checkpoints.checkpoint_path(tmp_path / "checkpoints", 4) / "state.json"
+    whole = file.read_text()
+    for old, new in [
+        ('"step": 4', '"step": 5'),
+        ('"sha256"', '"sha25"'),
+        ('"seconds"', '"secondt"'),
+    ]:
+        assert old in whole
+        file.write_text(whole.replace(old, new))
+        with pytest.raises(UserError, match=r"state.json is damaged.*remove .*step-00000004"):
+            _trainer(make_task(), pairs, tmp_path).resume()
+
+
+def test_states_of_earlier_versions_are_read(make_task, pairs, tmp_path):
+    _trainer(make_task(), pairs, tmp_path, steps=4).run()
+    file = checkpoints.checkpoint_path(tmp_path / "checkpoints", 4) / "state.json"
+    state = json.loads(file.read_text())
+    kept = ("step", "seconds", "tokens", "best_step", "evaluations_since_best", "files")
+    old = {name: state[name] for name in kept} | {"best_value": 200.0}
+    file.write_text(json.dumps(old))
+    trainer = _trainer(make_task(), pairs, tmp_path)
+    trainer.resume()
+    assert trainer.run()["weights"] == "step 4"
+
+
+def test_a_run_goes_on_with_what_it_was_trained_on_alone(make_task, pairs, tmp_path):
+    task, settings = make_task(), TrainSettings(**{**SETTINGS, "steps": 4})
+    arguments = (task, settings, pairs, [], tmp_path, ["chrf"])
+    Trainer(*arguments, read={"data.train": "a", "data.valid": "b"}).run()
+    Trainer(*arguments, read={"data.train": "a", "data.valid": "b"}).resume()
+    with pytest.raises(UserError, match=r"trained on something else: data.valid changed since"):
+        Trainer(*arguments, read={"data.train": "a", "data.valid": "c"}).resume()
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json"])
