@@ -51,12 +51,13 @@ class AdamW(keras.optimizers.Adam):
         super().update_step(gradient, variable, rate)
 
 
-def make_optimizer(settings, model):
+def make_optimizer(settings, model, variables):
     """The optimizer that a recipe's `train` asks for, built for the weights that are trained.
 
     Args:
         settings: `TrainSettings`.
-        model: the model; its frozen weights are left out.
+        model: the model.
+        variables: its weights that are trained, see `trained_variables`.
 
     Raises:
         UserError: if layers are to have rates of their own and the model has no blocks.
@@ -73,7 +74,7 @@ def make_optimizer(settings, model):
         optimizer = AdamW(**options, weight_decay=settings.weight_decay)
     else:
         optimizer = keras.optimizers.Adam(**options)
-    optimizer.build(model.trainable_variables)
+    optimizer.build(variables)
     return optimizer
 
 
@@ -100,24 +101,38 @@ def layer_rates(encoder, decay):
     return rate
 
 
-def freeze(model, what):
-    """Keeps weights as they are.
+def trained_variables(task, freeze=None):
+    """The weights that a training changes; the model itself stays as it is.
+
+    Those are left out that the user has frozen (`layer.trainable = False`), that the
+    setting freezes, and that no answer of the task depends on.
 
     Args:
-        model: a model with an encoder.
-        what: `"encoder"`, all of it; or a number, the embeddings and so many blocks.
+        task: a task.
+        freeze: `"encoder"`, all of it; a number, the embeddings and so many blocks; or None.
 
     Raises:
-        UserError: if the model has no encoder of blocks, or not so many.
+        UserError: if the model has no encoder of blocks, or not so many, or nothing is
+            left to train.
     """
+    frozen = [] if freeze is None else _frozen_layers(task.model, freeze)
+    left_out = [*task.idle_weights, *(v for layer in frozen for v in layer.variables)]
+    left_out = {id(variable) for variable in left_out}
+    variables = [v for v in task.model.trainable_variables if id(v) not in left_out]
+    if not variables:
+        raise UserError(
+            f"every weight is frozen, there is nothing to train; train.freeze is {freeze!r}"
+        )
+    return variables
+
+
+def _frozen_layers(model, freeze):
     encoder = encoder_of(model, "freeze")
-    if what == "encoder":
-        encoder.trainable = False
-        return
-    if what > len(encoder.blocks):
-        raise UserError(f"train.freeze: there are {len(encoder.blocks)} blocks, received {what}")
-    for layer in (*_embeddings(encoder), *encoder.blocks[:what]):
-        layer.trainable = False
+    if freeze == "encoder":
+        return [encoder]
+    if freeze > len(encoder.blocks):
+        raise UserError(f"train.freeze: there are {len(encoder.blocks)} blocks, received {freeze}")
+    return [*_embeddings(encoder), *encoder.blocks[:freeze]]
 
 
 def encoder_of(model, setting):

@@ -14,7 +14,7 @@ from attention_zoo.text.batching import TokenBatches
 from attention_zoo.train import checkpoints
 from attention_zoo.train.evaluation import evaluate
 from attention_zoo.train.metrics import METRICS, check_metrics
-from attention_zoo.train.optimizer import freeze, make_optimizer
+from attention_zoo.train.optimizer import make_optimizer, trained_variables
 from attention_zoo.train.progress import Progression
 from attention_zoo.train.step import make_train_step
 
@@ -60,10 +60,9 @@ class Trainer:
         self._valid_batches = (
             TokenBatches(task.to_ids(self.valid), settings.batch_tokens) if self.valid else None
         )
-        if settings.freeze is not None:
-            freeze(task.model, settings.freeze)
+        variables = trained_variables(task, settings.freeze)
         with self.strategy.scope():
-            self.optimizer = make_optimizer(settings, task.model)
+            self.optimizer = make_optimizer(settings, task.model, variables)
         self._train_step = make_train_step(
             task,
             self.optimizer,
@@ -73,6 +72,7 @@ class Trainer:
             settings.seed,
             settings.jit_compile,
             self._scheduled_sampling(),
+            variables,
         )
         self._valid_loss = tf.function(
             lambda batch: task.loss(batch, training=False), autograph=False, reduce_retracing=True
