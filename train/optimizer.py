@@ -12,6 +12,7 @@ from attention_zoo.train.schedules import make_schedule
 _NOT_DECAYED = ("bias", "gamma", "beta")
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class AdamW(keras.optimizers.Adam):
     """Adam whose weight decay is no part of the gradient (Loshchilov and Hutter 2019).
 
@@ -23,21 +24,29 @@ class AdamW(keras.optimizers.Adam):
     Args:
         learning_rate: number or schedule.
         weight_decay: for every weight but norms and biases.
-        rates: a function from a variable to what multiplies its learning rate.
+        rates: a function from a variable to what multiplies its learning rate, or the name
+            of a registered one; 1 for all when None. To be saved, a function must be
+            registered (`keras.saving.register_keras_serializable`).
         **kwargs: of `keras.optimizers.Adam`.
+
+    Raises:
+        ValueError: if no function of the name is registered.
     """
 
-    def __init__(self, learning_rate, weight_decay=0.0, rates=lambda variable: 1.0, **kwargs):
+    def __init__(self, learning_rate=0.001, weight_decay=0.0, rates=None, **kwargs):
         super().__init__(learning_rate, **kwargs)
         self.decay = weight_decay
-        self.rates = rates
+        self.rates = _registered(rates) if isinstance(rates, str) else rates
 
     def build(self, variables):
         """Makes the moments, and settles the rate and the decay of every variable."""
         super().build(variables)
         # By key: `update_step` is handed the backend's own variables, without their paths.
         self._factors = {
-            self._var_key(v): (self.rates(v), 0.0 if v.name.endswith(_NOT_DECAYED) else self.decay)
+            self._var_key(v): (
+                self.rates(v) if self.rates else 1.0,
+                0.0 if v.name.endswith(_NOT_DECAYED) else self.decay,
+            )
             for v in variables
         }
 
@@ -49,6 +58,20 @@ class AdamW(keras.optimizers.Adam):
             drawn = ops.cast(rate * decay, variable.dtype)
             self.assign_sub(variable, ops.multiply(variable, drawn))
         super().update_step(gradient, variable, rate)
+
+    def get_config(self):
+        """All constructor arguments; rates by their registered name."""
+        rates = self.rates and keras.saving.get_registered_name(self.rates)
+        return {**super().get_config(), "weight_decay": self.decay, "rates": rates}
+
+
+def _registered(name):
+    found = keras.saving.get_registered_object(name)
+    if found is None:
+        raise ValueError(
+            f"rates must be a function or the name of a registered one, received {name!r}"
+        )
+    return found
 
 
 def make_optimizer(settings, model, variables):

@@ -73,6 +73,17 @@ def test_config_round_trip(example, randomize):
 
 
 @examples()
+def test_building_again_changes_no_weight(example, randomize):
+    layer = randomize(example.make())
+    before = [(weight, weight.numpy()) for weight in layer.weights]
+    shapes = [array.shape for name, array in example.draw().items() if not name.endswith("mask")]
+    layer.build(*shapes[: len(inspect.signature(layer.build).parameters)])
+    assert [id(weight) for weight in layer.weights] == [id(weight) for weight, _ in before]
+    for weight, values in before:
+        assert_array_equal(weight, values)
+
+
+@examples()
 def test_number_of_weights(example):
     assert example.make().count_params() == example.parameters
 

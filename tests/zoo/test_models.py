@@ -221,6 +221,14 @@ def test_save_and_load(model, tmp_path):
     assert_array_equal(loaded([SOURCE, TARGET]), model([SOURCE, TARGET]))
 
 
+def test_building_again_changes_no_weight(model):
+    before, logits = model.get_weights(), model([SOURCE, TARGET])
+    model.build([(None, None), (None, None)])
+    for old, new in zip(before, model.get_weights(), strict=True):
+        assert_array_equal(new, old)
+    assert_array_equal(model([SOURCE, TARGET]), logits)
+
+
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
 def test_graph_with_dynamic_shapes(compiled, model):
     ids = tf.TensorSpec((None, None), "int32")
