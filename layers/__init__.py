@@ -10,7 +10,13 @@ more carry them as a suffix (`scores_BHTS`), einsum strings use the same letters
     N  hypotheses a sentence (beam size; 1 in greedy search)
     L  slots of a fixed-shape cache
 
-Masks are boolean and say where attention may go: True = may attend.
+Masks are boolean and say where attention may go: True = may attend. Those that Keras
+attaches to tensors, as `keras.layers.Embedding(mask_zero=True)` does, count beside those
+that a layer is given, and are handed on.
+
+The import of this package registers the layers with Keras, as `attention_zoo>EncoderBlock`
+and so on; `import attention_zoo` alone does not. Then `keras.models.load_model` reads files
+of models that have them, with no further argument and no code from the file.
 """
 
 from attention_zoo.layers.add_norm import AddNorm

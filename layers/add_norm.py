@@ -2,7 +2,10 @@
 
 import keras
 
+from attention_zoo.layers.build_once import build_once
 
+
+@keras.saving.register_keras_serializable("attention_zoo")
 class AddNorm(keras.layers.Layer):
     r"""Adds a sub-layer's output to its input and normalises.
 
@@ -35,6 +38,7 @@ class AddNorm(keras.layers.Layer):
 
     def __init__(self, norm="post", dropout=0.0, epsilon=1e-6, **kwargs):
         super().__init__(**kwargs)
+        self.supports_masking = True
         if norm not in ("post", "pre"):
             raise ValueError(f'norm must be "post" or "pre", received {norm!r}')
         self.norm = norm
@@ -45,6 +49,7 @@ class AddNorm(keras.layers.Layer):
             epsilon=epsilon, dtype=self.dtype_policy, name="layer_norm"
         )
 
+    @build_once
     def build(self, residual_shape, output_shape=None):
         """Makes the scale and the offset of the normalisation."""
         self.layer_norm.build(residual_shape)

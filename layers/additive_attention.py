@@ -1,12 +1,15 @@
 """The attention of Bahdanau et al. 2015."""
 
+import keras
 from keras import ops
 
+from attention_zoo.layers.build_once import build_once
 from attention_zoo.layers.functional import additive_scores
 from attention_zoo.layers.linear import Linear
 from attention_zoo.layers.memory_attention import MemoryAttention
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class AdditiveAttention(MemoryAttention):
     r"""Attention whose score is a small network.
 
@@ -22,7 +25,8 @@ class AdditiveAttention(MemoryAttention):
     Call arguments:
         query: float tensor `(B, T, Q)`.
         memory: float tensor `(B, S, D)`.
-        attention_mask: boolean tensor `(B, S)` or `(B, T, S)`, True = may attend.
+        attention_mask: boolean tensor `(B, S)` or `(B, T, S)`, True = may attend. The mask
+            that Keras has attached to the memory counts beside it.
         return_weights: also return the attention weights.
 
     Returns:
@@ -40,6 +44,7 @@ class AdditiveAttention(MemoryAttention):
         super().__init__(dropout, **kwargs)
         self.units = units
 
+    @build_once
     def build(self, query_shape, memory_shape):
         """Makes W, U and v."""
         self.query = Linear(self.units, use_bias=False, dtype=self.dtype_policy, name="query")

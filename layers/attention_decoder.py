@@ -4,14 +4,17 @@ import keras
 from keras import ops
 
 from attention_zoo.layers.additive_attention import AdditiveAttention
+from attention_zoo.layers.build_once import build_once
 from attention_zoo.layers.functional import recur
 from attention_zoo.layers.linear import Linear
 from attention_zoo.layers.luong_attention import LuongAttention
-from attention_zoo.layers.recurrent import Recurrent
+from attention_zoo.layers.masks import KerasMask, join_masks
+from attention_zoo.layers.recurrent import Recurrent, masks_of_steps, where_token
 
 _ATTENTION = ("additive", "luong", "none")
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class AttentionDecoder(keras.layers.Layer):
     r"""Recurrent layers with attention, for whole sequences or one position at a time.
 
@@ -49,7 +52,9 @@ class AttentionDecoder(keras.layers.Layer):
         memory: float tensor `(B, S, M)` to attend to; for `none` of no use.
         initial_state: list of `num_states` tensors `(B, D)`, layer after layer; zeros
             when omitted.
-        memory_mask: boolean tensor `(B, S)`, True = may attend.
+        memory_mask: boolean tensor `(B, S)`, True = may attend. The mask that Keras has
+            attached to the memory counts beside it; where that of the inputs has no token,
+            the states stand still.
         return_weights: also return the attention weights.
 
     Returns:
@@ -85,6 +90,7 @@ class AttentionDecoder(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.supports_masking = True
         if attention not in _ATTENTION:
             raise ValueError(f"attention must be one of {list(_ATTENTION)}, received {attention!r}")
         if input_feeding and attention != "luong":
@@ -125,6 +131,7 @@ class AttentionDecoder(keras.layers.Layer):
             )
             for i in range(num_layers)
         ]
+        self.keras_mask = KerasMask()
         # Whether a step needs what the step before has read: then steps come one by one.
         self._is_sequential = attention == "additive" or input_feeding
         self.attention_layer = self.readout = self.feed_projection = None
@@ -147,6 +154,7 @@ class AttentionDecoder(keras.layers.Layer):
         """Number of states of all layers together: one a layer for GRU, two for LSTM."""
         return self.num_layers * self.layers[0].num_states
 
+    @build_once
     def build(self, inputs_shape, memory_shape=None):
         """Builds the layers."""
         hidden = (None, None, self.width)
@@ -176,10 +184,14 @@ class AttentionDecoder(keras.layers.Layer):
         if initial_state is None:
             zeros = ops.zeros((ops.shape(inputs)[0], self.width), dtype=self.compute_dtype)
             initial_state = [zeros] * self.num_states
+        if memory is not None:
+            memory_mask = join_masks(memory_mask, self.keras_mask(memory))
         attended = (self.project_memory(memory), memory, memory_mask)
-        weights_BTS = None
+        inputs_mask, weights_BTS = self.keras_mask(inputs), None
         if self._is_sequential:
-            hidden_BTD, read_BTD = self._one_by_one(inputs, initial_state, attended, training)
+            hidden_BTD, read_BTD = self._one_by_one(
+                inputs, inputs_mask, initial_state, attended, training
+            )
             if return_weights:
                 query = hidden_BTD
                 if self.attention == "additive":  # it looks from the state before
@@ -187,28 +199,31 @@ class AttentionDecoder(keras.layers.Layer):
                     query = ops.concatenate([first, hidden_BTD[:, :-1]], axis=1)
                 _, weights_BTS = self._attend(query, attended)
         else:
-            hidden_BTD, read_BTD = self._all_at_once(inputs, initial_state, training), None
+            hidden_BTD = self._all_at_once(inputs, inputs_mask, initial_state, training)
+            read_BTD = None
             if self.attention_layer:
                 read_BTD, weights_BTS = self._attend(hidden_BTD, attended)
         outputs = self._read_out(hidden_BTD, read_BTD, inputs)
         return (outputs, weights_BTS) if return_weights else outputs
 
-    def _all_at_once(self, inputs, states, training):
+    def _all_at_once(self, inputs, inputs_mask, states, training):
         hidden = inputs
         for i, layer in enumerate(self.layers):
             own, states = states[: layer.num_states], states[layer.num_states :]
-            outputs = layer(hidden, initial_state=own, training=training)
+            outputs = layer(hidden, initial_state=own, token_mask=inputs_mask, training=training)
             hidden = self._join(outputs, hidden, i)
         return hidden
 
-    def _one_by_one(self, inputs, initial_state, attended, training):
+    def _one_by_one(self, inputs, inputs_mask, initial_state, attended, training):
         projected_BTG = self.layers[0].project_inputs(inputs, training)
         masks = [layer.masks(ops.shape(inputs)[0], training) for layer in self.layers]
 
-        def step(carried, projected_B1G):
-            return self._advance(carried, projected_B1G, attended, masks, training)[0]
+        def step(carried, projected_B1G, *mask):
+            new = self._advance(carried, projected_B1G, attended, masks, training)[0]
+            return where_token(mask, new, carried)
 
-        sequences, _ = recur(step, self.start(initial_state), [projected_BTG], training)
+        rows = [projected_BTG, *masks_of_steps(inputs_mask, self.compute_dtype)]
+        sequences, _ = recur(step, self.start(initial_state), rows, training)
         return sequences[-2:]
 
     def project_memory(self, memory):

@@ -1,9 +1,13 @@
 """One block of the Transformer's decoder, whole sentences at once or step by step."""
 
+import keras
+
+from attention_zoo.layers.build_once import build_once
 from attention_zoo.layers.encoder_block import EncoderBlock
 from attention_zoo.layers.multi_head_attention import broadcast_over_heads
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class DecoderBlock(EncoderBlock):
     r"""Causal self-attention, attention to the memory, and feed-forward network.
 
@@ -20,7 +24,8 @@ class DecoderBlock(EncoderBlock):
         memory: float tensor `(B, S, D')`, the encoder's output.
         attention_mask: boolean tensor `(B, T)` or `(B, T, T)` over the inputs, True = may attend.
             Causality is added to it. Padding at the end needs no mask: causality hides it.
-        memory_mask: boolean tensor `(B, S)` or `(B, T, S)`, True = may attend.
+        memory_mask: boolean tensor `(B, S)` or `(B, T, S)`, True = may attend. The masks
+            that Keras has attached to inputs and memory count beside these two.
         return_weights: also return the cross-attention weights `(B, H, T, S)`.
 
     Returns:
@@ -38,6 +43,7 @@ class DecoderBlock(EncoderBlock):
         self.cross_attention = self._attention("cross_attention")
         self.cross_attention_add_norm = self._add_norm("cross_attention_add_norm")
 
+    @build_once
     def build(self, inputs_shape, memory_shape):
         """Builds the sub-layers."""
         super().build(inputs_shape)
@@ -52,9 +58,13 @@ class DecoderBlock(EncoderBlock):
             causal=True,
         )
         hidden = self.self_attention_add_norm(inputs, attended)
-        hidden, weights = self._attend_to_memory(
-            hidden, self.cross_attention.project_memory(memory), memory_mask
+        attended, weights = self.cross_attention(
+            self.cross_attention_add_norm.before(hidden),
+            memory,
+            attention_mask=memory_mask,
+            return_weights=True,
         )
+        hidden = self.cross_attention_add_norm(hidden, attended)
         hidden = self.apply_feed_forward(hidden)
         return (hidden, weights) if return_weights else hidden
 
@@ -76,14 +86,11 @@ class DecoderBlock(EncoderBlock):
             self.self_attention_add_norm.before(inputs), cache, slot, mask
         )
         hidden = self.self_attention_add_norm(inputs, attended)
-        hidden, weights = self._attend_to_memory(hidden, projected_memory, memory_mask)
-        return self.apply_feed_forward(hidden), cache, weights
-
-    def _attend_to_memory(self, hidden, projected_memory, memory_mask):
-        query_BHTK = self.cross_attention.project_query(
+        query_BHNK = self.cross_attention.project_query(
             self.cross_attention_add_norm.before(hidden)
         )
         attended, weights = self.cross_attention.attend(
-            query_BHTK, *projected_memory, broadcast_over_heads(memory_mask)
+            query_BHNK, *projected_memory, broadcast_over_heads(memory_mask)
         )
-        return self.cross_attention_add_norm(hidden, attended), weights
+        hidden = self.cross_attention_add_norm(hidden, attended)
+        return self.apply_feed_forward(hidden), cache, weights

@@ -4,8 +4,10 @@ import keras
 from keras import ops
 
 from attention_zoo.layers.functional import scaled_dot_product_attention
+from attention_zoo.layers.masks import KerasMask, join_masks
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class ScaledDotProductAttention(keras.layers.Layer):
     r"""Scaled dot-product attention, softmax(query key^T / sqrt(width)) value.
 
@@ -19,7 +21,8 @@ class ScaledDotProductAttention(keras.layers.Layer):
         query: float tensor `(B, T, K)`.
         key: float tensor `(B, S, K)`.
         value: float tensor `(B, S, W)`; the keys themselves when omitted.
-        attention_mask: boolean tensor `(B, S)` or `(B, T, S)`, True = may attend.
+        attention_mask: boolean tensor `(B, S)` or `(B, T, S)`, True = may attend. The masks
+            that Keras has attached to key and value count beside it.
         return_weights: also return the attention weights.
 
     Returns:
@@ -33,15 +36,19 @@ class ScaledDotProductAttention(keras.layers.Layer):
 
     def __init__(self, dropout=0.0, **kwargs):
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.dropout = dropout
         self.attention_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        self.keras_mask = KerasMask()
 
     def call(self, query, key, value=None, attention_mask=None, return_weights=False):
         """Attends; see the class docstring."""
-        if attention_mask is not None and len(attention_mask.shape) == 2:
-            attention_mask = ops.expand_dims(attention_mask, 1)
+        value = key if value is None else value
+        mask = join_masks(attention_mask, self.keras_mask(key), self.keras_mask(value))
+        if mask is not None and len(mask.shape) == 2:
+            mask = ops.expand_dims(mask, 1)
         output, weights = scaled_dot_product_attention(
-            query, key, key if value is None else value, attention_mask, self.attention_dropout
+            query, key, value, mask, self.attention_dropout
         )
         return (output, weights) if return_weights else output
 

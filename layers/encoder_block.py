@@ -3,10 +3,12 @@
 import keras
 
 from attention_zoo.layers.add_norm import AddNorm
+from attention_zoo.layers.build_once import build_once
 from attention_zoo.layers.feed_forward import FeedForward
 from attention_zoo.layers.multi_head_attention import MultiHeadAttention
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class EncoderBlock(keras.layers.Layer):
     r"""Self-attention and feed-forward network, each with residual and normalisation.
 
@@ -25,7 +27,8 @@ class EncoderBlock(keras.layers.Layer):
 
     Call arguments:
         inputs: float tensor `(B, T, D)`.
-        attention_mask: boolean tensor `(B, T)` or `(B, T, T)`, True = may attend.
+        attention_mask: boolean tensor `(B, T)` or `(B, T, T)`, True = may attend. The mask
+            that Keras has attached to the inputs counts beside it.
         return_weights: also return the attention weights `(B, H, T, T)`.
 
     Returns:
@@ -51,6 +54,7 @@ class EncoderBlock(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.num_heads = num_heads
         self.feed_forward_width = feed_forward_width
         self.activation = activation
@@ -83,6 +87,7 @@ class EncoderBlock(keras.layers.Layer):
     def _add_norm(self, name):
         return AddNorm(self.norm, self.dropout, self.epsilon, dtype=self.dtype_policy, name=name)
 
+    @build_once
     def build(self, inputs_shape):
         """Builds the sub-layers."""
         self.self_attention.build(inputs_shape)

@@ -2,12 +2,14 @@
 
 import keras
 
+from attention_zoo.layers.build_once import build_once
 from attention_zoo.layers.functional import gelu_tanh
 from attention_zoo.layers.linear import Linear
 
 _ACTIVATIONS = {"gelu_tanh": gelu_tanh}
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class FeedForward(keras.layers.Layer):
     r"""Two linear maps with a non-linearity between, the same at every position.
 
@@ -35,11 +37,13 @@ class FeedForward(keras.layers.Layer):
 
     def __init__(self, inner_width, activation="relu", dropout=0.0, **kwargs):
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.inner_width = inner_width
         self.activation = activation_function(activation)
         self.dropout = dropout
         self.inner_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
+    @build_once
     def build(self, input_shape):
         """Makes the two maps."""
         width = input_shape[-1]
@@ -71,5 +75,7 @@ class FeedForward(keras.layers.Layer):
 
 
 def activation_function(name):
-    """The activation of a name: one of ours, or Keras's."""
-    return _ACTIVATIONS.get(name) or keras.activations.get(name)
+    """The activation of a name: one of ours, or Keras's, or the function itself."""
+    if isinstance(name, str) and name in _ACTIVATIONS:
+        return _ACTIVATIONS[name]
+    return keras.activations.get(name)

@@ -11,6 +11,7 @@ from keras import ops
 # Softmax runs in float32, so one finite constant serves every compute dtype;
 # it is finite so that a query that may attend to nothing gives no NaN.
 MASKED_SCORE = -1e9
+_masked_score = contextvars.ContextVar("masked_score", default=MASKED_SCORE)
 
 
 @contextlib.contextmanager
@@ -29,12 +30,11 @@ def masked_score(score):
         >>> round(float(weights[0, 0]), 3)
         0.881
     """
-    global MASKED_SCORE
-    before, MASKED_SCORE = MASKED_SCORE, score
+    token = _masked_score.set(score)
     try:
         yield
     finally:
-        MASKED_SCORE = before
+        _masked_score.reset(token)
 
 
 # Whether `write_slots` asks the backend for one operator that writes in place.
@@ -143,7 +143,7 @@ def attention_weights(scores, mask=None):
     dtype = scores.dtype
     scores = ops.cast(scores, "float32")
     if mask is not None:
-        scores = ops.where(mask, scores, MASKED_SCORE)
+        scores = ops.where(mask, scores, _masked_score.get())
     if scores.shape[-1] == 1:
         # All to the one key. Keras warns of a softmax over one; 0 times the scores keeps
         # the gradient connected.

@@ -3,9 +3,11 @@
 import keras
 from keras import ops
 
+from attention_zoo.layers.build_once import build_once
 from attention_zoo.layers.functional import project
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class Linear(keras.layers.Layer):
     r"""Maps each position: `inputs kernel + bias`, what `keras.layers.Dense` computes.
 
@@ -27,10 +29,12 @@ class Linear(keras.layers.Layer):
 
     def __init__(self, width, use_bias=True, kernel_initializer="glorot_uniform", **kwargs):
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.width = width
         self.use_bias = use_bias
         self.kernel_initializer = kernel_initializer
 
+    @build_once
     def build(self, input_shape):
         """Makes the weights."""
         self.kernel = self.add_weight(

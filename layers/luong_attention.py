@@ -3,6 +3,7 @@
 import keras
 
 from attention_zoo.layers.additive_attention import AdditiveAttention
+from attention_zoo.layers.build_once import build_once
 from attention_zoo.layers.functional import dot_scores
 from attention_zoo.layers.linear import Linear
 from attention_zoo.layers.memory_attention import MemoryAttention
@@ -10,6 +11,7 @@ from attention_zoo.layers.memory_attention import MemoryAttention
 _SCORES = ("dot", "general", "concat")
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class LuongAttention(MemoryAttention):
     r"""Attention by one of the scores of Luong et al., or by one's own.
 
@@ -31,7 +33,8 @@ class LuongAttention(MemoryAttention):
     Call arguments:
         query: float tensor `(B, T, Q)`.
         memory: float tensor `(B, S, D)`; `dot` needs D = Q.
-        attention_mask: boolean tensor `(B, S)` or `(B, T, S)`, True = may attend.
+        attention_mask: boolean tensor `(B, S)` or `(B, T, S)`, True = may attend. The mask
+            that Keras has attached to the memory counts beside it.
         return_weights: also return the attention weights.
 
     Returns:
@@ -62,6 +65,7 @@ class LuongAttention(MemoryAttention):
             score = registered
         self.score = score
 
+    @build_once
     def build(self, query_shape, memory_shape):
         """Makes the weights of the score, if it has any."""
         query_width, width = query_shape[-1], memory_shape[-1]

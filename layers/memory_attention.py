@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from attention_zoo.layers.functional import attention_weights
+from attention_zoo.layers.masks import KerasMask, join_masks
 
 
 class MemoryAttention(keras.layers.Layer):
@@ -18,7 +19,8 @@ class MemoryAttention(keras.layers.Layer):
     Call arguments:
         query: float tensor `(B, T, Q)`.
         memory: float tensor `(B, S, D)`.
-        attention_mask: boolean tensor `(B, S)` or `(B, T, S)`, True = may attend.
+        attention_mask: boolean tensor `(B, S)` or `(B, T, S)`, True = may attend. The mask
+            that Keras has attached to the memory counts beside it.
         return_weights: also return the attention weights.
 
     Returns:
@@ -27,12 +29,15 @@ class MemoryAttention(keras.layers.Layer):
 
     def __init__(self, dropout=0.0, **kwargs):
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.dropout = dropout
         self.attention_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        self.keras_mask = KerasMask()
 
     def call(self, query, memory, attention_mask=None, return_weights=False):
         """Attends; see the class docstring."""
-        context, weights = self.attend(query, self.project_memory(memory), memory, attention_mask)
+        mask = join_masks(attention_mask, self.keras_mask(memory))
+        context, weights = self.attend(query, self.project_memory(memory), memory, mask)
         return (context, weights) if return_weights else context
 
     def project_memory(self, memory):

@@ -3,14 +3,17 @@
 import keras
 from keras import ops
 
+from attention_zoo.layers.build_once import build_once
 from attention_zoo.layers.functional import (
     causal_mask,
     scaled_dot_product_attention,
     write_slots,
 )
 from attention_zoo.layers.linear import Linear
+from attention_zoo.layers.masks import KerasMask, join_masks
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class MultiHeadAttention(keras.layers.Layer):
     r"""Several attentions in parallel, each in a projection of its own.
 
@@ -33,7 +36,8 @@ class MultiHeadAttention(keras.layers.Layer):
     Call arguments:
         query: float tensor `(B, T, D)`.
         memory: float tensor `(B, S, D')` to attend to; the query when omitted.
-        attention_mask: boolean tensor `(B, S)` or `(B, T, S)`, True = may attend.
+        attention_mask: boolean tensor `(B, S)` or `(B, T, S)`, True = may attend. The mask
+            that Keras has attached to what is attended to counts beside it.
         causal: a position may attend only to itself and to those before it;
             for self-attention.
         return_weights: also return the attention weights.
@@ -54,11 +58,14 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def __init__(self, num_heads, dropout=0.0, use_bias=True, **kwargs):
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.num_heads = num_heads
         self.dropout = dropout
         self.use_bias = use_bias
         self.attention_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        self.keras_mask = KerasMask()
 
+    @build_once
     def build(self, query_shape, memory_shape=None):
         """Makes the projections: one fused for self-attention, two for cross-attention."""
         width = query_shape[-1]
@@ -89,8 +96,8 @@ class MultiHeadAttention(keras.layers.Layer):
         projection.build(input_shape)
         return projection
 
-    # The argument is not named `mask`: Keras would fill that from `mask_zero` embeddings,
-    # and attach a mask over keys to the output as if it were one over its positions.
+    # The argument is not named `mask`: Keras would attach a mask over keys to the output as if
+    # it were one over its positions.
     def call(self, query, memory=None, attention_mask=None, causal=False, return_weights=False):
         """Attends; see the class docstring."""
         if (memory is not None) != self.is_cross:
@@ -103,7 +110,8 @@ class MultiHeadAttention(keras.layers.Layer):
             key_BHSK, value_BHSK = self.project_memory(memory)
         else:
             query_BHTK, key_BHSK, value_BHSK = self._split(self.query_key_value(query), 3)
-        mask = broadcast_over_heads(attention_mask)
+        attended = memory if self.is_cross else query
+        mask = broadcast_over_heads(join_masks(attention_mask, self.keras_mask(attended)))
         if causal:
             allowed = causal_mask(ops.shape(query)[1])
             mask = allowed if mask is None else ops.logical_and(mask, allowed)

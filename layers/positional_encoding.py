@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from attention_zoo.layers.build_once import build_once
 from attention_zoo.layers.functional import sinusoid
 
 
@@ -11,6 +12,7 @@ class _PositionalEncoding(keras.layers.Layer):
 
     def __init__(self, max_length, **kwargs):
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.max_length = max_length
 
     def call(self, inputs):
@@ -44,6 +46,7 @@ class _PositionalEncoding(keras.layers.Layer):
         return {**super().get_config(), "max_length": self.max_length}
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class SinusoidalPositionalEncoding(_PositionalEncoding):
     """Adds sine and cosine waves of the position: no weights, the same for any model.
 
@@ -64,11 +67,13 @@ class SinusoidalPositionalEncoding(_PositionalEncoding):
         [[[0.0, 1.0, 0.0, 1.0], [0.841, 0.54, 0.01, 1.0]]]
     """
 
+    @build_once
     def build(self, input_shape):
         """Computes the table; a constant, so nothing to save or to train."""
         self.table = sinusoid(self.max_length, input_shape[-1])
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class LearnedPositionalEncoding(_PositionalEncoding):
     """Adds a trained vector for each position, as BERT and GPT do.
 
@@ -86,6 +91,7 @@ class LearnedPositionalEncoding(_PositionalEncoding):
         TensorShape([1, 2, 4])
     """
 
+    @build_once
     def build(self, input_shape):
         """Makes the table, drawn like BERT's."""
         self.table = self.add_weight(

@@ -3,12 +3,15 @@
 import keras
 from keras import ops
 
+from attention_zoo.layers.build_once import build_once
 from attention_zoo.layers.functional import project, recur
+from attention_zoo.layers.masks import KerasMask, join_masks
 
 _GATES = {"gru": 3, "lstm": 4}
 _NUM_STATES = {"gru": 1, "lstm": 2}
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class Recurrent(keras.layers.Layer):
     r"""A recurrent network over a sequence; past the end of a sentence its state stands still.
 
@@ -47,8 +50,8 @@ class Recurrent(keras.layers.Layer):
         initial_state: list of tensors `(B, U)`, for GRU h and for LSTM h and c; zeros
             when omitted.
         token_mask: boolean tensor `(B, T)`, True where there is a token. The tokens of a
-            sentence stand together at its beginning.
-
+            sentence stand together at its beginning. The mask that Keras has attached to
+            the inputs counts beside it.
         return_state: also return the final states.
 
     Returns:
@@ -78,6 +81,7 @@ class Recurrent(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.supports_masking = True
         if cell not in _GATES:
             raise ValueError(f"cell must be one of {list(_GATES)}, received {cell!r}")
         if layer_norm and not reset_after:
@@ -103,6 +107,7 @@ class Recurrent(keras.layers.Layer):
             dropout, noise_shape=(None, 1, None) if variational else None, dtype=self.dtype_policy
         )
         self.state_dropout = keras.layers.Dropout(recurrent_dropout, dtype=self.dtype_policy)
+        self.keras_mask = KerasMask()
 
     @property
     def gates(self):
@@ -114,6 +119,7 @@ class Recurrent(keras.layers.Layer):
         """1 for GRU (h), 2 for LSTM (h and c)."""
         return _NUM_STATES[self.cell]
 
+    @build_once
     def build(self, input_shape):
         """Makes the weights, in the layout of Keras."""
         gates = self.gates
@@ -149,6 +155,7 @@ class Recurrent(keras.layers.Layer):
         if initial_state is None:
             zeros = ops.zeros((ops.shape(inputs)[0], self.units), dtype=self.compute_dtype)
             initial_state = [zeros] * self.num_states
+        token_mask = join_masks(token_mask, self.keras_mask(inputs))
         inputs = self.input_dropout(inputs, training=training)
         read = self._read_by_keras if training and self._may_fuse() else self._read
         outputs, states = read(inputs, initial_state, token_mask, training)
@@ -157,15 +164,10 @@ class Recurrent(keras.layers.Layer):
     def _read(self, inputs, initial_state, token_mask, training):
         projected_BTG = self.project_inputs(inputs, training)
         _, state_mask = self.masks(ops.shape(inputs)[0], training)
-        masks = []
-        if token_mask is not None:
-            masks = [ops.expand_dims(ops.cast(token_mask, self.compute_dtype), 2)]
+        masks = masks_of_steps(token_mask, self.compute_dtype)
 
         def step(states, projected, *mask):
-            new = self.advance(projected, states, state_mask, training)
-            if not mask:
-                return new
-            return [ops.where(mask[0] > 0, n, old) for n, old in zip(new, states, strict=True)]
+            return where_token(mask, self.advance(projected, states, state_mask, training), states)
 
         states = [ops.expand_dims(state, 1) for state in initial_state]
         sequences, states = recur(step, states, [projected_BTG, *masks], training, self.reverse)
@@ -281,3 +283,23 @@ class Recurrent(keras.layers.Layer):
             "layer_norm": self.layer_norm,
             "fused": self.fused,
         }
+
+
+def masks_of_steps(token_mask, dtype):
+    """A mask `(B, T)` in the form that `recur` hands on: a list of none or of one `(B, T, 1)`."""
+    if token_mask is None:
+        return []
+    return [ops.expand_dims(ops.cast(token_mask, dtype), 2)]
+
+
+def where_token(mask, new, old):
+    """The new states where there is a token, the old ones where there is none.
+
+    Args:
+        mask: one step of `masks_of_steps`: no tensor, or one `(B, 1, 1)`.
+        new: list of tensors `(B, 1, U)`.
+        old: list of tensors of the same shapes.
+    """
+    if not mask:
+        return new
+    return [ops.where(mask[0] > 0, n, o) for n, o in zip(new, old, strict=True)]

@@ -3,11 +3,14 @@
 import keras
 from keras import ops
 
+from attention_zoo.layers.build_once import build_once
+from attention_zoo.layers.masks import KerasMask, join_masks
 from attention_zoo.layers.recurrent import Recurrent
 
 _DIRECTIONS = ("all", "first", "none")
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class RecurrentEncoder(keras.layers.Layer):
     r"""Recurrent layers on top of each other, bidirectional and residual if wanted.
 
@@ -25,7 +28,8 @@ class RecurrentEncoder(keras.layers.Layer):
 
     Call arguments:
         inputs: float tensor `(B, S, E)`.
-        token_mask: boolean tensor `(B, S)`, True where there is a token.
+        token_mask: boolean tensor `(B, S)`, True where there is a token. The mask that
+            Keras has attached to the inputs counts beside it.
         return_state: also return the last states.
 
     Returns:
@@ -57,6 +61,7 @@ class RecurrentEncoder(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.supports_masking = True
         if bidirectional not in _DIRECTIONS:
             raise ValueError(
                 f"bidirectional must be one of {list(_DIRECTIONS)}, received {bidirectional!r}"
@@ -86,6 +91,7 @@ class RecurrentEncoder(keras.layers.Layer):
             for i, both in enumerate(both_ways)
             if both
         ]
+        self.keras_mask = KerasMask()
 
     def _recurrent(self, name, i, both, reverse=False):
         return Recurrent(
@@ -102,6 +108,7 @@ class RecurrentEncoder(keras.layers.Layer):
             name=name,
         )
 
+    @build_once
     def build(self, inputs_shape):
         """Builds the layers."""
         for layers in (self.forward_layers, self.backward_layers):
@@ -110,6 +117,7 @@ class RecurrentEncoder(keras.layers.Layer):
 
     def call(self, inputs, token_mask=None, return_state=False, training=False):
         """Reads; see the class docstring."""
+        token_mask = join_masks(token_mask, self.keras_mask(inputs))
         options = {"token_mask": token_mask, "return_state": True, "training": training}
         hidden, last = inputs, []
         for i, forward in enumerate(self.forward_layers):

@@ -5,9 +5,11 @@ import math
 import keras
 from keras import ops
 
+from attention_zoo.layers.build_once import build_once
 from attention_zoo.layers.functional import project
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class TokenEmbedding(keras.layers.Layer):
     r"""Looks up a vector for each id, times sqrt(width) if scaled.
 
@@ -36,10 +38,12 @@ class TokenEmbedding(keras.layers.Layer):
 
     def __init__(self, vocab_size, width, scale=True, **kwargs):
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.vocab_size = vocab_size
         self.width = width
         self.scale = scale
 
+    @build_once
     def build(self, input_shape=None):
         """Makes the table, drawn so that the logits start with unit variance."""
         self.table = self.add_weight(

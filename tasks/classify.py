@@ -60,14 +60,14 @@ class Classify(EncoderTask):
         self.labels = list(labels)
         self.problem = problem
         self.threshold = threshold
-        self.class_weights = class_weights
+        self.class_weights = None if class_weights is None else [float(w) for w in class_weights]
         self.text_inputs = ("text", "pair")[: len(self.fields) - 1]
         if problem not in _PROBLEMS:
             raise ValueError(f"problem must be one of {_PROBLEMS}, received {problem!r}")
         outputs = 1 if problem == "number" else len(self.labels)
         if model is not None and model.num_outputs != outputs:
             raise ValueError(f"{outputs} outputs are needed, the model has {model.num_outputs}")
-        if problem == "number" and class_weights:
+        if problem == "number" and self.class_weights:
             raise ValueError("class_weights are for labels, the problem is a number")
         if problem == "number":
             self.metrics = ("pearson", "spearman")

@@ -54,9 +54,6 @@ class Embed(EncoderTask):
         self.normalize = normalize
         if pooling not in POOLINGS:
             raise ValueError(f"pooling must be one of {POOLINGS}, received {pooling!r}")
-        if model is not None and model.pooler:
-            # Nothing looks at it, so no gradient would reach it.
-            model.pooler_projection.trainable = False
         # The first decides which weights are kept: how alike pairs are, or which is nearest.
         self.metrics = {1: (), 2: ("accuracy",), 3: ("spearman", "pearson")}[len(self.fields)]
 

@@ -220,7 +220,7 @@ class EncoderTask(Task):
 
     @property
     def idle_weights(self):
-        """The pooler's, where nothing looks at it: converters leave it out."""
+        """The pooler's, where nothing looks at it: training and converters leave it out."""
         bert = getattr(self.model, "bert", self.model)
         is_idle = bert.pooler and not getattr(self.model, "reads_pooled", False)
         return bert.pooler_projection.weights if is_idle else ()

@@ -221,6 +221,13 @@ class FillMask(EncoderTask):
             total += sentences * count / tf.maximum(pairs, 1.0)
         return total, count
 
+    @property
+    def idle_weights(self):
+        """Those of a head for next sentences that is there and not asked."""
+        if self.next_sentence or not self.model.next_sentence:
+            return super().idle_weights
+        return [*self.model.bert.pooler_projection.weights, *self.model.sentence_head.weights]
+
     # Exporting
 
     def input_of(self, example):

@@ -49,7 +49,7 @@ class Task(Answering):
     kind = None
     metrics = ()
     examples = ()
-    idle_weights = ()  # those that no answer depends on
+    idle_weights = ()  # those that neither an answer nor the loss depends on
 
     def fit(self, train, valid=None, out=None, **settings):
         """Trains the task; see `attention_zoo.train.fit.fit` for the arguments."""

@@ -12,6 +12,7 @@ from attention_zoo.train.schedules import make_schedule
 _NOT_DECAYED = ("bias", "gamma", "beta")
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class AdamW(keras.optimizers.Adam):
     """Adam whose weight decay is no part of the gradient (Loshchilov and Hutter 2019).
 
@@ -23,21 +24,29 @@ class AdamW(keras.optimizers.Adam):
     Args:
         learning_rate: number or schedule.
         weight_decay: for every weight but norms and biases.
-        rates: a function from a variable to what multiplies its learning rate.
+        rates: a function from a variable to what multiplies its learning rate, or the name
+            of a registered one; 1 for all when None. To be saved, a function must be
+            registered (`keras.saving.register_keras_serializable`).
         **kwargs: of `keras.optimizers.Adam`.
+
+    Raises:
+        ValueError: if no function of the name is registered.
     """
 
-    def __init__(self, learning_rate, weight_decay=0.0, rates=lambda variable: 1.0, **kwargs):
+    def __init__(self, learning_rate=0.001, weight_decay=0.0, rates=None, **kwargs):
         super().__init__(learning_rate, **kwargs)
         self.decay = weight_decay
-        self.rates = rates
+        self.rates = _registered(rates) if isinstance(rates, str) else rates
 
     def build(self, variables):
         """Makes the moments, and settles the rate and the decay of every variable."""
         super().build(variables)
         # By key: `update_step` is handed the backend's own variables, without their paths.
         self._factors = {
-            self._var_key(v): (self.rates(v), 0.0 if v.name.endswith(_NOT_DECAYED) else self.decay)
+            self._var_key(v): (
+                self.rates(v) if self.rates else 1.0,
+                0.0 if v.name.endswith(_NOT_DECAYED) else self.decay,
+            )
             for v in variables
         }
 
@@ -50,13 +59,28 @@ class AdamW(keras.optimizers.Adam):
             self.assign_sub(variable, ops.multiply(variable, drawn))
         super().update_step(gradient, variable, rate)
 
+    def get_config(self):
+        """All constructor arguments; rates by their registered name."""
+        rates = self.rates and keras.saving.get_registered_name(self.rates)
+        return {**super().get_config(), "weight_decay": self.decay, "rates": rates}
 
-def make_optimizer(settings, model):
+
+def _registered(name):
+    found = keras.saving.get_registered_object(name)
+    if found is None:
+        raise ValueError(
+            f"rates must be a function or the name of a registered one, received {name!r}"
+        )
+    return found
+
+
+def make_optimizer(settings, model, variables):
     """The optimizer that a recipe's `train` asks for, built for the weights that are trained.
 
     Args:
         settings: `TrainSettings`.
-        model: the model; its frozen weights are left out.
+        model: the model.
+        variables: its weights that are trained, see `trained_variables`.
 
     Raises:
         UserError: if layers are to have rates of their own and the model has no blocks.
@@ -73,7 +97,7 @@ def make_optimizer(settings, model):
         optimizer = AdamW(**options, weight_decay=settings.weight_decay)
     else:
         optimizer = keras.optimizers.Adam(**options)
-    optimizer.build(model.trainable_variables)
+    optimizer.build(variables)
     return optimizer
 
 
@@ -100,24 +124,38 @@ def layer_rates(encoder, decay):
     return rate
 
 
-def freeze(model, what):
-    """Keeps weights as they are.
+def trained_variables(task, freeze=None):
+    """The weights that a training changes; the model itself stays as it is.
+
+    Those are left out that the user has frozen (`layer.trainable = False`), that the
+    setting freezes, and that no answer of the task depends on.
 
     Args:
-        model: a model with an encoder.
-        what: `"encoder"`, all of it; or a number, the embeddings and so many blocks.
+        task: a task.
+        freeze: `"encoder"`, all of it; a number, the embeddings and so many blocks; or None.
 
     Raises:
-        UserError: if the model has no encoder of blocks, or not so many.
+        UserError: if the model has no encoder of blocks, or not so many, or nothing is
+            left to train.
     """
+    frozen = [] if freeze is None else _frozen_layers(task.model, freeze)
+    left_out = [*task.idle_weights, *(v for layer in frozen for v in layer.variables)]
+    left_out = {id(variable) for variable in left_out}
+    variables = [v for v in task.model.trainable_variables if id(v) not in left_out]
+    if not variables:
+        raise UserError(
+            f"every weight is frozen, there is nothing to train; train.freeze is {freeze!r}"
+        )
+    return variables
+
+
+def _frozen_layers(model, freeze):
     encoder = encoder_of(model, "freeze")
-    if what == "encoder":
-        encoder.trainable = False
-        return
-    if what > len(encoder.blocks):
-        raise UserError(f"train.freeze: there are {len(encoder.blocks)} blocks, received {what}")
-    for layer in (*_embeddings(encoder), *encoder.blocks[:what]):
-        layer.trainable = False
+    if freeze == "encoder":
+        return [encoder]
+    if freeze > len(encoder.blocks):
+        raise UserError(f"train.freeze: there are {len(encoder.blocks)} blocks, received {freeze}")
+    return [*_embeddings(encoder), *encoder.blocks[:freeze]]
 
 
 def encoder_of(model, setting):

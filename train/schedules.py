@@ -18,6 +18,7 @@ class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return ops.minimum((ops.cast(step, "float32") + 1.0) / max(self.warmup, 1), 1.0)
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class Noam(_Schedule):
     """`factor width^-0.5 min(n^-0.5, n warmup^-1.5)` at the n-th step.
 
@@ -40,6 +41,7 @@ class Noam(_Schedule):
         return scale * ops.minimum(ops.rsqrt(n / max(self.warmup, 1)), self._warmed_up(step))
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class Constant(_Schedule):
     """`peak`, after the warm-up.
 
@@ -71,6 +73,7 @@ class _Falling(_Schedule):
         return self.peak * self._warmed_up(step) * self._fall(ops.clip(done, 0.0, 1.0))
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class Cosine(_Falling):
     """From `peak` after the warm-up down to zero at the last step, along half a cosine.
 
@@ -83,6 +86,7 @@ class Cosine(_Falling):
         return 0.5 * (1.0 + ops.cos(math.pi * done))
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class LinearDecay(_Falling):
     """From `peak` after the warm-up down to zero at the last step, along a line.
 

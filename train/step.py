@@ -26,6 +26,7 @@ def make_train_step(
     seed=0,
     jit_compile=False,
     scheduled_sampling=None,
+    variables=None,
 ):
     """Makes the function that trains on one batch.
 
@@ -40,6 +41,8 @@ def make_train_step(
             forward and backward pass (the rest talks to other replicas).
         scheduled_sampling: a function from the step, an int32 scalar, to the share of
             the decoder's inputs that are the model's own words; None for none.
+        variables: the weights to train, those that the optimizer was built for; all
+            trainable ones of the model when omitted.
 
     Returns:
         A function `(batch, step) -> (sum of losses, number of targets, gradient norm)`,
@@ -47,7 +50,7 @@ def make_train_step(
         integer from 0.
     """
     replicas = strategy.num_replicas_in_sync
-    variables = task.model.trainable_variables
+    variables = task.model.trainable_variables if variables is None else variables
     seed_states = [v for v in task.model.variables if v.path.endswith("seed_generator_state")]
 
     def options(step, replica):
@@ -58,7 +61,10 @@ def make_train_step(
 
     def gradients(batch, step, replica):
         drawn = _seeds(seed_states, seed, step, replica)
-        with keras.StatelessScope(state_mapping=drawn), tf.GradientTape() as tape:
+        # Only what is watched is followed back: nothing below frozen layers.
+        tape = tf.GradientTape(watch_accessed_variables=False)
+        with keras.StatelessScope(state_mapping=drawn), tape:
+            tape.watch([v.value for v in variables])
             loss_sum, count = task.loss(
                 batch, training=True, label_smoothing=label_smoothing, **options(step, replica)
             )

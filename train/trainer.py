@@ -16,7 +16,7 @@ from attention_zoo.text.batching import TokenBatches
 from attention_zoo.train import checkpoints
 from attention_zoo.train.evaluation import evaluate
 from attention_zoo.train.metrics import check_metrics
-from attention_zoo.train.optimizer import freeze, make_optimizer
+from attention_zoo.train.optimizer import make_optimizer, trained_variables
 from attention_zoo.train.progress import Progression, shown
 from attention_zoo.train.ranking import as_json, rank
 from attention_zoo.train.schedules import make_schedule
@@ -67,10 +67,9 @@ class Trainer:
         self._valid_batches = (
             TokenBatches(task.to_ids(self.valid), settings.batch_tokens) if self.valid else None
         )
-        if settings.freeze is not None:
-            freeze(task.model, settings.freeze)
+        variables = trained_variables(task, settings.freeze)
         with self.strategy.scope():
-            self.optimizer = make_optimizer(settings, task.model)
+            self.optimizer = make_optimizer(settings, task.model, variables)
         self._rate = make_schedule(settings.learning_rate, task.model.width, settings.steps)
         self._train_step = make_train_step(
             task,
@@ -81,6 +80,7 @@ class Trainer:
             settings.seed,
             settings.jit_compile,
             self._scheduled_sampling(),
+            variables,
         )
         self._valid_loss = tf.function(
             lambda batch: task.loss(batch, training=False), autograph=False, reduce_retracing=True

@@ -16,6 +16,9 @@ hypotheses of a sentence side by side where a sentence has its time steps.
 
 An encoder is called on a dict of tensors: `token_ids`, and if wanted `segment_ids` and
 `mask`. `Bert` gives states; the classes named after it put a head on them.
+
+The import of this package registers models and layers with Keras, as `attention_zoo>Bert`
+and so on, so that `keras.models.load_model` reads what `model.save("model.keras")` wrote.
 """
 
 from attention_zoo.zoo.bert import Bert

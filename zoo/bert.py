@@ -10,9 +10,11 @@ from attention_zoo.layers import (
     TokenEmbedding,
     padding_mask,
 )
+from attention_zoo.layers.build_once import build_once
 from attention_zoo.zoo.model import PresetModel
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class Bert(PresetModel):
     r"""Encoder of text, each position seeing all others, trained to fill in masked words.
 
@@ -113,9 +115,10 @@ class Bert(PresetModel):
             Linear(self.width, **policy, name="pooler") if self.pooler else None
         )
 
+    @build_once
     def build(self, input_shape=None):
         """Makes every weight, matrices drawn as the paper's code draws them."""
-        for layer in self._flatten_layers(include_self=False, recursive=False):
+        for layer in self.layers:
             if not layer.built:
                 layer.build((None, None, self.width))
         draw_bert_weights(self)

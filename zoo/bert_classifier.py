@@ -6,6 +6,7 @@ from attention_zoo.layers import Linear
 from attention_zoo.zoo.bert_head import BertWithHead
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class BertClassifier(BertWithHead):
     r"""Logits for each text, a linear map of the pooled first state.
 

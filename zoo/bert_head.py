@@ -2,6 +2,7 @@
 
 import inspect
 
+from attention_zoo.layers.build_once import build_once
 from attention_zoo.zoo.bert import Bert, draw_bert_weights
 from attention_zoo.zoo.model import PresetModel
 
@@ -27,9 +28,10 @@ class BertWithHead(PresetModel):
         # With every default filled in, so that a saved model stays what it was.
         self.encoder = {name: getattr(self.bert, name) for name in _encoder_arguments()}
 
+    @build_once
     def build(self, input_shape=None):
         """Makes the weights of the head; those of the encoder are there."""
-        for layer in self._flatten_layers(include_self=False, recursive=False):
+        for layer in self.layers:
             if not layer.built:
                 layer.build((None, None, self.bert.width))
                 draw_bert_weights(layer)

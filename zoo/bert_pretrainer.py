@@ -4,10 +4,12 @@ import keras
 from keras import ops
 
 from attention_zoo.layers import Linear
+from attention_zoo.layers.build_once import build_once
 from attention_zoo.layers.feed_forward import activation_function
 from attention_zoo.zoo.bert_head import BertWithHead
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class BertPretrainer(BertWithHead):
     r"""Logits of masked tokens, and whether the second segment followed the first.
 
@@ -47,6 +49,7 @@ class BertPretrainer(BertWithHead):
         self.sentence_head = Linear(2, **policy, name="sentence_head") if next_sentence else None
         self.build()
 
+    @build_once
     def build(self, input_shape=None):
         """Makes the weights of the head; those of the encoder are there."""
         super().build(input_shape)

@@ -6,6 +6,7 @@ from attention_zoo.layers import Linear
 from attention_zoo.zoo.bert_head import BertWithHead
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class BertTokenClassifier(BertWithHead):
     r"""Logits for each token, a linear map of its state.
 

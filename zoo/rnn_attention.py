@@ -10,11 +10,13 @@ from attention_zoo.layers import (
     TokenEmbedding,
     padding_mask,
 )
+from attention_zoo.layers.build_once import build_once
 from attention_zoo.zoo.model import Seq2SeqModel
 
 _INITIAL_STATES = ("projected", "last", "zero")
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class RNNAttention(Seq2SeqModel):
     r"""GRU or LSTM encoder-decoder whose decoder attends to the encoder's outputs.
 
@@ -180,10 +182,11 @@ class RNNAttention(Seq2SeqModel):
     def _embedding(self, name, vocab_size):
         return TokenEmbedding(vocab_size, self.embedding_width, scale=False, **self._named(name))
 
+    @build_once
     def build(self, input_shape):
         """Makes every weight; their shapes do not depend on the input's."""
         hidden, embedded = (None, None, self.width), (None, None, self.embedding_width)
-        for layer in self._flatten_layers(include_self=False, recursive=False):
+        for layer in self.layers:
             if layer is self.decoder:
                 layer.build(embedded, hidden)
             elif layer is self.output_projection:

@@ -12,11 +12,13 @@ from attention_zoo.layers import (
     TokenEmbedding,
     padding_mask,
 )
+from attention_zoo.layers.build_once import build_once
 from attention_zoo.zoo.model import Seq2SeqModel, gather_hypotheses
 
 _POSITIONS = {"sinusoidal": SinusoidalPositionalEncoding, "learned": LearnedPositionalEncoding}
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
 class Transformer(Seq2SeqModel):
     r"""Encoder-decoder of attention alone, trained in parallel by teacher forcing.
 
@@ -166,10 +168,11 @@ class Transformer(Seq2SeqModel):
             epsilon=self.epsilon, dtype=self.dtype_policy, name=name
         )
 
+    @build_once
     def build(self, input_shape):
         """Makes every weight; their shapes do not depend on the input's."""
         hidden_shape = (None, None, self.width)
-        for layer in self._flatten_layers(include_self=False, recursive=False):
+        for layer in self.layers:
             if isinstance(layer, DecoderBlock):
                 layer.build(hidden_shape, hidden_shape)
             elif not layer.built:

@@ -1,4 +1,5 @@
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -12,7 +13,12 @@ from attention_zoo.layers import (
     scaled_dot_product_attention,
     sinusoid,
 )
-from attention_zoo.layers.functional import attention_weights, in_place_writes, write_slots
+from attention_zoo.layers.functional import (
+    attention_weights,
+    in_place_writes,
+    masked_score,
+    write_slots,
+)
 
 
 def test_padding_mask_is_true_on_tokens():
@@ -56,6 +62,28 @@ def test_a_mask_holds_against_the_largest_scores():
 def test_a_query_that_may_attend_to_nothing_gets_equal_weights():
     scores = np.array([[3.0, -7.0, 2.0, 0.0]], "float32")
     assert_allclose(attention_weights(scores, np.zeros((1, 4), bool)), [[0.25] * 4])
+
+
+def test_the_masked_score_is_that_of_one_context():
+    scores, mask = np.zeros((1, 2), "float32"), np.array([[True, False]])
+    entered, done = threading.Event(), threading.Event()
+    found = {}
+
+    def elsewhere():
+        entered.wait(10)
+        found["other thread"] = attention_weights(scores, mask).numpy()
+        done.set()
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    with masked_score(-2.0):
+        entered.set()
+        assert done.wait(10)
+        found["in the block"] = attention_weights(scores, mask).numpy()
+    thread.join()
+    assert_array_equal(found["other thread"], [[1.0, 0.0]])
+    assert_allclose(found["in the block"], [[0.880797, 0.119203]], atol=1e-6)
+    assert_array_equal(attention_weights(scores, mask), [[1.0, 0.0]])
 
 
 def test_a_single_key_gets_all_and_no_warning():

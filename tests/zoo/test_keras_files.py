@@ -1,0 +1,143 @@
+"""Files `.keras` of our layers and models, loaded in a process that has only imported us."""
+
+import inspect
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from reference.layer_examples import EXAMPLES, LAYERS, SIZES
+
+from attention_zoo.layers import EncoderBlock, LuongAttention
+from attention_zoo.train import schedules
+from attention_zoo.train.optimizer import AdamW
+from attention_zoo.zoo import MODELS
+
+IDS = np.array([[2, 7, 9, 3, 0], [2, 10, 6, 1, 3]], "int32")
+SIZE = {"width": 12, "num_heads": 3}
+ENCODER = {"vocab_size": 13, "num_blocks": 1, "max_length": 9, **SIZE}
+MADE = {
+    "Bert": lambda: MODELS["Bert"](**ENCODER),
+    "BertClassifier": lambda: MODELS["BertClassifier"](4, ENCODER),
+    "BertPretrainer": lambda: MODELS["BertPretrainer"](ENCODER),
+    "BertTokenClassifier": lambda: MODELS["BertTokenClassifier"](5, ENCODER),
+    "RNNAttention": lambda: MODELS["RNNAttention"](13, width=6, attention="luong"),
+    "Transformer": lambda: MODELS["Transformer"](
+        13, **SIZE, feed_forward_width=7, num_encoder_blocks=1, num_decoder_blocks=1
+    ),
+}
+SCHEDULES = {
+    "Noam": schedules.Noam(512, 100),
+    "Constant": schedules.Constant(0.1, 3),
+    "Cosine": schedules.Cosine(0.1, 50, 3),
+    "LinearDecay": schedules.LinearDecay(0.1, 50, 3),
+}
+# Loads every file named on standard input, and writes what each model gives.
+LOADER = """
+import json, sys
+import keras, numpy as np
+import attention_zoo.train.optimizer, attention_zoo.train.schedules, attention_zoo.zoo
+for name in json.load(sys.stdin):
+    model = keras.models.load_model(f"{name}.keras", safe_mode=True)
+    with np.load(f"{name}.npz") as inputs:
+        given = {key: inputs[key] for key in inputs}
+    given = list(given.values()) if "0" in given else given
+    outputs = keras.tree.flatten(model(given))
+    np.savez(f"{name}.out.npz", *map(np.asarray, outputs))
+"""
+
+
+def asked(name):
+    """What a model of `MADE` is asked: a list, or a dict."""
+    return [IDS, IDS] if name in ("RNNAttention", "Transformer") else {"token_ids": IDS}
+
+
+def nested():
+    """A functional model with a model of ours in it, as one would fine-tune it."""
+    ids = keras.Input((None,), dtype="int32", name="token_ids")
+    states = MADE["Bert"]()({"token_ids": ids})["states"]
+    return keras.Model({"token_ids": ids}, keras.layers.GlobalMaxPooling1D()(states))
+
+
+def test_a_fresh_process_loads_every_layer_and_model(randomize, tmp_path):
+    models = {}
+    for i, example in enumerate(EXAMPLES.values()):
+        model = example.functional(randomize(example.make()))
+        models[f"layer_{i}"] = (model, example.draw(SIZES))
+    for name in MADE:
+        models[name] = (randomize(MADE[name]()), asked(name))
+    models["nested"] = (nested(), {"token_ids": IDS})
+    silu = EXAMPLES["EncoderBlock"].make(activation=keras.activations.silu)
+    example = EXAMPLES["EncoderBlock"]
+    models["activation"] = (example.functional(silu), example.draw(SIZES))
+    for name, (model, inputs) in models.items():
+        model.save(tmp_path / f"{name}.keras")
+        arrays = inputs if isinstance(inputs, dict) else dict(zip("01", inputs, strict=True))
+        np.savez(tmp_path / f"{name}.npz", **arrays)
+    run = subprocess.run(
+        [sys.executable, "-c", LOADER],
+        cwd=tmp_path,
+        input=json.dumps(list(models)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    for name, (model, inputs) in models.items():
+        expected = keras.tree.flatten(model(inputs))
+        with np.load(tmp_path / f"{name}.out.npz") as outputs:
+            found = [outputs[key] for key in outputs]
+        for output, own in zip(found, expected, strict=True):
+            assert_array_equal(output, own, err_msg=name)
+
+
+@pytest.mark.parametrize("name", [*LAYERS, *MODELS, *SCHEDULES, "AdamW"])
+def test_registered_names_are_part_of_the_file_format(name):
+    found = keras.saving.get_registered_object(f"attention_zoo>{name}")
+    assert found.__name__ == name
+    assert keras.saving.get_registered_name(found) == f"attention_zoo>{name}"
+
+
+def test_everything_public_is_here():
+    assert MADE.keys() == MODELS.keys()
+    subclasses = [
+        name
+        for name, cls in inspect.getmembers(schedules, inspect.isclass)
+        if issubclass(cls, schedules._Schedule) and not name.startswith("_")
+    ]
+    assert sorted(SCHEDULES) == subclasses
+
+
+def half(variable):
+    return 0.5
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_compiled_model_goes_on_as_it_would_have(name, rng, tmp_path):
+    keras.saving.register_keras_serializable("test")(half)
+    inputs, targets = rng.normal(size=(4, 3, 12)), rng.normal(size=(4, 3, 12))
+    model = keras.Sequential([keras.Input((3, 12)), EncoderBlock(3, 7)])
+    model.compile(AdamW(SCHEDULES[name], weight_decay=0.3, rates=half, beta_2=0.9), "mse")
+    model.fit(inputs, targets, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert type(loaded.optimizer) is AdamW
+    assert loaded.optimizer.get_config() == model.optimizer.get_config()
+    for one in (model, loaded):
+        one.fit(inputs, targets, verbose=0)
+    for own, other in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        assert_array_equal(own, other)
+
+
+def test_an_optimizer_whose_rates_are_not_registered_says_so():
+    config = AdamW(0.1, rates=lambda variable: 2.0).get_config()
+    with pytest.raises(ValueError, match="rates must be a function or the name of a registered"):
+        AdamW.from_config(config)
+
+
+def test_a_score_that_is_not_registered_says_so():
+    with pytest.raises(ValueError, match="a function or the name of a registered one"):
+        LuongAttention(score="nothing>of the kind")
