@@ -141,7 +141,8 @@ def evaluate(
         print(json.dumps(result))
     else:
         for name, value in result["metrics"].items():
-            print(f"{name}\t{value:.2f}")
+            signature = result.get("signatures", {}).get(name)
+            print(f"{name}\t{value:.2f}" + (f"\t{signature}" if signature else ""))
 
 
 @app.command()

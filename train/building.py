@@ -35,7 +35,9 @@ def make_task(recipe, examples):
         UserError: if something in the recipe does not fit.
     """
     make = _make_seq2seq if recipe.task == "seq2seq" else _make_encoder_task
-    return make(recipe, examples)
+    task = make(recipe, examples)
+    task.metric_options = recipe.evaluate.metric_options
+    return task
 
 
 def _make_seq2seq(recipe, examples):
@@ -208,19 +210,9 @@ def _preset(recipe, given):
     name = recipe.model.preset
     model, config = preset_model(name, recipe.task), PRESETS[name]["config"]
     vocab_size = max(size for key, size in given.items() if key.endswith("vocab_size"))
-    overrides = model_options(
-        model,
-        recipe.model.options,
-        config,
-        name,
-        vocab_size,
-        min(MOST_WEIGHTS, _weights_in_memory()),
-    )
-    return MODELS[model], {
-        **config,
-        **overrides,
-        **given,
-    }
+    most = min(MOST_WEIGHTS, _weights_in_memory())
+    overrides = model_options(model, recipe.model.options, config, name, vocab_size, most)
+    return MODELS[model], {**config, **overrides, **given}
 
 
 def _weights_in_memory():

@@ -4,6 +4,7 @@ import tempfile
 
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.text.readers import read_examples
+from attention_zoo.train.evaluation import require_metrics
 from attention_zoo.train.recipe import TrainSettings, train_settings
 from attention_zoo.train.trainer import Trainer
 
@@ -25,11 +26,15 @@ def fit(task, train, valid=None, out=None, metrics=None, **settings):
 
     Returns:
         The figures of the run, see `Trainer.run`.
+
+    Raises:
+        UserError: if a setting is unknown or out of range, or a metric is none for the task.
     """
     unknown = [name for name in settings if name not in TrainSettings.model_fields]
     if unknown:
         hint = suggest(unknown[0], TrainSettings.model_fields)
         raise UserError(f"fit has no setting {unknown[0]!r}; {hint}")
+    require_metrics(task, metrics or task.metrics)
     train, valid = (_examples(data, task.fields) for data in (train, valid or []))
     with tempfile.TemporaryDirectory() as temporary:
         settings = train_settings(task.kind, settings)

@@ -12,8 +12,10 @@ from pydantic import Field
 
 from attention_zoo.errors import UserError, explain, shown
 from attention_zoo.pretrained import pretrained_tasks
+from attention_zoo.train.metrics import check_metrics, kind_of_answers
 from attention_zoo.train.recipe_yaml import override, plain_values, read_yaml
 from attention_zoo.train.task_options import task_options
+from attention_zoo.train.translation_metrics import check_bleu_tokenize
 from attention_zoo.zoo.options import (
     LARGEST_VOCABULARY,
     LONGEST,
@@ -179,6 +181,18 @@ class EvaluateSettings(_Section):
     # Write the most attended source token where the answer has an unknown one.
     replace_unknown: bool = False
     metrics: list[str] | None = None
+    # How BLEU cuts sentences, a name of sacreBLEU's; null: by the script of the references.
+    bleu_tokenize: str | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _can_be_counted(self):
+        check_bleu_tokenize(self.bleu_tokenize)
+        return self
+
+    @property
+    def metric_options(self):
+        """What of these the metrics want to know, see `compute_metrics`."""
+        return {"bleu_tokenize": self.bleu_tokenize} if self.bleu_tokenize else {}
 
 
 # Those of `attention_zoo.export.formats`, which stands to the right of this folder.
@@ -281,6 +295,17 @@ class Recipe(_Section):
     @pydantic.model_validator(mode="after")
     def _options_of_the_task(self):
         task_options(self.task, self.options)
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _metrics_of_the_task(self):
+        # After the options, among which is the problem.
+        problem = self.options.get("problem", "one")
+        answers = kind_of_answers(self.task, problem, len(self.columns))
+        try:
+            check_metrics(self.evaluate.metrics or (), answers)
+        except UserError as error:
+            raise ValueError(f"evaluate.metrics: {error}") from error
         return self
 
     @pydantic.model_validator(mode="after")

@@ -12,7 +12,7 @@ from attention_zoo.files import atomic_directory, atomic_file, require_empty
 from attention_zoo.tasks.kinds import TASK_FOLDER, load_task
 from attention_zoo.text.readers import read_examples
 from attention_zoo.train.building import make_task
-from attention_zoo.train.metrics import METRICS
+from attention_zoo.train.metrics import METRICS, metric_signatures
 from attention_zoo.train.recipe import load_recipe, save_recipe
 from attention_zoo.train.strategies import make_strategy
 from attention_zoo.train.trainer import Trainer
@@ -63,6 +63,8 @@ def train_recipe(recipe, out, resume=False, progress=lambda message: None):
     else:
         task.save(out / TASK_FOLDER)
     figures = trainer.run()
+    references = task.references(trainer.valid)
+    figures["signatures"] = metric_signatures(metrics, references, task.metric_options)
     with atomic_file(out / REPORT_FILE) as temporary:
         temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return task, figures

@@ -107,6 +107,10 @@ def test_null_leaves_a_section_out(write):
         (["tokenizer.vocab_size=1000000000"], r"vocab_size: .*less than or equal to 10000000"),
         (["options.a=1"], "options: seq2seq has no option 'a'; it has none"),
         (["model.preset=transformer_tinny"], r"no preset .*did you mean \"transformer_tiny\""),
+        (["evaluate.metrics=[blue]"], r"evaluate\.metrics: .*'blue'; did you mean \"bleu\""),
+        (["evaluate.metrics=[bleu, squad_f1]"], "squad_f1 is not for .*accepted: exact_match"),
+        (["evaluate.metrics=[entity_f1]"], "entity_f1 is not for a task that answers with text"),
+        (["evaluate.bleu_tokenize=zhh"], "no tokenisation 'zhh'; did you mean \"zh\""),
         (["model.preset=bert_tiny"], "bert_tiny is no model for this task, seq2seq"),
         (["model.widht=3"], "transformer_tiny has no option 'widht'; did you mean \"width\""),
         (["model.width=abc"], r"recipe\.yaml: model\.width: .*valid integer.*received 'abc'"),
@@ -192,6 +196,23 @@ def test_setting_a_value_leaves_what_shared_its_alias(tmp_path):
     data = load_recipe(path, ["data.valid.a=other.txt"]).data
     assert Path(data.valid["a"]).name == "other.txt"
     assert Path(data.train["a"]).name == "a.txt"
+
+
+@pytest.mark.parametrize(
+    ("problem", "metrics", "accepted"),
+    [
+        ("one", "squad_f1", "exact_match, accuracy, macro_f1"),
+        ("several", "macro_f1", "exact_match, accuracy, micro_f1"),
+        ("number", "accuracy", "pearson, spearman"),
+    ],
+)
+def test_metrics_are_for_the_problem_of_a_classification(problem, metrics, accepted, write):
+    changes = {"task": "classify", "model": {"preset": "bert_tiny"}}
+    path = write(**changes, data={"train": "a.tsv", "text": 1, "label": 2})
+    overrides = [f"options.problem={problem}", f"evaluate.metrics=[{metrics}]"]
+    with pytest.raises(UserError, match=rf"evaluate\.metrics: .*{metrics} .*accepted: {accepted}$"):
+        load_recipe(path, overrides)
+    load_recipe(path, [overrides[0], f"evaluate.metrics=[{accepted}]"])
 
 
 def test_columns_may_look_like_dates_and_rates_like_words(write):
