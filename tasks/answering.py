@@ -48,6 +48,18 @@ class Answering:
         inputs = tuple(example[: len(self.text_inputs)])
         return inputs[0] if len(inputs) == 1 else inputs
 
+    def input_sides(self, texts):
+        """The inputs of examples, a list of `Side`."""
+        raise NotImplementedError
+
+    def sides(self, examples):
+        """All that is cut into tokens of examples, a list of `Side`."""
+        return self.input_sides([self.input_of(example) for example in examples])
+
+    def truncated(self, texts):
+        """The indices of the texts of which not all is read."""
+        return sorted({i for side in self.input_sides(texts) for i in side.beyond()})
+
     def references(self, examples):
         """What is expected of the examples, strings."""
         return [example[-1] for example in examples]

@@ -7,6 +7,7 @@ from attention_zoo.train.metrics import (
     kind_of_answers,
     metric_signatures,
 )
+from attention_zoo.train.texts import truncation
 
 
 def evaluate(task, examples, metrics=None, **options):
@@ -19,8 +20,9 @@ def evaluate(task, examples, metrics=None, **options):
         **options: of the task's `predict`, such as `beam_size`.
 
     Returns:
-        A dict: `metrics` (name to value), `examples` (their number), and where there is
-        more than one way to count a metric, `signatures` (name to sacreBLEU's).
+        A dict: `metrics` (name to value), `examples` (their number), `truncated` (side to how
+        many texts are cut off there), and `signatures` (name to sacreBLEU's, of metrics that
+        are counted in more than one way).
 
     Raises:
         UserError: if there is no example, or a metric is none for the task.
@@ -35,7 +37,8 @@ def evaluate(task, examples, metrics=None, **options):
     return {
         "metrics": scores,
         "examples": len(examples),
-        **({"signatures": signatures} if signatures else {}),
+        "truncated": truncation(task, examples)[0],
+        "signatures": signatures,
     }
 
 

@@ -1,11 +1,13 @@
 """Training a task from Python, without a recipe."""
 
 import tempfile
+import warnings
 
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.text.readers import read_examples
 from attention_zoo.train.evaluation import require_metrics
 from attention_zoo.train.recipe import TrainSettings, train_settings
+from attention_zoo.train.texts import notes_on_texts
 from attention_zoo.train.trainer import Trainer
 
 
@@ -38,6 +40,8 @@ def fit(task, train, valid=None, out=None, metrics=None, **settings):
     train, valid = (_examples(data, task.fields) for data in (train, valid or []))
     with tempfile.TemporaryDirectory() as temporary:
         settings = train_settings(task.kind, settings)
+        for note in notes_on_texts(task, train, settings.max_unknown):
+            warnings.warn(note, stacklevel=3)
         trainer = Trainer(task, settings, train, valid, out or temporary, metrics or task.metrics)
         return trainer.run()
 

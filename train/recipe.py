@@ -15,6 +15,7 @@ from attention_zoo.pretrained import pretrained_tasks
 from attention_zoo.train.metrics import check_metrics, kind_of_answers
 from attention_zoo.train.recipe_yaml import override, plain_values, read_yaml
 from attention_zoo.train.task_options import task_options
+from attention_zoo.train.texts import MOST_UNKNOWN
 from attention_zoo.train.translation_metrics import check_bleu_tokenize
 from attention_zoo.zoo.options import (
     LARGEST_VOCABULARY,
@@ -169,6 +170,8 @@ class TrainSettings(_Section):
     # Stop after so many evaluations without a better one.
     patience: Positive | None = None
     average_last: Positive = 5
+    # The share of unknown tokens from which on nothing is trained; 1: never mind.
+    max_unknown: Annotated[Real, Field(gt=0, le=1)] = MOST_UNKNOWN
     log_every: Positive = 20
     seed: Seed = 0
 

@@ -15,6 +15,7 @@ from attention_zoo.train.building import make_task
 from attention_zoo.train.metrics import METRICS, metric_signatures
 from attention_zoo.train.recipe import load_recipe, save_recipe
 from attention_zoo.train.strategies import make_strategy
+from attention_zoo.train.texts import notes_on_texts
 from attention_zoo.train.trainer import Trainer
 
 RECIPE_FILE = "recipe.yaml"
@@ -54,6 +55,8 @@ def train_recipe(recipe, out, resume=False, progress=lambda message: None):
             else make_task(recipe, examples)
         )
     metrics = recipe.evaluate.metrics or task.metrics
+    for note in notes_on_texts(task, examples, recipe.train.max_unknown):
+        progress(note)
     progress("cutting the examples into ids")
     trainer = Trainer(task, recipe.train, examples, valid, out, metrics, strategy)
     with atomic_file(out / RECIPE_FILE) as temporary:
