@@ -133,15 +133,19 @@ def evaluate(
     task = _load(source)
     from attention_zoo.text.readers import read_examples
     from attention_zoo.train.evaluation import evaluate as score
+    from attention_zoo.train.texts import truncation
 
     examples = read_examples(data, list(task.fields))
     options = _given(beam_size=beam_size, length_penalty=length_penalty)
+    for note in truncation(task, examples)[1]:
+        _say(note)
     result = score(task, examples, **options)
     if json_:
         print(json.dumps(result))
     else:
         for name, value in result["metrics"].items():
-            print(f"{name}\t{value:.2f}")
+            signature = result["signatures"].get(name)
+            print(f"{name}\t{value:.2f}" + (f"\t{signature}" if signature else ""))
 
 
 @app.command()

@@ -21,11 +21,12 @@ def predict_lines(task, file, batch, options, warn):
     first = 1
     while lines := list(itertools.islice(file, batch)):
         texts = [_input(line, first + i, task, warn) for i, line in enumerate(lines)]
-        for i in task.truncated(texts):
-            warn(
-                f"line {first + i} is longer than {task.max_source_length - 1} tokens, "
-                f"the rest of it is not read"
-            )
+        for side in task.input_sides(texts):
+            for i in side.beyond():
+                warn(
+                    f"line {first + i} is longer than {side.limit} tokens, "
+                    f"the rest of it is not read"
+                )
         yield from task.predict(texts, **options)
         first += len(lines)
 

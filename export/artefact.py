@@ -29,6 +29,7 @@ class ExportedTask(TextToText):
         super().__init__(**self._read_config(config, Path(directory) / TOKENIZER_FOLDER))
         self.kind = config["task"]
         self.metrics = tuple(config["metrics"])
+        self.metric_options = config["metric_options"]
 
     def _require_own_search(self, what, options, n_best):
         if options != self._options(None, None, None, 1, {}):
@@ -54,6 +55,7 @@ def load_reader(directory):
         return ExportedTask(directory)
     reader = task_class._from_config(config, Path(directory) / TOKENIZER_FOLDER, None)
     reader.metrics = tuple(config["metrics"])
+    reader.metric_options = config["metric_options"]
     return reader
 
 

@@ -17,7 +17,7 @@ from attention_zoo.export.formats import FORMATS, artefacts, barred_quantization
 from attention_zoo.export.report import REPORT_FILE, versions, write_report
 from attention_zoo.files import new_directory
 from attention_zoo.tasks.task import TASK_FILE, TOKENIZER_FOLDER
-from attention_zoo.train.metrics import compute_metrics
+from attention_zoo.train.metrics import compute_metrics, metric_signatures
 
 _ABOUT = ("task", "model", "parameters", "origin", "max_drop", "versions", "files")
 # What an export directory holds beside artefacts and the report.
@@ -191,7 +191,12 @@ def _verify_and_report(task, directory, planned, expected, about, progress, pyth
         "labels": list(getattr(task, "labels", ())),
         "limits": {name: task.longest(name) for name in (*task.text_inputs, *task.compared.inputs)},
         "changed": changed,
-        "keras": {"metric": compute_metrics(task.export_metrics, texts, answers, references)},
+        "keras": {
+            "metric": compute_metrics(
+                task.export_metrics, texts, answers, references, task.metric_options
+            ),
+            "signatures": metric_signatures(task.export_metrics, references, task.metric_options),
+        },
         "artefacts": results,
     }
     if _can_write(directory):

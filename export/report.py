@@ -72,6 +72,7 @@ def _markdown(report):
         "# What was exported, and how far it differs",
         about,
         _table(*report_rows(report)),
+        *_signatures_of_metrics(report["keras"]),
         "## Differences, speed and memory",
         "All differences are from the Keras model, of logits or embeddings; memory is the peak of "
         "a process that loads the artefact and answers one example at a time. What a runtime's own "
@@ -102,6 +103,12 @@ def _markdown(report):
         *_alike(report["artefacts"], lambda artefact: _versions(artefact["runtime"])),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _signatures_of_metrics(keras):
+    """By which sacreBLEU's scores can be compared with those of others."""
+    found = [f"{name} is `{signature}`" for name, signature in keras["signatures"].items()]
+    return [f"In sacreBLEU's words {', '.join(found)}."] if found else []
 
 
 def _table(columns, rows):

@@ -96,7 +96,7 @@ def verify_artefact(task, expected, path, form, quantize, max_drop=MAX_DROP, pyt
         answers = task.answers(outputs["answers"], texts)
         same = [task.is_same(*pair) for pair in zip(answers, ours, strict=True)]
         metric, model_metric = (
-            compute_metrics(task.export_metrics, texts, found, references)
+            compute_metrics(task.export_metrics, texts, found, references, task.metric_options)
             for found in (answers, ours)
         )
         drop = {name: METRICS[name].gain(model_metric[name], metric[name]) for name in metric}

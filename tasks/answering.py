@@ -24,9 +24,12 @@ class Answering:
     Attributes:
         answers_are_even: whether an output of `serving_default` has as many columns whatever was
             asked, so that those of several calls can be put together.
+        metric_options: see `attention_zoo.train.metrics.compute_metrics`.
     """
 
     answers_are_even = True
+    # How metrics are counted where there are several ways, such as {"bleu_tokenize": "zh"}.
+    metric_options = {}  # noqa: RUF012  (replaced, never changed)
 
     @property
     def searches(self):
@@ -44,6 +47,18 @@ class Answering:
         """The input in an example: a string, or a tuple of strings."""
         inputs = tuple(example[: len(self.text_inputs)])
         return inputs[0] if len(inputs) == 1 else inputs
+
+    def input_sides(self, texts):
+        """The inputs of examples, a list of `Side`."""
+        raise NotImplementedError
+
+    def sides(self, examples):
+        """All that is cut into tokens of examples, a list of `Side`."""
+        return self.input_sides([self.input_of(example) for example in examples])
+
+    def truncated(self, texts):
+        """The indices of the texts of which not all is read."""
+        return sorted({i for side in self.input_sides(texts) for i in side.beyond()})
 
     def references(self, examples):
         """What is expected of the examples, strings."""

@@ -1,5 +1,7 @@
 """Embeddings: texts to vectors whose cosine says how alike the texts are."""
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 
@@ -120,6 +122,14 @@ class Embed(EncoderTask):
     def answers_to(self, texts):
         """As `answers`, from the model."""
         return self.answers({"embedding": self.embed(texts)}, texts)
+
+    def sides(self, examples):
+        """The texts of each column; see `Answering`."""
+        return [
+            dataclasses.replace(side, name=name)
+            for i, name in enumerate(("text", "pair")[: len(self.fields)])
+            for side in self.input_sides([example[i] for example in examples])
+        ]
 
     def answers_for(self, examples, **options):
         """What metrics compare: see `Task.answers_for`.

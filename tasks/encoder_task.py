@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from attention_zoo.errors import UserError
 from attention_zoo.tasks.answering import Compared
+from attention_zoo.tasks.sides import Side
 from attention_zoo.tasks.task import Task
 from attention_zoo.text.rows import cut_rows
 from attention_zoo.text.tokenizer import CHUNK, load_tokenizer
@@ -178,14 +179,11 @@ class EncoderTask(Task):
             raise UserError(f"{self.kind} has no option {foreign[0]!r}; accepted: {accepted}")
         return options
 
-    def truncated(self, texts):
-        """The indices of the texts that are longer than `max_length`."""
-        columns = self.columns(texts)
-        lengths = sum(
-            self.tokenizer.tokenize(tf.constant(c)).row_lengths().numpy() for c in columns
-        )
+    def input_sides(self, texts):
+        """The texts, those of a pair together; see `Answering`."""
+        columns = tuple(self.columns(texts))
         room = self.max_length - 1 - len(columns)
-        return [i for i, length in enumerate(np.atleast_1d(lengths)) if length > room]
+        return [Side("text", self.tokenizer, columns, room)]
 
     @property
     def max_source_length(self):

@@ -9,6 +9,7 @@ from attention_zoo.errors import UserError
 from attention_zoo.tasks.encoder_task import EncoderTask, Prediction, with_mask
 from attention_zoo.tasks.losses import smoothed_cross_entropy
 from attention_zoo.tasks.masking import draw_masks
+from attention_zoo.tasks.sides import Side
 from attention_zoo.text.documents import packed_segments, segment_pairs
 
 MASK = "[MASK]"
@@ -171,6 +172,11 @@ class FillMask(EncoderTask):
             )
             for first, second, is_random in segment_pairs(documents, self.max_length, self.seed)
         ]
+
+    def sides(self, examples):
+        """The sentences of documents, of which all is read; see `Answering`."""
+        sentences = [line for example in examples for line in example[0].split("\n")]
+        return [Side("text", self.tokenizer, (sentences,), None)]
 
     def _documents(self, examples):
         """Documents as lists of sentences as lists of ids."""

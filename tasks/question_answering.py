@@ -8,6 +8,7 @@ import tensorflow as tf
 from attention_zoo.errors import UserError
 from attention_zoo.tasks.encoder_task import EncoderTask, Prediction, with_mask
 from attention_zoo.tasks.losses import smoothed_cross_entropy
+from attention_zoo.tasks.sides import Side
 from attention_zoo.text.rows import to_dense
 from attention_zoo.text.tokenizer import replace_invalid
 
@@ -190,6 +191,14 @@ class QuestionAnswering(EncoderTask):
         start_WC = tf.gather(inputs["starts"], spans_WC // width, batch_dims=1)
         end_WC = tf.gather(inputs["ends"], spans_WC % width, batch_dims=1)
         return sums_WC, start_WC, end_WC
+
+    def input_sides(self, texts):
+        """Questions, which are cut off, and contexts, which are read in windows."""
+        questions, contexts = self.columns(texts)
+        return [
+            Side("question", self.tokenizer, (questions,), self.max_question_length),
+            Side("context", self.tokenizer, (contexts,), None),
+        ]
 
     def _is_read(self, outputs):
         return "answer" in outputs

@@ -92,6 +92,7 @@ class Task(Answering):
             "task": self.kind,
             "fields": list(self.fields),
             "metrics": list(self.metrics),
+            "metric_options": self.metric_options,
             "model": {"class": type(self.model).__name__, "config": model_config(self.model)},
             **self._config(),
         }
@@ -123,6 +124,7 @@ class Task(Answering):
         except KeyError as error:
             raise UserError(f"{directory / TASK_FILE} is damaged: it lacks {error}") from error
         task.metrics = tuple(config["metrics"])
+        task.metric_options = config["metric_options"]
         examples = directory / EXAMPLES_FILE
         if examples.exists():
             lines = examples.read_text(encoding="utf-8").splitlines()
@@ -141,6 +143,9 @@ def read_task_config(directory):
         raise UserError(f"{path} is damaged: {error}") from error
     if not isinstance(config, dict) or not {"task", "fields", "metrics", "model"} <= config.keys():
         raise UserError(f"{path} is damaged: it lacks task, fields, metrics or model")
+    config.setdefault("metric_options", {})  # which earlier versions did not write
+    if not isinstance(config["metric_options"], dict):
+        raise UserError(f"{path} is damaged: metric_options must be a mapping")
     return config
 
 

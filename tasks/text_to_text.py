@@ -8,6 +8,7 @@ import tensorflow as tf
 from attention_zoo.decoding.sampling import check_sampling
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.tasks.answering import Answering, Compared
+from attention_zoo.tasks.sides import Side
 from attention_zoo.text.tokenizer import is_blank, load_tokenizer
 from attention_zoo.text.vocabulary import END_ID, PAD_ID, START_ID
 
@@ -170,15 +171,21 @@ class TextToText(Answering):
     def _check_engine(self, options, n_best):
         """Refuses what cannot be asked of what stands between the strings."""
 
-    def truncated(self, texts):
-        """The indices of the texts that are longer than `max_source_length`."""
-        if not texts:
-            return []
-        lengths = self.source_tokenizer.tokenize(tf.constant(texts)).row_lengths().numpy()
-        return [i for i, length in enumerate(lengths) if length > self.max_source_length - 1]
+    def input_sides(self, texts):
+        """The sources; see `Answering`."""
+        return [Side("source", self.source_tokenizer, (texts,), self.max_source_length - 1)]
+
+    def sides(self, examples):
+        """Sources and targets; see `Answering`."""
+        sources, targets = ([example[side] for example in examples] for side in (0, 1))
+        target = Side("target", self.target_tokenizer, (targets,), self.max_target_length - 1)
+        return [*self.input_sides(sources), target]
 
     def to_ids(self, examples):
-        """Turns pairs of strings into pairs of id arrays, each ending in the end id.
+        """Turns pairs of strings into pairs of id arrays, which end in the end id.
+
+        A target that is cut off does not: it would teach to stop in the middle. A source
+        does, as in answering.
 
         Args:
             examples: list of pairs of strings.
@@ -186,14 +193,18 @@ class TextToText(Answering):
         Returns:
             A list of pairs of int32 arrays, truncated to the longest lengths.
         """
-        columns = []
-        for side, tokenizer, limit in (
-            (0, self.source_tokenizer, self.max_source_length),
-            (1, self.target_tokenizer, self.max_target_length),
-        ):
-            rows = tokenizer.rows([example[side] for example in examples])
-            columns.append([np.append(row[: limit - 1], np.int32(END_ID)) for row in rows])
-        return list(zip(*columns, strict=True))
+        end = np.array([END_ID], dtype="int32")
+        sources, targets = (
+            tokenizer.rows([example[side] for example in examples])
+            for side, tokenizer in enumerate((self.source_tokenizer, self.target_tokenizer))
+        )
+        return [
+            (
+                np.append(source[: self.max_source_length - 1], end),
+                np.append(target, end)[: self.max_target_length],
+            )
+            for source, target in zip(sources, targets, strict=True)
+        ]
 
     def detokenize(self, ids, texts, positions=None):
         """Ids of answers to strings.

@@ -94,6 +94,11 @@ class SentencePieceTokenizer(Tokenizer):
     def _detokenize(self, ids):
         return self._processor.detokenize(ids)
 
+    def unknown_tokens(self, text):
+        """The parts of a string that are unknown: characters that stand together are one."""
+        found = zip(self._pieces.encode(text), self._pieces.encode(text, out_type=str), strict=True)
+        return [piece for number, piece in found if number == UNKNOWN_ID]
+
     def pieces(self, ids):
         """The pieces of some ids, for people to read."""
         return [self._pieces.id_to_piece(int(i)) for i in ids]

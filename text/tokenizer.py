@@ -27,6 +27,7 @@ class Tokenizer(tf.Module):
     """
 
     separator = None
+    unknown_id = UNKNOWN_ID
 
     def tokenize(self, strings):
         """Cuts strings into ids, without start and end.
@@ -87,6 +88,13 @@ class Tokenizer(tf.Module):
         tokens = self._split(strings)[:, : max_length - 1]
         end = tf.fill([tokens.nrows(), 1], "")
         return to_dense(tf.concat([tokens, end], axis=1), "")
+
+    def unknown_tokens(self, text):
+        """What of a string is unknown, for people to read: a list of strings."""
+        strings = replace_invalid(tf.constant([text]))
+        tokens, ids = self._split(strings).values, self._tokenize(strings).values
+        unknown = tf.boolean_mask(tokens, tf.equal(tf.cast(ids, tf.int32), UNKNOWN_ID))
+        return [token.decode() for token in unknown.numpy()]
 
     def decode(self, ids, unknown=None):
         """Turns ids into strings.

@@ -214,6 +214,15 @@ class WordPieceTokenizer(Tokenizer):
         kept = kept & (ids >= 0) & (ids < self.vocab_size)
         return self._detokenize(tf.ragged.boolean_mask(ids, kept))
 
+    def unknown_tokens(self, text):
+        """The words of a string that are unknown."""
+        text = text.decode(errors="replace") if isinstance(text, bytes) else text
+        pieces = self.cut(tf.constant([text]))
+        found = zip(
+            *(v.values.numpy() for v in (pieces.ids, pieces.starts, pieces.ends)), strict=True
+        )
+        return [text[start:end] for piece, start, end in found if piece == self.unknown_id]
+
     def continues(self):
         """For each id whether it goes on with a word: boolean tensor `(V,)`."""
         return tf.constant([piece.startswith(_JOINED) for piece in self.vocabulary])

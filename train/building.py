@@ -1,36 +1,24 @@
 """From a recipe and its training examples to a task with fresh or pretrained weights."""
 
-import inspect
 import itertools
 import math
+import os
 
 import tensorflow as tf
 
-from attention_zoo.errors import UserError, suggest
+from attention_zoo.errors import UserError
 from attention_zoo.tasks.classify import split_labels
 from attention_zoo.tasks.kinds import TASKS, load_task
 from attention_zoo.tasks.seq2seq import Seq2Seq
 from attention_zoo.tasks.task import model_config
 from attention_zoo.text.tokenizer import tokenizer_classes
 from attention_zoo.train.recipe import TokenizerSettings
-from attention_zoo.zoo import (
-    MODELS,
-    PRESETS,
-    Bert,
-    BertClassifier,
-    BertPretrainer,
-    BertTokenClassifier,
-)
+from attention_zoo.train.task_options import task_options
+from attention_zoo.zoo import MODELS, PRESETS, Bert
+from attention_zoo.zoo.options import ENCODERS, MOST_WEIGHTS, model_options, preset_model
 from attention_zoo.zoo.weights import assign_weights, saved_weights, weight_name
 
 _LONGEST = 256
-_ENCODER_MODELS = {
-    "classify": BertClassifier,
-    "tag": BertTokenClassifier,
-    "answer": BertTokenClassifier,
-    "embed": Bert,
-    "fill_mask": BertPretrainer,
-}
 
 
 def make_task(recipe, examples):
@@ -47,7 +35,9 @@ def make_task(recipe, examples):
         UserError: if something in the recipe does not fit.
     """
     make = _make_seq2seq if recipe.task == "seq2seq" else _make_encoder_task
-    return make(recipe, examples)
+    task = make(recipe, examples)
+    task.metric_options = recipe.evaluate.metric_options
+    return task
 
 
 def _make_seq2seq(recipe, examples):
@@ -84,7 +74,7 @@ def _fresh_seq2seq(recipe, examples):
         "target_vocab_size": target.vocab_size,
         "dtype": recipe.train.precision,
     }
-    model_class, options = _preset(recipe.model, given)
+    model_class, options = _preset(recipe, given)
     defaults = {"share_embeddings": source is target, "max_length": max(limits)}
     return _built(model_class, {**defaults, **options}), source, target, limits
 
@@ -96,9 +86,11 @@ def _resumed_seq2seq(recipe, examples):
         raise UserError(f"model.pretrained: {recipe.model.pretrained} is of the task {base.kind}")
     if recipe.tokenizer != TokenizerSettings():
         raise UserError("tokenizer: model.pretrained has its own; leave the section out")
-    model_class, overrides = type(base.model), _overrides(recipe.model)
-    _check_options(overrides, _arguments(model_class), model_class.__name__)
-    options = {**model_config(base.model), **overrides, "dtype": recipe.train.precision}
+    model_class, config = type(base.model), model_config(base.model)
+    overrides = model_options(
+        model_class.__name__, recipe.model.options, config, model_class.__name__
+    )
+    options = {**config, **overrides, "dtype": recipe.train.precision}
     model = _built(model_class, options)
     values = {weight_name(v): v.numpy() for v in saved_weights(base.model)}
     assign_weights(model, values, f"model.pretrained: {recipe.model.pretrained}")
@@ -110,19 +102,19 @@ def _resumed_seq2seq(recipe, examples):
 
 
 def _make_encoder_task(recipe, examples):
-    task_class, model_class = TASKS[recipe.task], _ENCODER_MODELS[recipe.task]
+    task_class = TASKS[recipe.task]
     base = load_task(recipe.model.pretrained) if recipe.model.pretrained else None
-    options = _task_options(task_class, recipe, examples, base)
+    options = _task_options(recipe, examples, base)
     head = _head_options(recipe.task, options)
     if base is None:
         texts = [text for example in examples for text in example[: recipe.text_columns]]
         tokenizer = _train_wordpieces(recipe.tokenizer, texts)
         given = {"vocab_size": tokenizer.vocab_size, "dtype": recipe.train.precision, **head}
-        model_class, arguments = _preset(recipe.model, given, model_class)
+        model_class, arguments = _preset(recipe, given)
         model = _built(model_class, model_class.complete(arguments))
     else:
         tokenizer = base.tokenizer
-        model = _from_base(base, model_class, head, recipe)
+        model = _from_base(base, head, recipe)
         keeps_head = _is_same_task(base, recipe.task, options)
         _copy_weights(base.model, model, keeps_head, recipe.model.pretrained)
     texts = [" ".join(example[: recipe.text_columns]) for example in examples]
@@ -133,18 +125,12 @@ def _make_encoder_task(recipe, examples):
         raise UserError(f"options: {error}") from error
 
 
-def _task_options(task_class, recipe, examples, base):
+def _task_options(recipe, examples, base):
     """The arguments of the task: those of the recipe, and the labels of the examples.
 
     Labels that the task it begins with has too keep its order, and its outputs.
     """
-    ours = {"self", "model", "tokenizer", "fields", "max_length", "labels"}
-    accepted = inspect.signature(task_class.__init__).parameters.keys() - ours
-    for name in recipe.options:
-        if name not in accepted:
-            hint = suggest(name, accepted)
-            raise UserError(f"options: {recipe.task} has no option {name!r}; {hint}")
-    options = dict(recipe.options)
+    options = task_options(recipe.task, recipe.options)
     if recipe.task == "fill_mask":
         options.setdefault("seed", recipe.train.seed)
     if recipe.task not in ("classify", "tag"):
@@ -195,20 +181,18 @@ def _head_options(task, options):
     }.get(task, {})
 
 
-def _from_base(base, model_class, head, recipe):
+def _from_base(base, head, recipe):
     """A model around an encoder like that of another task."""
     encoder = getattr(base.model, "bert", base.model)
     if not isinstance(encoder, Bert):
         raise UserError(
             f"model.pretrained: {recipe.model.pretrained} is no BERT but {type(encoder).__name__}"
         )
-    config = {name: value for name, value in encoder.get_config().items() if name != "pooler"}
-    names = [name for name in inspect.signature(Bert.__init__).parameters if name in config]
-    overrides = _overrides(recipe.model)
+    model_class = MODELS[ENCODERS[recipe.task]]
+    config = {name: value for name, value in model_config(encoder).items() if name != "pooler"}
+    overrides = model_options(model_class.__name__, recipe.model.options, config, "BERT")
     given = {"dtype": recipe.train.precision, **head}
-    _check_options(overrides, {*names, *_arguments(model_class)} - {"encoder", *given}, "BERT")
-    options = {**{name: config[name] for name in names}, **overrides, **given}
-    return _built(model_class, model_class.complete(options))
+    return _built(model_class, model_class.complete({**config, **overrides, **given}))
 
 
 def _copy_weights(source, target, keeps_head, origin):
@@ -221,32 +205,19 @@ def _copy_weights(source, target, keeps_head, origin):
     assign_weights(target, values, f"model.pretrained: {origin}")
 
 
-def _preset(settings, given, model_class=None):
+def _preset(recipe, given):
     """The class of a preset's model and its arguments, overridden by the recipe's and ours."""
-    name, overrides = settings.preset, _overrides(settings)
-    if name not in PRESETS:
-        raise UserError(f"model.preset: there is no preset {name!r}; {suggest(name, PRESETS)}")
-    of_preset = MODELS[PRESETS[name]["model"]]
-    if (model_class is not None) != (of_preset is Bert):
-        raise UserError(f"model.preset: {name} is no model for this task")
-    model_class = model_class or of_preset
-    accepted = {*_arguments(model_class), *_arguments(of_preset)} - {"encoder", *given}
-    _check_options(overrides, accepted, name)
-    return model_class, {**PRESETS[name]["config"], **overrides, **given}
+    name = recipe.model.preset
+    model, config = preset_model(name, recipe.task), PRESETS[name]["config"]
+    vocab_size = max(size for key, size in given.items() if key.endswith("vocab_size"))
+    most = min(MOST_WEIGHTS, _weights_in_memory())
+    overrides = model_options(model, recipe.model.options, config, name, vocab_size, most)
+    return MODELS[model], {**config, **overrides, **given}
 
 
-def _check_options(overrides, accepted, owner):
-    for name in overrides:
-        if name not in accepted:
-            raise UserError(f"model: {owner} has no option {name!r}; {suggest(name, accepted)}")
-
-
-def _arguments(model_class):
-    return inspect.signature(model_class.__init__).parameters.keys() - {"self", "kwargs"}
-
-
-def _overrides(settings):
-    return settings.model_dump(exclude={"preset", "pretrained"})
+def _weights_in_memory():
+    """How many weights of 32 bits this machine's memory holds."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
 
 
 def _built(model_class, options):

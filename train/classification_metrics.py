@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attention_zoo.errors import UserError
+from attention_zoo.errors import UserError, shown
 
 
 def macro_f1(answers, references):
@@ -15,7 +15,7 @@ def macro_f1(answers, references):
     labels = sorted({*answers, *references})
     pairs = [({a}, {r}) for a, r in zip(answers, references, strict=True)]
     scores = [_f1([(a & {label}, r & {label}) for a, r in pairs]) for label in labels]
-    return float(np.mean(scores))
+    return sum(scores) / max(len(scores), 1)
 
 
 def micro_f1(answers, references):
@@ -40,13 +40,13 @@ def _f1(pairs):
 
 
 def pearson(answers, references):
-    """Pearson's correlation of numbers, times 100; 0 if one side is constant.
+    """Pearson's correlation of numbers, times 100; 0 if one side is constant or not finite.
 
     Example:
         >>> round(pearson(["1", "2", "4"], ["2", "4", "8"]), 6)
         100.0
     """
-    return _correlation(_numbers(answers), _numbers(references))
+    return _correlation(_numbers(answers), _references(references))
 
 
 def spearman(answers, references):
@@ -56,14 +56,26 @@ def spearman(answers, references):
         >>> round(spearman(["1", "2", "4"], ["1", "10", "11"]), 6)
         100.0
     """
-    return _correlation(_ranks(_numbers(answers)), _ranks(_numbers(references)))
+    given, wanted = _numbers(answers), _references(references)
+    if not np.isfinite(given).all():
+        return 0.0
+    return _correlation(_ranks(given), _ranks(wanted))
 
 
 def _numbers(texts):
     try:
         return np.array([float(text) for text in texts])
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise UserError(f"a correlation needs numbers: {error}") from error
+
+
+def _references(texts):
+    """Numbers to compare with: one that is not finite is a mistake in the data."""
+    values = _numbers(texts)
+    for text, is_finite in zip(texts, np.isfinite(values), strict=True):
+        if not is_finite:
+            raise UserError(f"a correlation needs finite numbers, received {shown(text)}")
+    return values
 
 
 def _ranks(values):
@@ -73,6 +85,11 @@ def _ranks(values):
 
 
 def _correlation(first, second):
+    # A model may answer with what is no number: no reason to stop, but no correlation.
+    if not len(first) or not np.isfinite(first).all():
+        return 0.0
+    # Divided first, so that no square is beyond the largest number.
+    first, second = (values / max(np.abs(values).max(), 1e-300) for values in (first, second))
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return 0.0
     first, second = first - first.mean(), second - second.mean()

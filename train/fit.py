@@ -1,11 +1,14 @@
 """Training a task from Python, without a recipe."""
 
 import tempfile
+import warnings
 
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.files import locked
 from attention_zoo.text.readers import read_examples
+from attention_zoo.train.evaluation import require_metrics
 from attention_zoo.train.recipe import TrainSettings, train_settings
+from attention_zoo.train.texts import notes_on_texts
 from attention_zoo.train.trainer import Trainer
 
 
@@ -26,13 +29,19 @@ def fit(task, train, valid=None, out=None, metrics=None, **settings):
 
     Returns:
         The figures of the run, see `Trainer.run`.
+
+    Raises:
+        UserError: if a setting is unknown or out of range, or a metric is none for the task.
     """
     unknown = [name for name in settings if name not in TrainSettings.model_fields]
     if unknown:
         hint = suggest(unknown[0], TrainSettings.model_fields)
         raise UserError(f"fit has no setting {unknown[0]!r}; {hint}")
+    require_metrics(task, metrics or task.metrics)
     train, valid = (_examples(data, task.fields) for data in (train, valid or []))
     settings = train_settings(task.kind, settings)
+    for note in notes_on_texts(task, train, settings.max_unknown):
+        warnings.warn(note, stacklevel=3)
     with tempfile.TemporaryDirectory() as temporary, locked(out or temporary):
         trainer = Trainer(task, settings, train, valid, out or temporary, metrics or task.metrics)
         return trainer.run()

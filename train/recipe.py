@@ -10,16 +10,35 @@ import pydantic
 import yaml
 from pydantic import Field
 
-from attention_zoo.errors import UserError, suggest
+from attention_zoo.errors import UserError, explain, shown
 from attention_zoo.pretrained import pretrained_tasks
+from attention_zoo.train.metrics import check_metrics, kind_of_answers
+from attention_zoo.train.recipe_yaml import override, plain_values, read_yaml
+from attention_zoo.train.task_options import task_options
+from attention_zoo.train.texts import MOST_UNKNOWN
+from attention_zoo.train.translation_metrics import check_bleu_tokenize
+from attention_zoo.zoo.options import (
+    LARGEST_VOCABULARY,
+    LONGEST,
+    Real,
+    Share,
+    Whole,
+    model_options,
+    preset_model,
+)
+from attention_zoo.zoo.presets import PRESETS
 
-Positive = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, lt=1)]
+_LARGEST = 1_000_000_000
+Positive = Annotated[Whole, Field(gt=0, le=_LARGEST)]
+_NotNegative = Annotated[Whole, Field(ge=0, le=_LARGEST)]
+# What TensorFlow, NumPy and Python all take.
+Seed = Annotated[Whole, Field(ge=0, lt=1 << 31)]
+_AboveZero = Annotated[Real, Field(gt=0)]
 Files = str | list[str] | dict[str, str]
 
 
 class _Section(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ModelSettings(pydantic.BaseModel):
@@ -38,6 +57,11 @@ class ModelSettings(pydantic.BaseModel):
         if (self.preset is None) == (self.pretrained is None):
             raise ValueError("give a preset, or a pretrained run to begin with, one of the two")
         return self
+
+    @property
+    def options(self):
+        """The constructor arguments, as they were given."""
+        return self.model_dump(exclude={"preset", "pretrained"})
 
 
 # The columns that a task's examples have, in their order; those in the second place are optional.
@@ -69,17 +93,17 @@ class DataSettings(_Section):
     pair: _Column = None
     label: _Column = None
     # Longest input of an encoder in ids, with the special ones.
-    max_length: Annotated[int, Field(gt=3)] | None = None
+    max_length: Annotated[Whole, Field(gt=3, le=LONGEST)] | None = None
     # Longest sequences in ids, the end included; null: room for what the training data holds.
-    max_source_length: Annotated[int, Field(gt=1)] | None = None
-    max_target_length: Annotated[int, Field(gt=1)] | None = None
+    max_source_length: Annotated[Whole, Field(gt=1, le=LONGEST)] | None = None
+    max_target_length: Annotated[Whole, Field(gt=1, le=LONGEST)] | None = None
 
 
 class TargetTokenizerSettings(_Section):
     """A tokenizer, trained on the training data."""
 
     kind: Literal["sentencepiece", "characters", "words", "wordpiece"] = "sentencepiece"
-    vocab_size: Positive | None = None
+    vocab_size: Annotated[Whole, Field(gt=0, le=LARGEST_VOCABULARY)] | None = None
     algorithm: Literal["unigram", "bpe"] = "unigram"
     # Of word pieces: whether capitals count.
     lower_case: bool = True
@@ -104,39 +128,39 @@ class LearningRateSettings(_Section):
     """A schedule; see `attention_zoo.train.schedules`."""
 
     schedule: Literal["noam", "cosine", "linear", "constant"] = "cosine"
-    warmup: Annotated[int, Field(ge=0)] = 200
+    warmup: _NotNegative = 200
     # The highest rate, of all but noam; noam's follows from width and warmup.
-    peak: Annotated[float, Field(gt=0)] = 1e-3
+    peak: _AboveZero = 1e-3
     # Multiplies noam's rate.
-    factor: Annotated[float, Field(gt=0)] = 1.0
+    factor: _AboveZero = 1.0
 
 
 class TrainSettings(_Section):
     """The loop; see `attention_zoo.train.trainer`."""
 
     strategy: Literal["auto", "one_device", "mirrored"] = "auto"
-    batch_tokens: Positive = 4096
+    batch_tokens: Annotated[Whole, Field(gt=0, le=10_000_000)] = 4096
     # Number of batch shapes; 1 is the fixed-shape mode.
-    buckets: Positive = 8
+    buckets: Annotated[Whole, Field(gt=0, le=1000)] = 8
     steps: Positive = 10_000
     # Stop after this many minutes of training, however many steps that makes.
-    minutes: Annotated[float, Field(gt=0)] | None = None
+    minutes: _AboveZero | None = None
     learning_rate: LearningRateSettings = LearningRateSettings()
     label_smoothing: Share = 0.1
     # Share of the decoder's inputs that are the model's own words in the last step; it
     # rises from 0. A step then passes through the model twice.
     scheduled_sampling: Share = 0.0
     # Clip gradients by their global norm; null: never.
-    clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
+    clip_norm: _AboveZero | None = 1.0
     beta_1: Share = 0.9
     beta_2: Share = 0.98
-    epsilon: Annotated[float, Field(gt=0)] = 1e-9
+    epsilon: _AboveZero = 1e-9
     # Decoupled, for all weights but norms and biases.
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: Annotated[Real, Field(ge=0)] = 0.0
     # The learning rate of a block of BERT over that of the block above it.
-    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    layer_decay: Annotated[Real, Field(gt=0, le=1)] = 1.0
     # What of BERT stays as it is: "encoder", or the embeddings and so many blocks.
-    freeze: Literal["encoder"] | Annotated[int, Field(ge=0)] | None = None
+    freeze: Literal["encoder"] | _NotNegative | None = None
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     # Compile the step with XLA; every batch shape is compiled once, some ten seconds each.
     jit_compile: bool = False
@@ -146,18 +170,32 @@ class TrainSettings(_Section):
     # Stop after so many evaluations without a better one.
     patience: Positive | None = None
     average_last: Positive = 5
+    # The share of unknown tokens from which on nothing is trained; 1: never mind.
+    max_unknown: Annotated[Real, Field(gt=0, le=1)] = MOST_UNKNOWN
     log_every: Positive = 20
-    seed: int = 0
+    seed: Seed = 0
 
 
 class EvaluateSettings(_Section):
     """How answers are searched for, and judged. The first metric decides what is best."""
 
     beam_size: Positive = 1
-    length_penalty: float = 0.6
+    length_penalty: Real = 0.6
     # Write the most attended source token where the answer has an unknown one.
     replace_unknown: bool = False
     metrics: list[str] | None = None
+    # How BLEU cuts sentences, a name of sacreBLEU's; null: by the script of the references.
+    bleu_tokenize: str | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _can_be_counted(self):
+        check_bleu_tokenize(self.bleu_tokenize)
+        return self
+
+    @property
+    def metric_options(self):
+        """What of these the metrics want to know, see `compute_metrics`."""
+        return {"bleu_tokenize": self.bleu_tokenize} if self.bleu_tokenize else {}
 
 
 # Those of `attention_zoo.export.formats`, which stands to the right of this folder.
@@ -201,8 +239,14 @@ def train_settings(task, given):
     Args:
         task: name of the task.
         given: a dict of settings.
+
+    Raises:
+        UserError: if one of them is unknown or out of range.
     """
-    return TrainSettings(**with_defaults(task, given))
+    try:
+        return TrainSettings(**with_defaults(task, given))
+    except pydantic.ValidationError as error:
+        raise UserError("\n".join(explain(error, TrainSettings))) from error
 
 
 def with_defaults(task, given):
@@ -233,7 +277,7 @@ class Recipe(_Section):
     def _defaults_of_the_task(cls, content):
         given = content.get("train", {})
         task = content.get("task", "seq2seq")
-        if isinstance(given, dict) and task in COLUMNS:
+        if isinstance(given, dict) and isinstance(task, str) and task in COLUMNS:
             content = {**content, "train": with_defaults(task, given)}
         return content
 
@@ -249,6 +293,31 @@ class Recipe(_Section):
         foreign = [name for name in given if name not in (*needed, *optional)]
         if foreign:
             raise ValueError(f"data.{foreign[0]}: {self.task} has no such column")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _options_of_the_task(self):
+        task_options(self.task, self.options)
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _metrics_of_the_task(self):
+        # After the options, among which is the problem.
+        problem = self.options.get("problem", "one")
+        answers = kind_of_answers(self.task, problem, len(self.columns))
+        try:
+            check_metrics(self.evaluate.metrics or (), answers)
+        except UserError as error:
+            raise ValueError(f"evaluate.metrics: {error}") from error
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _model_of_the_task(self):
+        if self.model.preset is not None:
+            model = preset_model(self.model.preset, self.task)
+            base = PRESETS[self.model.preset]["config"]
+            vocab_size = self.tokenizer.vocab_size or 0
+            model_options(model, self.model.options, base, self.model.preset, vocab_size)
         return self
 
     @property
@@ -282,21 +351,29 @@ def load_recipe(path, overrides=()):
         UserError: naming file and field, with the nearest accepted name.
     """
     path = Path(path)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    content = read_yaml(path)
     if not isinstance(content, dict):
-        raise UserError(f"{path} is no recipe: a mapping is needed, with the keys {_keys(Recipe)}")
-    for override in overrides:
-        _override(content, override)
+        found = "the file is empty" if content is None else f"received {shown(content)}"
+        raise UserError(
+            f"{path} is no recipe: a mapping is needed, with the keys "
+            f"{', '.join(Recipe.model_fields)}; {found}"
+        )
+    content = plain_values(content, path)
+    for text in overrides:
+        override(content, text)
+    content = plain_values(content, path)
+    # A section of which every line is a comment is none.
+    content = {name: section for name, section in content.items() if section is not None}
     try:
         recipe = Recipe(**content)
-    except (pydantic.ValidationError, TypeError) as error:
-        raise UserError(_explain(error, path)) from error
-    base = path.resolve().parent
+    except pydantic.ValidationError as error:
+        lines = dict.fromkeys(explain(error, Recipe))
+        raise UserError("\n".join(f"{path}: {line}" for line in lines)) from error
+    return _with_paths(recipe, path.resolve().parent)
+
+
+def _with_paths(recipe, base):
+    """The recipe with every path absolute."""
     data = recipe.data
     pretrained = recipe.model.pretrained
     if pretrained:
@@ -323,60 +400,3 @@ def _absolute(files, base):
     if isinstance(files, dict):
         return {field: str(base / path) for field, path in files.items()}
     return str(base / files) if isinstance(files, str) else [str(base / path) for path in files]
-
-
-def _override(content, override):
-    keys, separator, value = override.partition("=")
-    if not separator or not keys:
-        raise UserError(
-            f"--set needs key=value, for example train.steps=100; received {override!r}"
-        )
-    *parents, last = keys.split(".")
-    section = content
-    for parent in parents:
-        section = section.setdefault(parent, {})
-        if not isinstance(section, dict):
-            raise UserError(f"--set {override}: {parent} is a value, not a section")
-    try:
-        section[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise UserError(f"--set {override}: {value!r} is not YAML") from error
-    if not parents and section[last] is None:
-        del section[last]
-
-
-def _keys(section):
-    return ", ".join(section.model_fields)
-
-
-def _explain(error, path):
-    if isinstance(error, TypeError):
-        return f"{path}: {error}"
-    messages = []
-    for problem in error.errors():
-        place = problem["loc"]
-        field = ".".join(str(part) for part in place if not _is_union_branch(part))
-        if problem["type"] == "extra_forbidden":
-            section = _section(place[:-1])
-            hint = suggest(str(place[-1]), section.model_fields)
-            messages.append(f'{path}: unknown key "{field}"; {hint}')
-        elif problem["type"] == "missing":
-            messages.append(f'{path}: the key "{field}" is missing')
-        elif problem["type"] == "value_error":
-            message = problem["msg"].removeprefix("Value error, ")
-            messages.append(f"{path}: {field + ': ' if field else ''}{message}")
-        else:
-            received = "" if problem["type"] == "model_type" else f", received {problem['input']!r}"
-            messages.append(f"{path}: {field}: {problem['msg']}{received}")
-    return "\n".join(dict.fromkeys(messages))
-
-
-def _is_union_branch(part):
-    return isinstance(part, str) and (part in ("str", "int") or "[" in part)
-
-
-def _section(place):
-    section = Recipe
-    for name in place:
-        section = section.model_fields[name].annotation
-    return section

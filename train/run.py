@@ -21,9 +21,11 @@ from attention_zoo.tasks.kinds import TASK_FOLDER, load_task
 from attention_zoo.tasks.task import WEIGHTS_FILE
 from attention_zoo.text.readers import read_examples
 from attention_zoo.train.building import make_task
+from attention_zoo.train.metrics import metric_signatures
 from attention_zoo.train.ranking import rank
 from attention_zoo.train.recipe import load_recipe, save_recipe
 from attention_zoo.train.strategies import make_strategy
+from attention_zoo.train.texts import notes_on_texts
 from attention_zoo.train.trainer import Trainer
 
 RECIPE_FILE = "recipe.yaml"
@@ -70,6 +72,8 @@ def _train(recipe, out, resume, progress):
             else make_task(recipe, examples)
         )
     metrics = recipe.evaluate.metrics or task.metrics
+    for note in notes_on_texts(task, examples, recipe.train.max_unknown):
+        progress(note)
     progress("cutting the examples into ids")
     read = digests(recipe, examples, valid)
     trainer = Trainer(task, recipe.train, examples, valid, out, metrics, strategy, read)
@@ -80,6 +84,8 @@ def _train(recipe, out, resume, progress):
     else:
         task.save(out / TASK_FOLDER)
     figures = trainer.run()
+    references = task.references(trainer.valid)
+    figures["signatures"] = metric_signatures(metrics, references, task.metric_options)
     with atomic_file(out / REPORT_FILE) as temporary:
         temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return task, figures

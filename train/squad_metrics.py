@@ -9,6 +9,8 @@ import json
 import re
 import string
 
+from attention_zoo.errors import UserError, shown
+
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 
@@ -46,11 +48,21 @@ def normalize_answer(text):
 def _mean(score, answers, references):
     total = 0.0
     for answer, reference in zip(answers, references, strict=True):
-        texts = [normalize_answer(wanted["text"]) for wanted in json.loads(reference)]
+        texts = [normalize_answer(text) for text in _texts(reference)]
         # As the script of SQuAD 2.0 does: references of which nothing is left do not count.
         texts = [text for text in texts if text] or [""]
         total += max(score(normalize_answer(answer), text) for text in texts)
     return 100.0 * total / max(len(answers), 1)
+
+
+def _texts(reference):
+    """The answers that a reference accepts."""
+    try:
+        return [str(wanted["text"]) for wanted in json.loads(reference)]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f'a reference must be a JSON list of {{"text": ...}}, received {shown(reference)}'
+        ) from error
 
 
 def _f1(answer, reference):

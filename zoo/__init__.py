@@ -17,30 +17,23 @@ hypotheses of a sentence side by side where a sentence has its time steps.
 An encoder is called on a dict of tensors: `token_ids`, and if wanted `segment_ids` and
 `mask`. `Bert` gives states; the classes named after it put a head on them.
 
-The import of this package registers models and layers with Keras, as `attention_zoo>Bert`
-and so on, so that `keras.models.load_model` reads what `model.save("model.keras")` wrote.
+Models are imported when they are used, so that `presets` and `options` can be read without
+Keras. The import of a model registers it and its layers, as `attention_zoo>Bert` and so on:
+after `from attention_zoo.zoo import Bert`, `keras.models.load_model` reads what
+`model.save("model.keras")` wrote.
 """
 
-from attention_zoo.zoo.bert import Bert
-from attention_zoo.zoo.bert_classifier import BertClassifier
-from attention_zoo.zoo.bert_pretrainer import BertPretrainer
-from attention_zoo.zoo.bert_token_classifier import BertTokenClassifier
-from attention_zoo.zoo.presets import PRESETS
-from attention_zoo.zoo.rnn_attention import RNNAttention
-from attention_zoo.zoo.transformer import Transformer
+import importlib
 
-# The classes a saved task may name. Loading looks names up here and nowhere
-# else, so that a file from a stranger cannot make us import code of theirs.
-MODELS = {
-    cls.__name__: cls
-    for cls in (
-        Bert,
-        BertClassifier,
-        BertPretrainer,
-        BertTokenClassifier,
-        RNNAttention,
-        Transformer,
-    )
+from attention_zoo.zoo.presets import PRESETS
+
+_CLASSES = {
+    "Bert": "bert",
+    "BertClassifier": "bert_classifier",
+    "BertPretrainer": "bert_pretrainer",
+    "BertTokenClassifier": "bert_token_classifier",
+    "RNNAttention": "rnn_attention",
+    "Transformer": "transformer",
 }
 
 __all__ = [
@@ -53,3 +46,17 @@ __all__ = [
     "RNNAttention",
     "Transformer",
 ]
+
+
+def __getattr__(name):
+    if name == "MODELS":
+        # The classes a saved task may name. Loading looks names up here and nowhere
+        # else, so that a file from a stranger cannot make us import code of theirs.
+        return {name: __getattr__(name) for name in _CLASSES}
+    if name in _CLASSES:
+        return getattr(importlib.import_module(f"attention_zoo.zoo.{_CLASSES[name]}"), name)
+    raise AttributeError(f"module 'attention_zoo.zoo' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

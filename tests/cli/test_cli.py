@@ -230,6 +230,11 @@ def test_import_predict_and_evaluate_a_bert(zoo, tmp_path):
     assert json.loads(answered) == expected.record
     (tmp_path / "data.tsv").write_text(f"text\tlabel\na b\t{expected.text}\n")
     scores = zoo("evaluate", tmp_path / "run", "--data", tmp_path / "data.tsv", "--json").stdout
-    assert json.loads(scores) == {"metrics": {"accuracy": 100.0, "macro_f1": 100.0}, "examples": 1}
+    assert json.loads(scores) == {
+        "metrics": {"accuracy": 100.0, "macro_f1": 100.0},
+        "examples": 1,
+        "truncated": {"text": 0},
+        "signatures": {},
+    }
     message = zoo("predict", tmp_path / "run", "--beam-size", "3", stdin="a\n", check=2).stderr
     assert "classify has no option 'beam_size'" in message

@@ -1,6 +1,7 @@
 """Metrics by hand and against sacreBLEU."""
 
 import functools
+import importlib.util
 
 import pytest
 import sacrebleu
@@ -10,8 +11,11 @@ from hypothesis import strategies as st
 from attention_zoo.errors import UserError
 from attention_zoo.train.metrics import (
     METRICS,
+    check_metrics,
     compute_metrics,
     edit_distance,
+    kind_of_answers,
+    metric_signatures,
     phoneme_error_rate,
 )
 
@@ -24,6 +28,62 @@ def test_values():
     assert scores["bleu"] == sacrebleu.corpus_bleu(answers, [references]).score
     assert 0 < scores["bleu"] < 100
     assert scores["chrf"] == sacrebleu.corpus_chrf(answers, [references]).score
+
+
+CHINESE = ["今天天气真好，我们去公园吧。", "请安装 TensorFlow 2.21 并运行它。"]
+ANSWERS = ["今天天气很好，我们去公园吧。", "请安装 TensorFlow 2.21 再运行它。"]
+
+
+@pytest.mark.parametrize(
+    ("references", "answers", "tokenize"),
+    [
+        (CHINESE, ANSWERS, "zh"),
+        (["今日はいい天気ですね"], ["今日はよい天気ですね"], "char"),
+        (["วันนี้อากาศดีมาก"], ["วันนี้อากาศดี"], "char"),
+        (["오늘은 날씨가 정말 좋네요"], ["오늘은 날씨가 아주 좋네요"], "13a"),
+        (["the word 你好 means hello in Chinese"], ["the word 你好 is hello in Chinese"], "13a"),
+        (["2021-11-13", "1999"], ["2021-11-13", "1999"], "13a"),
+    ],
+)
+def test_bleu_cuts_by_the_script_of_the_references(references, answers, tokenize):
+    sources = [str(i) for i in range(len(answers))]
+    found = compute_metrics(["bleu"], sources, answers, references)["bleu"]
+    score = sacrebleu.BLEU(tokenize=tokenize)
+    assert found == score.corpus_score(answers, [references]).score
+    signature = metric_signatures(["exact_match", "bleu"], references)
+    score.corpus_score(answers, [references])
+    assert signature == {"bleu": score.get_signature().format()}
+    assert f"tok:{tokenize}|" in signature["bleu"]
+
+
+def test_english_rules_make_nothing_of_chinese():
+    plain = sacrebleu.corpus_bleu(ANSWERS, [CHINESE]).score
+    assert compute_metrics(["bleu"], ["a", "b"], ANSWERS, CHINESE)["bleu"] > plain + 15
+
+
+def test_another_way_to_cut_is_an_option():
+    options = {"bleu_tokenize": "char"}
+    found = compute_metrics(["bleu", "chrf"], ["a", "b"], ANSWERS, CHINESE, options)
+    expected = sacrebleu.corpus_bleu(ANSWERS, [CHINESE], tokenize="char").score
+    assert found["bleu"] == expected
+    signatures = metric_signatures(["bleu", "chrf"], CHINESE, options)
+    assert "tok:char|" in signatures["bleu"]
+    assert signatures["chrf"].startswith("nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no|")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("zhh", r"no tokenisation 'zhh'; did you mean \"zh\""),
+        ("ja-mecab", r"ja-mecab cannot be used here: .*pip install sacrebleu\[ja\]"),
+        (5, "no tokenisation 5"),
+    ],
+)
+def test_a_way_to_cut_that_there_is_not(name, message):
+    if name == "ja-mecab" and importlib.util.find_spec("MeCab"):
+        pytest.skip("it is installed")
+    with pytest.raises(UserError, match=message):
+        compute_metrics(["bleu"], ["a"], ["a"], ["a"], {"bleu_tokenize": name})
 
 
 def test_unknown_metric():
@@ -83,3 +143,57 @@ def test_the_right_answer_is_best(name):
     right, wrong = (compute_metrics([name], sources, answers, references)[name] for answers in both)
     assert METRICS[name].gain(right, wrong) > 50
     assert METRICS[name].gain(wrong, right) == -METRICS[name].gain(right, wrong)
+
+
+@pytest.mark.parametrize(
+    ("kind", "accepted"),
+    [
+        (
+            kind_of_answers("seq2seq"),
+            "exact_match accuracy bleu chrf word_error_rate phoneme_error_rate",
+        ),
+        (kind_of_answers("classify"), "exact_match accuracy macro_f1"),
+        (kind_of_answers("classify", "several"), "exact_match accuracy micro_f1"),
+        (kind_of_answers("classify", "number"), "pearson spearman"),
+        (kind_of_answers("tag"), "exact_match entity_f1 tag_accuracy"),
+        (kind_of_answers("answer"), "squad_exact_match squad_f1"),
+        (kind_of_answers("embed", columns=1), ""),
+        (kind_of_answers("embed", columns=2), "exact_match accuracy"),
+        (kind_of_answers("embed", columns=3), "pearson spearman"),
+        (kind_of_answers("fill_mask"), "exact_match accuracy"),
+    ],
+)
+def test_which_metrics_are_for_which_answers(kind, accepted):
+    check_metrics(accepted.split(), kind)
+    for name in METRICS.keys() - accepted.split():
+        with pytest.raises(UserError, match=rf"metric {name} is not for .* answers with {kind}"):
+            check_metrics([name], kind)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_of_nothing_there_is_no_metric(name):
+    with pytest.raises(UserError, match=f"there is no answer to compute {name} of"):
+        compute_metrics([name], [], [], [])
+    if METRICS[name].signature is None:
+        assert METRICS[name].function([], []) in (0.0, 100.0)
+
+
+@pytest.mark.parametrize("name", ["pearson", "spearman"])
+def test_correlations_of_what_is_no_number(name):
+    def correlation(answers, references):
+        return compute_metrics([name], answers, answers, references)[name]
+
+    assert correlation(["1", "nan", "3"], ["1", "2", "3"]) == 0.0
+    assert correlation(["1", "inf", "3"], ["1", "2", "3"]) == 0.0
+    assert correlation(["0", "0"], ["1", "2"]) == 0.0
+    assert correlation(["-1e308", "1e308"], ["-1e308", "1e308"]) == pytest.approx(100.0)
+    with pytest.raises(UserError, match="needs finite numbers, received 'nan'"):
+        correlation(["1", "2"], ["1", "nan"])
+    with pytest.raises(UserError, match=r"needs numbers: .*'two'"):
+        correlation(["1", "2"], ["1", "two"])
+
+
+@pytest.mark.parametrize("reference", ["no", "5", "[5]", '[{"answer": "a"}]', "null", '{"a": 1}'])
+def test_references_that_are_no_answers(reference):
+    with pytest.raises(UserError, match=r"must be a JSON list of \{\"text\": ...\}, received"):
+        compute_metrics(["squad_f1"], ["a"], ["a"], [reference])

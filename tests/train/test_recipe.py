@@ -1,7 +1,12 @@
 """Recipes: what is accepted, and that every mistake names its field and file."""
 
+import tempfile
+from pathlib import Path
+
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from attention_zoo.errors import UserError
 from attention_zoo.train.recipe import Recipe, load_recipe, save_recipe
@@ -10,6 +15,10 @@ GOOD = {
     "model": {"preset": "transformer_tiny", "dropout": 0.2},
     "data": {"train": "train.tsv", "valid": "valid/*.tsv", "source": "zh", "target": "en"},
 }
+
+
+def _fields(section):
+    return getattr(section, "model_fields", {})
 
 
 @pytest.fixture
@@ -67,6 +76,46 @@ def test_null_leaves_a_section_out(write):
         (["train.steps=[1"], r"is not YAML"),
         (["model.preset.x=1"], r"preset is a value, not a section"),
         (["data.source=0"], r"data\.source"),
+        (["train.="], "--set needs key=value"),
+        (["=1"], "--set needs key=value"),
+        (["a.b.c=["], r"--set a\.b\.c=\[: '\[' is not YAML"),
+        (["data=x"], r"data: it is a section with the keys train, valid, .*; received 'x'"),
+        (
+            ["train.learning_rate=0.001"],
+            r"the keys schedule, .*received 0\.001; .* say train\.learning_rate\.peak=0\.001",
+        ),
+        (["train.seed=-1"], r"train\.seed: .*greater than or equal to 0, received -1"),
+        (["train.seed=4294967296"], r"train\.seed: .*less than 2147483648"),
+        (["train.learning_rate.peak=.nan"], r"peak: Input should be a finite number, received nan"),
+        (["train.clip_norm=.inf"], r"clip_norm: Input should be a finite number, received inf"),
+        (["train.steps=1e400"], r"train\.steps: .*received '1e400'"),
+        (["train.steps=0x" + "f" * 5000], r"train\.steps: a number of more than 64 bits"),
+        (["train.steps=" + "9" * 5000], "is not YAML: a value cannot be read: .*4300 digits"),
+        (["train.steps=yes"], r"train\.steps: Input should be a number, received True; YAML reads"),
+        (["train.batch_tokens=1000000000000"], r"batch_tokens: .*less than or equal to 10000000"),
+        (["data.source=no"], r"data\.source: .*received False; YAML reads .* in quotes"),
+        (["data.source=yes"], r"data\.source: .*received True; YAML reads .* in quotes"),
+        (["options={no: 2}"], "the key False in options is a truth value .*in quotes"),
+        (["data.train={1: a}"], r"the key 1 in data\.train is of the type int.*in quotes"),
+        (['data.source="\\ud800"'], r"data\.source has characters that no text has"),
+        (['data.train="a\\0b"'], r"data\.train has characters that no text has"),
+        (["train.seed=!!set {a}"], r"train\.seed: a set is no setting"),
+        (["train.seed=!!timestamp x"], "is not YAML: a value cannot be read"),
+        (["data.train=5"], r"data\.train: .*string or a valid list or a valid dict.*received 5$"),
+        (["task=[a]"], r"task: Input should be 'seq2seq'.*received \['a'\]"),
+        (["tokenizer.target.kindd=a"], r'key "tokenizer\.target\.kindd"; did you mean "kind"'),
+        (["tokenizer.vocab_size=1000000000"], r"vocab_size: .*less than or equal to 10000000"),
+        (["options.a=1"], "options: seq2seq has no option 'a'; it has none"),
+        (["model.preset=transformer_tinny"], r"no preset .*did you mean \"transformer_tiny\""),
+        (["evaluate.metrics=[blue]"], r"evaluate\.metrics: .*'blue'; did you mean \"bleu\""),
+        (["evaluate.metrics=[bleu, squad_f1]"], "squad_f1 is not for .*accepted: exact_match"),
+        (["evaluate.metrics=[entity_f1]"], "entity_f1 is not for a task that answers with text"),
+        (["evaluate.bleu_tokenize=zhh"], "no tokenisation 'zhh'; did you mean \"zh\""),
+        (["model.preset=bert_tiny"], "bert_tiny is no model for this task, seq2seq"),
+        (["model.widht=3"], "transformer_tiny has no option 'widht'; did you mean \"width\""),
+        (["model.width=abc"], r"recipe\.yaml: model\.width: .*valid integer.*received 'abc'"),
+        (["model.num_heads=0"], r"model\.num_heads: .*greater than or equal to 1, received 0"),
+        (["model.num_heads=5"], "num_heads must divide the width"),
     ],
 )
 def test_mistakes(write, overrides, message):
@@ -85,6 +134,168 @@ def test_missing_keys_and_files(write, tmp_path):
     (tmp_path / "list.yaml").write_text("- 1", encoding="utf-8")
     with pytest.raises(UserError, match=r"list\.yaml is no recipe"):
         load_recipe(tmp_path / "list.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"", "the file is empty"),
+        (b"# nothing\n", "the file is empty"),
+        (
+            b"a: 1\nb: 2\na: 3\n",
+            r"bad\.yaml is not YAML: the key 'a' stands twice, .*line 1 .*line 3",
+        ),
+        (b"train:\n  {seed: 1, steps: 2, seed: 1}\n", "the key 'seed' stands twice"),
+        (b"a: 1\nb: \xff\n", r"bad\.yaml, line 2: not UTF-8: byte 0xff"),
+        (b"\x7fELF\x00", "is not YAML: unacceptable character"),
+        (b"a:\n\tb: 1\n", "YAML indents with spaces"),
+        (b"[" * 5000, "nested too deeply"),
+        (b"a: &a [*a]\n", "nested too deeply"),
+        (b"a: 1   \n" * 200_000, "larger than 1,000,000 bytes"),
+        (b"true: 1\n", "the key True is a truth value"),
+        (b"? [1]\n: 2\n", "is not YAML: .*unhashable key"),
+        (b"a" * 300 + b": 1\n", r"the key 'aaa.*\.\.\..* is no name"),
+    ],
+)
+def test_files_that_are_no_recipe(text, message, tmp_path):
+    (tmp_path / "bad.yaml").write_bytes(text)
+    with pytest.raises(UserError, match=message) as caught:
+        load_recipe(tmp_path / "bad.yaml")
+    assert len(str(caught.value)) < 1000
+
+
+def test_what_is_no_file(tmp_path):
+    with pytest.raises(UserError, match="Is a directory"):
+        load_recipe(tmp_path)
+    with pytest.raises(UserError, match="/dev/zero is no recipe: it is larger"):
+        load_recipe("/dev/zero")
+
+
+def test_aliases_that_grow_are_refused_and_not_printed(tmp_path):
+    lines = ["a0: &a0 [lol, lol]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    (tmp_path / "bomb.yaml").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(UserError, match="aliases written out it has more than 10,000") as caught:
+        load_recipe(tmp_path / "bomb.yaml")
+    assert len(str(caught.value)) < 300
+
+
+def test_a_received_value_is_never_long(write):
+    with pytest.raises(UserError, match=r"train\.steps: .*received 'xxx") as caught:
+        load_recipe(write(), ["train.steps=" + "x" * 100_000])
+    assert len(str(caught.value)) < 500
+
+
+def test_setting_a_value_leaves_what_shared_its_alias(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "model: {preset: transformer_tiny}\n"
+        "data: {train: &files {a: a.txt, b: b.txt}, valid: *files, source: a, target: b}\n",
+        encoding="utf-8",
+    )
+    data = load_recipe(path, ["data.valid.a=other.txt"]).data
+    assert Path(data.valid["a"]).name == "other.txt"
+    assert Path(data.train["a"]).name == "a.txt"
+
+
+@pytest.mark.parametrize(
+    ("problem", "metrics", "accepted"),
+    [
+        ("one", "squad_f1", "exact_match, accuracy, macro_f1"),
+        ("several", "macro_f1", "exact_match, accuracy, micro_f1"),
+        ("number", "accuracy", "pearson, spearman"),
+    ],
+)
+def test_metrics_are_for_the_problem_of_a_classification(problem, metrics, accepted, write):
+    changes = {"task": "classify", "model": {"preset": "bert_tiny"}}
+    path = write(**changes, data={"train": "a.tsv", "text": 1, "label": 2})
+    overrides = [f"options.problem={problem}", f"evaluate.metrics=[{metrics}]"]
+    with pytest.raises(UserError, match=rf"evaluate\.metrics: .*{metrics} .*accepted: {accepted}$"):
+        load_recipe(path, overrides)
+    load_recipe(path, [overrides[0], f"evaluate.metrics=[{accepted}]"])
+
+
+def test_columns_may_look_like_dates_and_rates_like_words(write):
+    recipe = load_recipe(write(), ["data.source=2021-01-01", "train.learning_rate.peak=1e-4"])
+    assert recipe.data.source == "2021-01-01"
+    assert recipe.train.learning_rate.peak == 1e-4
+
+
+def test_a_section_of_comments_is_none(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(f"train:\n  # steps: 3\n{yaml.safe_dump(GOOD)}", encoding="utf-8")
+    assert load_recipe(path).train.steps == 10_000
+
+
+# What a person, or a script, may write in a recipe.
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**20), 10**20)
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["seq2seq", "bert_tiny", "transformer_tiny", "bleu", "classify", "words"])
+)
+NAMES = sorted(
+    {
+        *Recipe.model_fields,
+        *(n for s in Recipe.model_fields.values() for n in _fields(s.annotation)),
+    }
+    | {"width", "num_heads", "problem", "x"}
+)
+KEYS = st.sampled_from(NAMES) | st.text(max_size=5) | st.integers(0, 3) | st.booleans()
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(
+    content=st.dictionaries(st.sampled_from([*Recipe.model_fields]) | KEYS, VALUES, max_size=6),
+    base=st.booleans(),
+)
+@settings(deadline=None, derandomize=True, max_examples=150)
+def test_whatever_a_recipe_holds_it_is_one_or_a_clear_mistake(content, base):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "recipe.yaml"
+        path.write_text(yaml.safe_dump({**(GOOD if base else {}), **content}), encoding="utf-8")
+        _is_recipe_or_mistake(path, [])
+
+
+@given(
+    text=st.binary(max_size=60)
+    | st.text("abt:- \n{}[]&*!|>?%@`\"'#,~.0123\t=<", max_size=60).map(str.encode)
+)
+@settings(deadline=None, derandomize=True, max_examples=300)
+def test_whatever_the_text_of_a_recipe(text):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "recipe.yaml"
+        path.write_bytes(text)
+        _is_recipe_or_mistake(path, [])
+
+
+PATHS = st.lists(st.sampled_from(NAMES) | st.text(max_size=3), max_size=3).map(".".join)
+ASSIGNED = st.text(max_size=8) | VALUES.map(lambda value: yaml.safe_dump(value).strip())
+
+
+@given(st.lists(st.tuples(PATHS, ASSIGNED).map("=".join) | st.text(max_size=12), max_size=3))
+@settings(deadline=None, derandomize=True, max_examples=300)
+def test_whatever_is_set(overrides):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "recipe.yaml"
+        path.write_text(yaml.safe_dump(GOOD), encoding="utf-8")
+        _is_recipe_or_mistake(path, overrides)
+
+
+def _is_recipe_or_mistake(path, overrides):
+    try:
+        recipe = load_recipe(path, overrides)
+    except UserError as error:
+        assert len(str(error)) < 20_000
+        return
+    save_recipe(recipe, path)
+    assert load_recipe(path) == recipe
 
 
 def test_every_setting_has_a_default_that_is_valid():

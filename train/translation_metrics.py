@@ -1,0 +1,115 @@
+"""BLEU and chrF as sacreBLEU computes them, and the signatures that say how."""
+
+import re
+
+from sacrebleu.metrics import BLEU, CHRF
+
+from attention_zoo.errors import UserError, suggest
+
+_HAN = "\u2e80-\u2fdf\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_KANA = "\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9f"
+# Thai, Lao, Tibetan, Burmese, Khmer, Tai, Balinese, Javanese, Yi: no spaces between words.
+_OTHERS = (
+    "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u1950-\u1aaf\u1b00-\u1b7f\ua000-\ua4cf\ua980-\uaa7f"
+)
+_UNSPACED = f"{_HAN}{_KANA}{_OTHERS}"
+_PATTERNS = {name: re.compile(f"[{ranges}]") for name, ranges in
+             (("han", _HAN), ("kana", _KANA), ("unspaced", _UNSPACED))}  # fmt: skip
+_SPACED_WORD = re.compile(rf"[^\W\d_{_UNSPACED}]+")
+# Of what would be words: an English text may quote some Chinese.
+_LEAST_UNSPACED = 0.25
+_LEAST_KANA = 0.05  # a Chinese text may have a Japanese name in it
+
+
+def bleu(answers, references, tokenize=None):
+    """Corpus BLEU of sacreBLEU, 0 to 100.
+
+    Args:
+        answers: list of strings.
+        references: list of strings.
+        tokenize: the tokenisation, a name of sacreBLEU's; `bleu_tokenize(references)` when
+            omitted.
+
+    Example:
+        >>> round(bleu(["今天天气很好"], ["今天天气真好"]), 2)
+        53.73
+    """
+    metric = _make_bleu(tokenize or bleu_tokenize(references))
+    return metric.corpus_score(answers, [references]).score
+
+
+def bleu_signature(references, tokenize=None):
+    """How `bleu` counts, in sacreBLEU's words.
+
+    Example:
+        >>> bleu_signature(["a cat"]).split("|")[3]
+        'tok:13a'
+    """
+    return _signature(_make_bleu(tokenize or bleu_tokenize(references)))
+
+
+def chrf(answers, references):
+    """Corpus chrF of sacreBLEU (chrF2: character 6-grams, no word n-grams), 0 to 100."""
+    return CHRF().corpus_score(answers, [references]).score
+
+
+def chrf_signature(references):
+    """How `chrf` counts, in sacreBLEU's words."""
+    return _signature(CHRF())
+
+
+def bleu_tokenize(references):
+    """The tokenisation for the script that references are written in.
+
+    Where words have no spaces between them, `13a` would take a sentence for a word. For
+    Chinese it is `zh`. For Japanese sacreBLEU has `ja-mecab`, which needs packages of its own,
+    so here and for Thai and its like it is `char`.
+
+    Args:
+        references: list of strings.
+
+    Returns:
+        A name of sacreBLEU's.
+
+    Example:
+        >>> [bleu_tokenize([text]) for text in ("a cat", "一只猫", "猫がいる", "แมว", "고양이")]
+        ['13a', 'zh', 'char', 'char', '13a']
+    """
+    text = "\n".join(references)
+    han, kana, unspaced = (len(pattern.findall(text)) for pattern in _PATTERNS.values())
+    if unspaced <= _LEAST_UNSPACED * (unspaced + len(_SPACED_WORD.findall(text))):
+        return "13a"
+    if kana > _LEAST_KANA * unspaced or 2 * han < unspaced:
+        return "char"
+    return "zh"
+
+
+def check_bleu_tokenize(name):
+    """Refuses a tokenisation that BLEU cannot be computed with here.
+
+    Raises:
+        UserError: if sacreBLEU has none of the name, or it needs a package or file that is
+            not there.
+    """
+    if name is not None:
+        _make_bleu(name)
+
+
+def _make_bleu(tokenize):
+    if not isinstance(tokenize, str) or tokenize not in BLEU.TOKENIZERS:
+        raise UserError(
+            f"bleu_tokenize: sacreBLEU has no tokenisation {tokenize!r}; "
+            f"{suggest(tokenize, BLEU.TOKENIZERS)}"
+        )
+    try:
+        return BLEU(tokenize=tokenize)
+    # Some need MeCab, some a model that sacreBLEU fetches.
+    except (RuntimeError, ImportError, OSError) as error:
+        message = " ".join(str(error).split())
+        raise UserError(f"bleu_tokenize: {tokenize} cannot be used here: {message}") from error
+
+
+def _signature(metric):
+    # Only known after a score: how many references there are is part of it.
+    metric.corpus_score(["a"], [["a"]])
+    return metric.get_signature().format()

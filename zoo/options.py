@@ -1,0 +1,235 @@
+"""What a recipe may say of a model: names, types, ranges, and how large it may get.
+
+Imports no Keras, so that a mistake is reported at once. `tests/zoo/test_options.py` compares
+names and defaults with the constructors.
+"""
+
+from typing import Annotated, Literal
+
+import pydantic
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from attention_zoo.errors import UserError, explain, suggest
+from attention_zoo.zoo.presets import PRESETS
+
+LONGEST = 100_000  # ids in a sequence: beyond, attention's matrices alone fill any memory
+LARGEST_VOCABULARY = 10_000_000
+MOST_WEIGHTS = 10_000_000_000  # 40 GB in float32, twice that for the optimizer
+
+
+def _no_truth_value(value):
+    if isinstance(value, bool):
+        raise PydanticCustomError("number", "Input should be a number")
+    return value
+
+
+# Pydantic takes True for 1.
+Whole = Annotated[int, BeforeValidator(_no_truth_value)]
+Real = Annotated[float, BeforeValidator(_no_truth_value)]
+Share = Annotated[Real, Field(ge=0, lt=1)]
+_Count = Annotated[Whole, Field(ge=1, le=1000)]
+_Width = Annotated[Whole, Field(ge=1, le=1_000_000)]
+_Length = Annotated[Whole, Field(gt=1, le=LONGEST)]
+_Epsilon = Annotated[Real, Field(gt=0, lt=1)]
+
+
+class _Options(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class _Heads(_Options):
+    @pydantic.model_validator(mode="after")
+    def _divides(self):
+        if self.width % self.num_heads:
+            raise ValueError(
+                f"num_heads must divide the width, received num_heads={self.num_heads}, "
+                f"width={self.width}"
+            )
+        return self
+
+
+class TransformerOptions(_Heads):
+    """Those of `Transformer`."""
+
+    width: _Width = 512
+    num_heads: _Count = 8
+    feed_forward_width: _Width = 2048
+    num_encoder_blocks: _Count = 6
+    num_decoder_blocks: _Count = 6
+    share_embeddings: bool = True
+    tie_output: bool = True
+    positions: Literal["sinusoidal", "learned"] = "sinusoidal"
+    max_length: _Length = 256
+    activation: str = "relu"
+    norm: Literal["post", "pre"] = "post"
+    dropout: Share = 0.1
+    attention_dropout: Share = 0.0
+    activation_dropout: Share = 0.0
+    attention_bias: bool = False
+    epsilon: _Epsilon = 1e-6
+
+    @pydantic.model_validator(mode="after")
+    def _has_positions(self):
+        if self.positions == "sinusoidal" and self.width % 2:
+            raise ValueError(f"sinusoidal positions need an even width, received {self.width}")
+        return self
+
+    def weights(self, vocab_size):
+        """About how many numbers the model has."""
+        attention, feed_forward = 4 * self.width, 2 * self.feed_forward_width
+        encoder = self.num_encoder_blocks * (attention + feed_forward)
+        decoder = self.num_decoder_blocks * (2 * attention + feed_forward)
+        return self.width * (vocab_size + self.max_length + encoder + decoder)
+
+
+class RNNAttentionOptions(_Options):
+    """Those of `RNNAttention`."""
+
+    width: _Width = 256
+    embedding_width: _Width | None = None
+    cell: Literal["gru", "lstm"] = "gru"
+    reset_after: bool = True
+    num_encoder_layers: _Count = 1
+    num_decoder_layers: _Count = 1
+    bidirectional: Literal["all", "first", "none"] = "all"
+    residual: bool = False
+    initial_state: Literal["projected", "last", "zero"] = "projected"
+    attention: Literal["additive", "luong", "none"] = "additive"
+    score: str = "general"
+    input_feeding: bool = False
+    share_embeddings: bool = False
+    tie_output: bool = False
+    dropout: Share = 0.1
+    recurrent_dropout: Share = 0.0
+    variational: bool = False
+    layer_norm: bool = False
+    fused: bool | None = None
+    max_length: _Length = 256
+
+    @pydantic.model_validator(mode="after")
+    def _fit_together(self):
+        if self.bidirectional != "none" and self.width % 2:
+            raise ValueError(f"both directions share the width: it must be even, got {self.width}")
+        if self.input_feeding and self.attention != "luong":
+            raise ValueError(f"input_feeding needs attention: luong, received {self.attention}")
+        if self.layer_norm and not self.reset_after:
+            raise ValueError("layer_norm needs reset_after: true, received false")
+        return self
+
+    def weights(self, vocab_size):
+        """About how many numbers the model has."""
+        layers = self.num_encoder_layers + self.num_decoder_layers
+        embedding = vocab_size * (self.embedding_width or self.width)
+        return embedding + self.width * (vocab_size + 8 * layers * self.width)
+
+
+class BertOptions(_Heads):
+    """Those of `Bert`, with whatever head."""
+
+    width: _Width = 768
+    num_blocks: _Count = 12
+    num_heads: _Count = 12
+    feed_forward_width: _Width | None = None
+    max_length: Annotated[Whole, Field(gt=3, le=LONGEST)] = 512
+    num_segments: Annotated[Whole, Field(ge=1, le=1000)] = 2
+    activation: str = "gelu"
+    dropout: Share = 0.1
+    attention_dropout: Share = 0.1
+    epsilon: _Epsilon = 1e-12
+    pooler: bool = True
+
+    def weights(self, vocab_size):
+        """About how many numbers the model has."""
+        inner = self.feed_forward_width or 4 * self.width
+        blocks = self.num_blocks * (4 * self.width + 2 * inner)
+        return self.width * (vocab_size + self.max_length + blocks)
+
+
+class BertPretrainerOptions(BertOptions):
+    """Those of `BertPretrainer`."""
+
+    next_sentence: bool = True
+
+
+_OPTIONS = {
+    "Bert": BertOptions,
+    "BertClassifier": BertOptions,
+    "BertPretrainer": BertPretrainerOptions,
+    "BertTokenClassifier": BertOptions,
+    "RNNAttention": RNNAttentionOptions,
+    "Transformer": TransformerOptions,
+}
+# What the tasks of encoders put around BERT.
+ENCODERS = {
+    "classify": "BertClassifier",
+    "tag": "BertTokenClassifier",
+    "answer": "BertTokenClassifier",
+    "embed": "Bert",
+    "fill_mask": "BertPretrainer",
+}
+
+
+def preset_model(name, task):
+    """The name of the class that a task makes of a preset.
+
+    Args:
+        name: of the preset.
+        task: name of the kind of task.
+
+    Raises:
+        UserError: if there is no such preset, or it is none for the task.
+
+    Example:
+        >>> preset_model("bert_tiny", "tag")
+        'BertTokenClassifier'
+    """
+    if name not in PRESETS:
+        raise UserError(f"model.preset: there is no preset {name!r}; {suggest(name, PRESETS)}")
+    family = PRESETS[name]["model"]
+    if (task in ENCODERS) != (family == "Bert"):
+        fitting = [n for n, p in PRESETS.items() if (p["model"] == "Bert") == (task in ENCODERS)]
+        raise UserError(
+            f"model.preset: {name} is no model for this task, {task}; accepted: "
+            f"{', '.join(fitting)}"
+        )
+    return ENCODERS.get(task, family)
+
+
+def model_options(model, given, base, owner, vocab_size=0, most=MOST_WEIGHTS):
+    """Checks options of a model and gives them the types that they should have.
+
+    Args:
+        model: name of the class.
+        given: a dict of the options that were given.
+        base: a dict of those that they replace or complete.
+        owner: whose options they are, for the message.
+        vocab_size: about how many tokens there will be.
+        most: how many weights there is room for.
+
+    Returns:
+        The options that were given, as a dict.
+
+    Raises:
+        UserError: if one is unknown or out of range, or all together make too large a model.
+
+    Example:
+        >>> model_options("Transformer", {"epsilon": "1e-5"}, {}, "mine")
+        {'epsilon': 1e-05}
+    """
+    accepted = _OPTIONS[model].model_fields
+    for name in given:
+        if name not in accepted:
+            raise UserError(f"model: {owner} has no option {name!r}; {suggest(name, accepted)}")
+    known = {name: value for name, value in base.items() if name in accepted}
+    try:
+        options = _OPTIONS[model](**{**known, **given})
+    except pydantic.ValidationError as error:
+        raise UserError("\n".join(explain(error, _OPTIONS[model], "model"))) from error
+    weights = options.weights(vocab_size)
+    if weights > most:
+        raise UserError(
+            f"model: {owner} with these options and {vocab_size:,} tokens would have about "
+            f"{weights:,} weights; there is room for {most:,}"
+        )
+    return {name: getattr(options, name) for name in given}
