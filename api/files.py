@@ -1,10 +1,11 @@
-"""Writing so that a reader never sees half a file: to a temporary name, then renamed."""
+"""Writing so that a reader never sees half a file; reading files, and nothing but files."""
 
 import contextlib
 import errno
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
@@ -29,6 +30,8 @@ def atomic_file(path):
     with _naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        # What lies there already may be a link, in a directory from a stranger.
+        temporary.unlink(missing_ok=True)
         try:
             yield temporary
             os.replace(temporary, path)
@@ -87,6 +90,33 @@ def require_empty(directory, hint):
         raise UserError(f"{directory} is a file, not a directory")
     if directory.is_dir() and any(directory.iterdir()):
         raise UserError(f"{directory} is not empty; {hint}")
+
+
+def require_regular(path):
+    """Refuses what is no file: reading a device or a pipe may never end.
+
+    Raises:
+        UserError: if there is nothing at the path, or no file. A link to a file is one.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        raise UserError(f"{path}: {getattr(error, 'strerror', error)}") from error
+    if not stat.S_ISREG(mode):
+        raise UserError(f"{path} is no file: a directory, a device or a pipe")
+
+
+def read_file(path):
+    """The bytes of a file.
+
+    Raises:
+        UserError: if it is missing, cannot be read, or is a device or a pipe.
+    """
+    require_regular(path)
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
 
 
 def sha256(path):
