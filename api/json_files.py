@@ -21,6 +21,20 @@ class Content(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
 
 
+def parse_json(path):
+    """Whatever stands in a JSON file.
+
+    Raises:
+        UserError: if it is missing or no JSON.
+    """
+    content = read_file(path)
+    try:
+        # Strings are UTF-8 here, nesting has a limit, and NaN is no number.
+        return from_json(content, allow_inf_nan=False)
+    except ValueError as error:
+        raise UserError(f"{path} is damaged, or no JSON: {error}") from error
+
+
 def read_json(path, schema=None):
     """Reads a JSON file that holds an object.
 
@@ -34,13 +48,7 @@ def read_json(path, schema=None):
     Raises:
         UserError: if the file is missing or no JSON, or holds something else.
     """
-    try:
-        # Strings are UTF-8 here, nesting has a limit, and NaN is no number.
-        content = from_json(read_file(path), allow_inf_nan=False)
-    except ValueError as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{path} is damaged, or no JSON: {error}") from error
+    content = parse_json(path)
     if not isinstance(content, dict):
         raise UserError(f"{path}: a JSON object is needed, received {shown(content)}")
     if schema is not None:
