@@ -1,4 +1,4 @@
-"""Writing so that nothing is ever half-written, and no two processes write the same.
+"""Writing so that nothing is ever half-written, and reading files, and nothing but files.
 
 Files and directories are written under a temporary name and then renamed. Whoever writes
 into a directory for long holds a lock on it, which ends with the process however that ends.
@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
@@ -38,10 +39,12 @@ def atomic_file(path):
         >>> (folder / "answer.txt").read_text()
         '42'
     """
+    path = Path(path)
     with _naming(path):
-        path = _target(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        # What lies there already may be a link, in a directory from a stranger.
+        temporary.unlink(missing_ok=True)
         try:
             yield temporary
             os.replace(temporary, path)
@@ -50,13 +53,23 @@ def atomic_file(path):
 
 
 @contextlib.contextmanager
-def atomic_directory(path):
-    """Gives an empty temporary directory; it replaces `path` if the block succeeds."""
+def atomic_directory(path, marker):
+    """Gives an empty temporary directory; it replaces `path` if the block succeeds.
+
+    A link to a directory stays one, what it points to is replaced.
+
+    Args:
+        path: the directory to write.
+        marker: name of a file that directories of the kind have. What stands at the path and
+            has it not is something else, and is not replaced unless it is empty.
+    """
     with _naming(path):
-        path = _target(path)
+        path = Path(os.path.realpath(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_file():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if path.is_dir() and any(path.iterdir()) and not (path / marker).exists():
+            raise FileExistsError(errno.EEXIST, f"there is something else, without {marker}")
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
         try:
             yield temporary
@@ -64,11 +77,6 @@ def atomic_directory(path):
             _replace_directory(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _target(path):
-    """The path to replace: of a link what it points to, so that it stays a link."""
-    return Path(os.path.realpath(path))
 
 
 def _replace_directory(new, path):
@@ -214,6 +222,33 @@ def require_empty(directory, hint):
 def _require_directory(path):
     if path.exists() and not path.is_dir():
         raise UserError(f"{path} is a file, not a directory")
+
+
+def require_regular(path):
+    """Refuses what is no file: reading a device or a pipe may never end.
+
+    Raises:
+        UserError: if there is nothing at the path, or no file. A link to a file is one.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        raise UserError(f"{path}: {getattr(error, 'strerror', error)}") from error
+    if not stat.S_ISREG(mode):
+        raise UserError(f"{path} is no file: a directory, a device or a pipe")
+
+
+def read_file(path):
+    """The bytes of a file.
+
+    Raises:
+        UserError: if it is missing, cannot be read, or is a device or a pipe.
+    """
+    require_regular(path)
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
 
 
 def sha256(path):

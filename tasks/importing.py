@@ -1,21 +1,19 @@
 """Tasks from what others have trained: Hugging Face, google-research/bert, KerasHub."""
 
-import json
 from pathlib import Path
+from typing import Annotated
 
-import tensorflow as tf
+from pydantic import Field
 
 from attention_zoo.errors import UserError
+from attention_zoo.json_files import Content, check_content, parse_json, read_json
 from attention_zoo.tasks.embed import Embed
 from attention_zoo.tasks.kinds import TASKS
 from attention_zoo.text.wordpiece_tokenizer import WordPieceTokenizer, read_vocabulary
 from attention_zoo.zoo.importers.bert import head_of, make_bert
 from attention_zoo.zoo.importers.bert_names import from_google
-from attention_zoo.zoo.importers.hugging_face import (
-    bert_arguments,
-    read_hugging_face_weights,
-    read_json,
-)
+from attention_zoo.zoo.importers.google import read_checkpoint
+from attention_zoo.zoo.importers.hugging_face import bert_arguments, read_hugging_face_weights
 from attention_zoo.zoo.importers.keras_hub import keras_hub_arguments, read_keras_hub_weights
 
 # What Hugging Face calls a model, the head it has here, and the task.
@@ -41,6 +39,68 @@ _POOLINGS = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
 }
+
+
+class _Config(Content):
+    """Of a `config.json` what the model is for."""
+
+    architectures: list[str] | None = None
+    id2label: dict[str, str | int | float] | None = None
+    problem_type: str | None = None
+
+
+class _Module(Content):
+    type: str
+
+
+class _Modules(Content):
+    modules: list[_Module]
+
+
+class _Lengths(Content):
+    max_seq_length: Annotated[int, Field(ge=1)] | None = None
+
+
+class _TokenizerConfig(Content):
+    tokenize_chinese_chars: bool = True
+    do_lower_case: bool = True
+    strip_accents: bool | None = None
+
+
+class _Typed(Content):
+    type: str | None = None
+
+
+class _TokenizerKind(Content):
+    model: _Typed | None = None
+    normalizer: _Typed | None = None
+
+
+class _WordPiece(Content):
+    vocab: dict[str, int]
+
+
+class _Normalizer(Content):
+    lowercase: bool
+    strip_accents: bool | None = None
+
+
+class _TokenizerJson(Content):
+    model: _WordPiece
+    normalizer: _Normalizer
+
+
+class _GoogleConfig(Content):
+    do_lower_case: bool = True
+
+
+class _KerasHubSettings(Content):
+    lowercase: bool | None = None
+    strip_accents: bool | None = None
+
+
+class _KerasHubTokenizer(Content):
+    config: _KerasHubSettings = _KerasHubSettings()
 
 
 def import_task(folder, fields=None):
@@ -85,8 +145,9 @@ def _import(folder, given):
 
 
 def _import_hugging_face(folder, config, given):
+    said = check_content(config, _Config, folder / "config.json")
     weights = read_hugging_face_weights(folder)
-    architecture = (config.get("architectures") or [None])[0]
+    architecture = (said.architectures or [None])[0]
     if architecture is None:
         head = head_of(weights)
         kind = _TASK_OF_HEAD[head]
@@ -133,7 +194,8 @@ def _sentence_transformer(folder, model):
     modules = folder / "modules.json"
     if not modules.exists():
         return {"pooling": "mean", "normalize": True}
-    types = [module["type"].rsplit(".", 1)[-1] for module in json.loads(modules.read_text())]
+    said = check_content({"modules": parse_json(modules)}, _Modules, modules)
+    types = [module.type.rsplit(".", 1)[-1] for module in said.modules]
     unknown = [name for name in types if name not in ("Transformer", "Pooling", "Normalize")]
     if unknown:
         raise UserError(f"{modules}: there is no {unknown[0]} here")
@@ -145,7 +207,7 @@ def _sentence_transformer(folder, model):
             f"received {', '.join(modes) or 'none'}"
         )
     lengths = folder / "sentence_bert_config.json"
-    longest = read_json(lengths).get("max_seq_length") if lengths.exists() else None
+    longest = read_json(lengths, _Lengths).get("max_seq_length") if lengths.exists() else None
     return {
         "pooling": _POOLINGS[modes[0]],
         "normalize": "Normalize" in types,
@@ -160,7 +222,7 @@ def _hugging_face_tokenizer(folder):
         vocabulary, options = _from_tokenizer_json(whole)
     settings = folder / "tokenizer_config.json"
     if settings.exists():
-        content = read_json(settings)
+        content = read_json(settings, _TokenizerConfig)
         if not content.get("tokenize_chinese_chars", True):
             raise UserError(f"{settings}: ideographs are words of their own here")
         if "do_lower_case" in content:
@@ -176,22 +238,28 @@ def _hugging_face_tokenizer(folder):
 
 def _from_tokenizer_json(path):
     content = read_json(path)
-    model, normalizer = content.get("model") or {}, content.get("normalizer") or {}
-    kinds = model.get("type", "WordPiece"), normalizer.get("type")
+    kind = check_content(content, _TokenizerKind, path)
+    model, normalizer = kind.model or _Typed(), kind.normalizer or _Typed()
+    kinds = model.type or "WordPiece", normalizer.type
     if kinds != ("WordPiece", "BertNormalizer"):
         raise UserError(f"{path}: WordPiece with a BertNormalizer is needed, received {kinds}")
-    vocabulary = sorted(model["vocab"], key=model["vocab"].get)
-    options = {"lower_case": normalizer["lowercase"]}
-    return vocabulary, {**options, "strip_accents": normalizer.get("strip_accents")}
+    said = check_content(content, _TokenizerJson, path)
+    vocabulary = sorted(said.model.vocab, key=said.model.vocab.get)
+    if sorted(said.model.vocab.values()) != list(range(len(vocabulary))):
+        raise UserError(f"{path}: model.vocab: the ids must be 0, 1, 2 ... without a gap")
+    return vocabulary, {
+        "lower_case": said.normalizer.lowercase,
+        "strip_accents": said.normalizer.strip_accents,
+    }
 
 
 def _import_google(folder, given):
-    config = read_json(folder / "bert_config.json")
+    config = read_json(folder / "bert_config.json", _GoogleConfig)
     arguments = bert_arguments(config, folder / "bert_config.json")
     if arguments["activation"] == "gelu":
         # That code computes gelu by the approximation.
         arguments["activation"] = "gelu_tanh"
-    arrays = _read_checkpoint(folder)
+    arrays = read_checkpoint(folder)
     weights = from_google(arrays, folder)
     # Only the name tells where an answer begins and ends from a classifier of two labels.
     answers = "cls/squad/output_weights" in arrays
@@ -204,24 +272,12 @@ def _import_google(folder, given):
     return TASKS[kind](model, tokenizer, **{**_settings(kind, {}, model), **given})
 
 
-def _read_checkpoint(folder):
-    indices = sorted(folder.glob("*.ckpt*.index"))
-    if len(indices) != 1:
-        found = ", ".join(path.name for path in indices) or "none"
-        raise UserError(f"{folder}: one checkpoint is needed (*.ckpt.index), found {found}")
-    try:
-        reader = tf.train.load_checkpoint(str(indices[0].with_suffix("")))
-        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-    except (ValueError, tf.errors.OpError) as error:
-        raise UserError(f"{indices[0]} is damaged: {error}") from error
-
-
 def _import_keras_hub(folder, config, given):
     arguments = keras_hub_arguments(config, folder / "config.json")
     weights = read_keras_hub_weights(folder / "model.weights.h5")
     model = make_bert(arguments, weights, None, folder)
     path = folder / "assets" / "tokenizer" / "vocabulary.txt"
-    settings = read_json(folder / "tokenizer.json").get("config", {})
+    settings = read_json(folder / "tokenizer.json", _KerasHubTokenizer).get("config", {})
     lower_case, strip_accents = (
         bool(settings.get(name)) for name in ("lowercase", "strip_accents")
     )

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from attention_zoo.errors import UserError, suggest
 from attention_zoo.tasks.classify import Classify
 from attention_zoo.tasks.embed import Embed
 from attention_zoo.tasks.fill_mask import FillMask
 from attention_zoo.tasks.question_answering import QuestionAnswering
 from attention_zoo.tasks.seq2seq import Seq2Seq
 from attention_zoo.tasks.tag import Tag
-from attention_zoo.tasks.task import read_task_config
+from attention_zoo.tasks.task import read_whole_task_config
 
 TASKS = {cls.kind: cls for cls in (Classify, Embed, FillMask, QuestionAnswering, Seq2Seq, Tag)}
 TASK_FOLDER = "task"
@@ -24,7 +23,5 @@ def load_task(directory):
     directory = Path(directory)
     if (directory / TASK_FOLDER).is_dir():
         directory = directory / TASK_FOLDER
-    kind = read_task_config(directory)["task"]
-    if kind not in TASKS:
-        raise UserError(f"{directory} holds the task {kind!r}; {suggest(str(kind), TASKS)}")
-    return TASKS[kind].load(directory)
+    config = read_whole_task_config(directory)
+    return TASKS[config["task"]].from_directory(directory, config)

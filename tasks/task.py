@@ -6,15 +6,23 @@ from pathlib import Path
 
 import numpy as np
 import safetensors.numpy
-from safetensors import SafetensorError
+import tensorflow as tf
+from pydantic_core import from_json
 
+from attention_zoo.checksums import verify_checksums, write_checksums
 from attention_zoo.errors import UserError, suggest
-from attention_zoo.files import atomic_directory, atomic_file
+from attention_zoo.files import atomic_directory, atomic_file, read_file
 from attention_zoo.tasks.answering import Answering
+from attention_zoo.tasks.description import TASK_FILE, read_task_config
 from attention_zoo.zoo import MODELS
-from attention_zoo.zoo.weights import assign_weights, saved_weights, weight_name
+from attention_zoo.zoo.limits import check_arguments
+from attention_zoo.zoo.weights import (
+    assign_weights,
+    read_safetensors,
+    saved_weights,
+    weight_name,
+)
 
-TASK_FILE = "task.json"
 WEIGHTS_FILE = "model.safetensors"
 TOKENIZER_FOLDER = "tokenizer"
 EXAMPLES_FILE = "examples.jsonl"
@@ -67,7 +75,8 @@ class Task(Answering):
     def save(self, directory, dtype="float32"):
         """Writes `task.json`, the weights and the tokenizers: data only, no code.
 
-        The directory appears at once and whole, or stays as it was.
+        The directory appears at once and whole, or stays as it was. Its `SHA256SUMS` tells
+        later whether a file was damaged.
 
         Args:
             directory: the task directory to write.
@@ -75,13 +84,15 @@ class Task(Answering):
                 is loaded computes in float32 all the same.
 
         Raises:
-            UserError: if a weight is too large for the type.
+            UserError: if a weight is NaN, or too large for the type, or the directory holds
+                something else than a task.
         """
-        with atomic_directory(directory) as temporary:
+        with atomic_directory(directory, TASK_FILE) as temporary:
             write_weights(self.model, temporary / WEIGHTS_FILE, dtype)
             self.save_without_weights(temporary)
             lines = [json.dumps(example, ensure_ascii=False) + "\n" for example in self.examples]
             (temporary / EXAMPLES_FILE).write_text("".join(lines), encoding="utf-8")
+            write_checksums(temporary)
 
     def save_without_weights(self, directory):
         """Writes `task.json` and the tokenizers: what an artefact needs beside it."""
@@ -106,47 +117,82 @@ class Task(Answering):
         Raises:
             UserError: if a file is missing, damaged, or of another kind of task.
         """
-        directory = Path(directory)
-        config = read_task_config(directory)
+        config = read_whole_task_config(directory)
         if config["task"] != cls.kind:
             raise UserError(f"{directory} holds the task {config['task']!r}, not {cls.kind!r}")
-        model_class = MODELS.get(config["model"].get("class"))
-        if model_class is None:
-            name = str(config["model"].get("class"))
-            raise UserError(f"{directory / TASK_FILE}: no model {name!r}; {suggest(name, MODELS)}")
-        try:
-            model = model_class(**config["model"]["config"])
-        except (TypeError, ValueError) as error:
-            raise UserError(f"{directory / TASK_FILE}: model.config: {error}") from error
-        read_weights(model, directory / WEIGHTS_FILE)
-        try:
-            task = cls._from_config(config, directory / TOKENIZER_FOLDER, model)
-        except KeyError as error:
-            raise UserError(f"{directory / TASK_FILE} is damaged: it lacks {error}") from error
-        task.metrics = tuple(config["metrics"])
-        task.metric_options = config["metric_options"]
+        return cls.from_directory(Path(directory), config)
+
+    @classmethod
+    def from_directory(cls, directory, config):
+        """As `load`, where `read_whole_task_config` has been called already."""
+        task = cls.from_config(config, directory, _load_model(config["model"], directory))
         examples = directory / EXAMPLES_FILE
         if examples.exists():
-            lines = examples.read_text(encoding="utf-8").splitlines()
-            task.examples = [tuple(json.loads(line)) for line in lines]
+            task.examples = _read_examples(examples)
+        return task
+
+    @classmethod
+    def from_config(cls, config, directory, model):
+        """Makes a task of its `task.json`, with the tokenizers that lie beside it.
+
+        Args:
+            config: what `read_task_config` gave.
+            directory: where it was read.
+            model: a model; None for something that reads the outputs of artefacts.
+
+        Raises:
+            UserError: if a setting is none, or does not fit model or tokenizers.
+        """
+        try:
+            task = cls._from_config(config, Path(directory) / TOKENIZER_FOLDER, model)
+        except UserError:
+            raise
+        except ValueError as error:
+            raise UserError(f"{Path(directory) / TASK_FILE}: {error}") from error
+        task.metrics = tuple(config["metrics"])
+        task.metric_options = config["metric_options"]
         return task
 
 
-def read_task_config(directory):
-    """Reads `task.json` of a task or an export, without loading anything else."""
-    path = Path(directory) / TASK_FILE
+def read_whole_task_config(directory):
+    """As `read_task_config`, of a task directory in which every file is as it was written."""
+    verify_checksums(directory, (TASK_FILE, WEIGHTS_FILE))
+    return read_task_config(directory)
+
+
+def _load_model(description, directory):
+    """Makes the model of a `task.json` and reads its weights, which say how large it may be."""
+    path, name = directory / TASK_FILE, description["class"]
+    if name not in MODELS:
+        raise UserError(f"{path}: no model {name!r}; {suggest(name, MODELS)}")
+    arrays = read_safetensors(directory / WEIGHTS_FILE)
+    origin = f"{path}: model.config"
+    check_arguments(MODELS[name], description["config"], arrays, origin)
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{directory} is no task: {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"{path} is damaged: {error}") from error
-    if not isinstance(config, dict) or not {"task", "fields", "metrics", "model"} <= config.keys():
-        raise UserError(f"{path} is damaged: it lacks task, fields, metrics or model")
-    config.setdefault("metric_options", {})  # which earlier versions did not write
-    if not isinstance(config["metric_options"], dict):
-        raise UserError(f"{path} is damaged: metric_options must be a mapping")
-    return config
+        model = MODELS[name](**description["config"])
+    except _REFUSALS as error:
+        raise UserError(f"{origin}: {error}") from error
+    assign_weights(model, arrays, directory / WEIGHTS_FILE)
+    return model
+
+
+# What Keras and TensorFlow raise at arguments of a layer that are none.
+_REFUSALS = (TypeError, ValueError, AttributeError, ArithmeticError, tf.errors.OpError)
+
+
+def _read_examples(path):
+    """The examples that training kept: lists of strings, one a line."""
+    examples = []
+    for number, line in enumerate(read_file(path).split(b"\n"), start=1):
+        if line:
+            try:
+                example = from_json(line)
+            except ValueError as error:
+                raise UserError(f"{path} is damaged in line {number}: {error}") from error
+            if not isinstance(example, list) or not all(isinstance(s, str) for s in example):
+                raise UserError(f"{path}: line {number} is no list of strings")
+            examples.append(tuple(example))
+    return examples
 
 
 def model_config(model):
@@ -164,8 +210,8 @@ def write_weights(model, path, dtype="float32"):
 
 def _convert(variable, dtype):
     array = variable.numpy()
-    if np.abs(array).max(initial=0) > np.finfo(dtype).max:
-        raise UserError(f"{weight_name(variable)} holds numbers too large for {dtype}")
+    if not np.abs(array).max(initial=0) <= np.finfo(dtype).max:
+        raise UserError(f"{weight_name(variable)} holds numbers too large for {dtype}, or NaN")
     return array.astype(dtype)
 
 
@@ -174,16 +220,6 @@ def read_weights(model, path):
 
     Raises:
         UserError: if the file is missing or damaged, a weight is missing or left
-            over, or a shape differs: all of them are listed.
+            over, a shape differs, or a number is NaN or infinite: all of them are listed.
     """
     assign_weights(model, read_safetensors(path), path)
-
-
-def read_safetensors(path):
-    """Reads a safetensors file into a dict of arrays, or says that it is damaged."""
-    try:
-        return safetensors.numpy.load(Path(path).read_bytes())
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    except SafetensorError as error:
-        raise UserError(f"{path} is damaged: {error}") from error

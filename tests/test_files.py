@@ -56,7 +56,7 @@ def test_a_file_may_be_new_as_its_folders_may(tmp_path):
 
 
 def test_a_directory_is_replaced_as_a_whole(old_directory, tmp_path):
-    with atomic_directory(old_directory) as temporary:
+    with atomic_directory(old_directory, "old.txt") as temporary:
         assert names(temporary) == []
         (temporary / "new.txt").write_text("new")
         assert names(old_directory) == ["old.txt"]
@@ -64,7 +64,7 @@ def test_a_directory_is_replaced_as_a_whole(old_directory, tmp_path):
 
 
 def test_a_directory_may_be_new_as_its_folders_may(tmp_path):
-    with atomic_directory(str(tmp_path / "a" / "b")) as temporary:
+    with atomic_directory(str(tmp_path / "a" / "b"), "new.txt") as temporary:
         (temporary / "new.txt").write_text("new")
     assert names(tmp_path) == ["a", "b", "new.txt"]
     assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o755
@@ -77,7 +77,7 @@ def write_half_a_file(path, error):
 
 
 def write_half_a_directory(path, error):
-    with atomic_directory(path) as temporary:
+    with atomic_directory(path, "old.txt") as temporary:
         (temporary / "new.txt").write_text("half")
         raise error
 
@@ -127,7 +127,7 @@ try:
 except UserError as error:
     print(error)
 try:
-    with atomic_directory(folder / "answers") as temporary:
+    with atomic_directory(folder / "answers", "old.txt") as temporary:
         (temporary / "small.txt").write_bytes(bytes(500))
         (temporary / "large.txt").write_bytes(bytes(5000))
 except UserError as error:
@@ -154,7 +154,7 @@ def write_file(path):
 
 
 def write_directory(path):
-    with atomic_directory(path) as temporary:
+    with atomic_directory(path, "old.txt") as temporary:
         (temporary / "new.txt").write_text("new")
 
 
@@ -221,17 +221,28 @@ def test_sha256(tmp_path):
     assert sha256(str(path)) == hashlib.sha256(bytes(1_000_000)).hexdigest()
 
 
-def test_a_link_stays_a_link_when_what_it_points_to_is_replaced(old_file, old_directory, tmp_path):
-    file, directory = tmp_path / "file", tmp_path / "directory"
-    file.symlink_to(old_file)
-    directory.symlink_to(old_directory)
-    write_file(file)
-    write_directory(directory)
-    assert file.is_symlink()
-    assert directory.is_symlink()
-    assert old_file.read_text() == "new"
-    assert names(old_directory) == ["new.txt"]
-    assert names(tmp_path) == ["answer.txt", "answers", "directory", "file", "new.txt"]
+def test_a_link_to_a_directory_stays_one(old_directory, tmp_path):
+    (tmp_path / "link").symlink_to(old_directory)
+    write_directory(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert names(tmp_path) == ["answers", "link", "new.txt"]
+
+
+def test_a_link_to_a_file_is_replaced_and_the_file_stays(old_file, tmp_path):
+    """A directory from a stranger may have links to anywhere."""
+    (tmp_path / "link").symlink_to(old_file)
+    write_file(tmp_path / "link")
+    assert old_file.read_text() == "old"
+    assert (tmp_path / "link").read_text() == "new"
+
+
+def test_a_directory_of_something_else_is_not_replaced(old_directory, tmp_path):
+    (tmp_path / "link").symlink_to(old_directory)
+    (old_directory / "old.txt").rename(old_directory / "other.txt")
+    for path in (old_directory, tmp_path / "link"):
+        with pytest.raises(UserError, match=f"^cannot write {path}: there is something else, with"):
+            write_directory(path)
+    assert names(tmp_path) == ["answers", "link", "other.txt"]
 
 
 def test_a_new_directory_is_locked_and_gone_if_nothing_was_written(tmp_path):
@@ -332,7 +343,7 @@ os.replace = die
 if moment == "file":
     with atomic_file(run / "answer.txt") as temporary:
         temporary.touch()
-with atomic_directory(run / "task") as temporary:
+with atomic_directory(run / "task", "old.txt") as temporary:
     (temporary / "new.txt").touch()
 """
 

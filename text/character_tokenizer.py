@@ -4,9 +4,10 @@ import collections
 import json
 
 import tensorflow as tf
+from pydantic_core import from_json
 
 from attention_zoo.errors import UserError
-from attention_zoo.files import atomic_file
+from attention_zoo.files import atomic_file, read_file
 from attention_zoo.text.tokenizer import Tokenizer
 from attention_zoo.text.vocabulary import (
     NUM_SPECIAL_IDS,
@@ -90,7 +91,7 @@ class CharacterTokenizer(Tokenizer):
     @classmethod
     def _load(cls, directory):
         path = directory / "characters.json"
-        characters = json.loads(path.read_text(encoding="utf-8"))
+        characters = from_json(read_file(path))
         if not isinstance(characters, str):
             raise ValueError(f"{path} must hold one string")
         return cls(characters)

@@ -13,7 +13,7 @@ from tensorflow_text.python.ops.sentencepiece_tokenizer import (
 )
 
 from attention_zoo.errors import UserError
-from attention_zoo.files import atomic_file
+from attention_zoo.files import atomic_file, read_file
 from attention_zoo.text.tokenizer import Tokenizer
 from attention_zoo.text.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 
@@ -109,7 +109,7 @@ class SentencePieceTokenizer(Tokenizer):
 
     @classmethod
     def _load(cls, directory):
-        return cls((directory / _FILE).read_bytes())
+        return cls(read_file(directory / _FILE))
 
 
 def _make_processor(model):

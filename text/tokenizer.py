@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.files import atomic_file
+from attention_zoo.json_files import Content, check_content, read_json
 from attention_zoo.text.rows import to_dense
 from attention_zoo.text.vocabulary import END_ID, NUM_SPECIAL_IDS, PAD_ID, UNKNOWN_ID
 
@@ -168,6 +170,13 @@ def tokenizer_classes():
     return {cls.kind: cls for cls in classes}
 
 
+class _Config(Content):
+    """What every `tokenizer.json` of ours holds."""
+
+    kind: str
+    vocab_size: int | None = None
+
+
 def load_tokenizer(directory):
     """Reads a tokenizer that `save` wrote.
 
@@ -175,19 +184,22 @@ def load_tokenizer(directory):
         UserError: if a file is missing or cannot be understood.
     """
     directory = Path(directory)
+    path = directory / CONFIG_FILE
     try:
-        config = json.loads((directory / CONFIG_FILE).read_text(encoding="utf-8"))
-        kind = config["kind"]
-        if not isinstance(kind, str):
-            raise TypeError(f"kind must be a name, received {kind!r}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{directory / CONFIG_FILE} is no tokenizer: {error}") from error
+        config = check_content(read_json(path), _Config, path)
+    except UserError as error:
+        raise UserError(f"{path} is no tokenizer: {error}") from error
     classes = tokenizer_classes()
-    if kind not in classes:
-        raise UserError(
-            f"{directory / CONFIG_FILE}: unknown kind {kind!r}; {suggest(kind, classes)}"
-        )
+    if config.kind not in classes:
+        raise UserError(f"{path}: unknown kind {config.kind!r}; {suggest(config.kind, classes)}")
     try:
-        return classes[kind]._load(directory)
-    except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+        tokenizer = classes[config.kind]._load(directory)
+    # SentencePiece's and TensorFlow's own, and what protocol buffers raise.
+    except (ValueError, RuntimeError, DecodeError, tf.errors.OpError) as error:
         raise UserError(f"{directory} holds a damaged tokenizer: {error}") from error
+    if config.vocab_size not in (None, tokenizer.vocab_size):
+        raise UserError(
+            f"{directory} holds a damaged tokenizer: vocab_size is {config.vocab_size}, "
+            f"the vocabulary has {tokenizer.vocab_size} ids"
+        )
+    return tokenizer

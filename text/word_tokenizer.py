@@ -4,9 +4,10 @@ import collections
 import json
 
 import tensorflow as tf
+from pydantic_core import from_json
 
 from attention_zoo.errors import UserError
-from attention_zoo.files import atomic_file
+from attention_zoo.files import atomic_file, read_file
 from attention_zoo.text.tokenizer import Tokenizer
 from attention_zoo.text.vocabulary import (
     NUM_SPECIAL_IDS,
@@ -80,7 +81,7 @@ class WordTokenizer(Tokenizer):
     @classmethod
     def _load(cls, directory):
         path = directory / "words.json"
-        words = json.loads(path.read_text(encoding="utf-8"))
+        words = from_json(read_file(path))
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise ValueError(f"{path} must hold a list of strings")
         return cls(words)

@@ -2,15 +2,14 @@
 
 import collections
 import dataclasses
-import json
-from pathlib import Path
 
 import tensorflow as tf
 import tensorflow_text
 from tensorflow_text.tools.wordpiece_vocab import wordpiece_tokenizer_learner_lib as learner
 
 from attention_zoo.errors import UserError
-from attention_zoo.files import atomic_file
+from attention_zoo.files import atomic_file, read_file
+from attention_zoo.json_files import Content, check_content, read_json
 from attention_zoo.text.basic_tokenizer import BasicTokenizer
 from attention_zoo.text.rows import to_dense
 from attention_zoo.text.tokenizer import CONFIG_FILE, Tokenizer, replace_invalid
@@ -251,9 +250,14 @@ class WordPieceTokenizer(Tokenizer):
 
     @classmethod
     def _load(cls, directory):
-        config = json.loads((directory / CONFIG_FILE).read_text(encoding="utf-8"))
-        settings = {name: config[name] for name in ("lower_case", "strip_accents")}
-        return cls(read_vocabulary(directory / VOCABULARY_FILE), **settings)
+        path = directory / CONFIG_FILE
+        settings = check_content(read_json(path), _Settings, path)
+        return cls(read_vocabulary(directory / VOCABULARY_FILE), **settings.model_dump())
+
+
+class _Settings(Content):
+    lower_case: bool
+    strip_accents: bool | None
 
 
 def read_vocabulary(path):
@@ -263,9 +267,7 @@ def read_vocabulary(path):
         UserError: if the file is missing or not UTF-8.
     """
     try:
-        text = Path(path).read_bytes().decode()
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
+        text = read_file(path).decode()
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8: {error}") from error
     # Not splitlines: a piece may be any character, such as U+2028, which that takes for an end.

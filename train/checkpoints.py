@@ -54,7 +54,7 @@ def save_checkpoint(folder, model, optimizer, state):
         optimizer: its variables are written.
         state: what else training needs to go on, as JSON; has the key `step`.
     """
-    with atomic_directory(checkpoint_path(folder, state["step"])) as temporary:
+    with atomic_directory(checkpoint_path(folder, state["step"]), _STATE_FILE) as temporary:
         write_weights(model, temporary / WEIGHTS_FILE)
         arrays = {str(i): np.asarray(v.numpy()) for i, v in enumerate(optimizer.variables)}
         (temporary / _OPTIMIZER_FILE).write_bytes(safetensors.numpy.save(arrays))

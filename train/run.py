@@ -18,7 +18,7 @@ from attention_zoo.files import (
     sha256,
 )
 from attention_zoo.tasks.kinds import TASK_FOLDER, load_task
-from attention_zoo.tasks.task import WEIGHTS_FILE
+from attention_zoo.tasks.task import TASK_FILE, WEIGHTS_FILE
 from attention_zoo.text.readers import read_examples
 from attention_zoo.train.building import make_task
 from attention_zoo.train.metrics import metric_signatures
@@ -156,7 +156,7 @@ def _train_seeds(recipe, out, seeds, resume, progress):
             break
     metrics = recipe.evaluate.metrics or task.metrics
     best = max(range(len(results)), key=lambda i: rank(results[i], metrics))
-    with atomic_directory(out / TASK_FOLDER) as temporary:
+    with atomic_directory(out / TASK_FOLDER, TASK_FILE) as temporary:
         shutil.copytree(out / f"seed-{seeds[best]}" / TASK_FOLDER, temporary, dirs_exist_ok=True)
     report = {
         "seeds": list(seeds[: len(results)]),

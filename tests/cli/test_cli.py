@@ -27,6 +27,7 @@ def test_the_run_directory(run):
         "model.safetensors",
         "tokenizer",
         "examples.jsonl",
+        "SHA256SUMS",
     }
 
 

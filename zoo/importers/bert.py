@@ -4,6 +4,7 @@ from attention_zoo.zoo.bert import Bert
 from attention_zoo.zoo.bert_classifier import BertClassifier
 from attention_zoo.zoo.bert_pretrainer import BertPretrainer
 from attention_zoo.zoo.bert_token_classifier import BertTokenClassifier
+from attention_zoo.zoo.limits import check_arguments
 from attention_zoo.zoo.weights import assign_weights
 
 
@@ -19,17 +20,18 @@ def make_bert(arguments, weights, head, origin):
     Raises:
         UserError: listing the weights that are missing or left over, or differ in shape.
     """
-    encoder = {**arguments, "pooler": "pooler/kernel" in weights}
-    if head == "pretrainer":
-        model = BertPretrainer(encoder, next_sentence="sentence_head/kernel" in weights)
-    elif head is None:
-        model = Bert(**encoder)
+    config = {"encoder": {**arguments, "pooler": "pooler/kernel" in weights}}
+    kernel = weights.get("head/kernel")
+    if head is None:
+        model_class, config = Bert, config["encoder"]
+    elif head == "pretrainer":
+        model_class, config["next_sentence"] = BertPretrainer, "sentence_head/kernel" in weights
     else:
-        classes = {"classifier": BertClassifier, "token_classifier": BertTokenClassifier}
-        outputs = weights["head/kernel"].shape[-1] if "head/kernel" in weights else 1
-        if head == "classifier":
-            encoder["pooler"] = True
-        model = classes[head](outputs, encoder)
+        model_class = BertClassifier if head == "classifier" else BertTokenClassifier
+        config["encoder"]["pooler"] |= head == "classifier"
+        config["num_outputs"] = kernel.shape[-1] if kernel is not None and kernel.size else 1
+    check_arguments(model_class, config, weights, origin)
+    model = model_class(**config)
     assign_weights(model, weights, origin)
     return model
 

@@ -9,6 +9,7 @@ import re
 import numpy as np
 
 from attention_zoo.errors import UserError
+from attention_zoo.zoo.weights import as_float32
 
 _PARTS = ("query", "key", "value")
 _MODULES = {
@@ -60,11 +61,11 @@ def from_hugging_face(arrays, origin):
             unknown.append(full)
             continue
         transposed = found.endswith("/kernel")
-        ours[found] = (array.T if transposed else array).astype("float32")
+        ours[found] = as_float32(array.T if transposed else array, f"{origin}: {full}")
     if unknown:
         raise UserError(f"{origin}: weights of no known name: {', '.join(sorted(unknown))}")
     _check_tied(arrays, ours, origin)
-    return fuse(ours)
+    return fuse(ours, origin)
 
 
 def to_hugging_face(weights, head="classifier"):
@@ -123,10 +124,10 @@ def from_google(arrays, origin):
         if found is None:
             unknown.append(full)
         else:
-            ours[found] = np.asarray(array.T if transposed else array, dtype="float32")
+            ours[found] = as_float32(array.T if transposed else array, f"{origin}: {full}")
     if unknown:
         raise UserError(f"{origin}: weights of no known name: {', '.join(sorted(unknown))}")
-    return fuse(ours)
+    return fuse(ours, origin)
 
 
 def _translate(name):
@@ -158,7 +159,7 @@ def _check_tied(arrays, ours, origin):
     for name, own in ((_TIED_TABLE, "token_embedding/table"), (_TIED_BIAS, "token_bias")):
         if name not in arrays:
             continue
-        value = np.asarray(arrays[name]).astype("float32")
+        value = as_float32(np.asarray(arrays[name]), f"{origin}: {name}")
         # Some files have the bias under this name alone.
         if own not in ours:
             ours[own] = value
@@ -166,8 +167,12 @@ def _check_tied(arrays, ours, origin):
             raise UserError(f"{origin}: {name} differs from {own}, which it should be tied to")
 
 
-def fuse(weights):
-    """Joins the projections of query, key and value, as `MultiHeadAttention` has them."""
+def fuse(weights, origin):
+    """Joins the projections of query, key and value, as `MultiHeadAttention` has them.
+
+    Raises:
+        UserError: if the three of a block have not the same shape.
+    """
     fused = {}
     for name, array in weights.items():
         part = re.fullmatch(r"(block_\d+/self_attention)/(query|key|value)/(kernel|bias)", name)
@@ -178,6 +183,8 @@ def fuse(weights):
             continue
         parts = [weights.get(f"{part[1]}/{p}/{part[3]}") for p in _PARTS]
         if all(p is not None for p in parts):
+            if len({p.shape for p in parts}) > 1 or not parts[0].ndim:
+                raise UserError(f"{origin}: {part[1]}: query, key and value differ in shape")
             fused[f"{part[1]}/query_key_value/{part[3]}"] = np.concatenate(parts, axis=-1)
     return fused
 

@@ -10,7 +10,9 @@ the 70 phonemes, with stress, in alphabetical order.
 import numpy as np
 
 from attention_zoo.errors import UserError
+from attention_zoo.zoo.importers.npz_file import read_npz
 from attention_zoo.zoo.rnn_attention import RNNAttention
+from attention_zoo.zoo.weights import as_float32
 
 _PHONEMES = (
     "AA0 AA1 AA2 AE0 AE1 AE2 AH0 AH1 AH2 AO0 AO1 AO2 AW0 AW1 AW2 AY0 AY1 AY2 B CH D DH "
@@ -80,11 +82,7 @@ def _reorder(array):
 
 
 def _read(path):
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is no npz file: {error}") from error
+    arrays = read_npz(path)
     problems = [f"missing: {name}" for name in _SHAPES.keys() - arrays.keys()]
     problems += [f"left over: {name}" for name in arrays.keys() - _SHAPES.keys()]
     problems += [
@@ -94,4 +92,4 @@ def _read(path):
     ]
     if problems:
         raise UserError(f"{path} is not g2p-en's checkpoint: {'; '.join(sorted(problems))}")
-    return arrays
+    return {name: as_float32(array, f"{path}: {name}") for name, array in arrays.items()}

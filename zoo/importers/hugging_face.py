@@ -1,14 +1,15 @@
 """Models of the BERT architecture in Hugging Face's folders: config and weights, both ways."""
 
-import json
 from pathlib import Path
+from typing import Annotated
 
-import safetensors
-import safetensors.numpy
+from pydantic import Field
 
 from attention_zoo.errors import UserError
+from attention_zoo.json_files import Content, check_content, read_json
 from attention_zoo.zoo.importers.bert_names import from_hugging_face
 from attention_zoo.zoo.importers.torch_file import read_torch_file
+from attention_zoo.zoo.weights import read_safetensors
 
 _ACTIVATIONS = {
     "gelu": "gelu",
@@ -34,21 +35,36 @@ _OPTIONAL = {
 _FILES = ("model.safetensors", "pytorch_model.bin")
 
 
-def read_json(path):
-    """Reads a JSON file that holds an object.
+_Share = Annotated[float, Field(ge=0, lt=1)]
 
-    Raises:
-        UserError: if it is missing, or holds something else.
-    """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: a JSON object is needed, received {type(content).__name__}")
-    return content
+
+class _Kind(Content):
+    """Of a `config.json` what kind of model it is."""
+
+    model_type: str = "bert"
+    position_embedding_type: str = "absolute"
+    hidden_act: str = "gelu"
+
+
+class _Config(Content):
+    """Of a `config.json` how large the model is."""
+
+    vocab_size: int
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+    max_position_embeddings: int
+    type_vocab_size: int
+    hidden_dropout_prob: _Share = 0.0
+    attention_probs_dropout_prob: _Share = 0.0
+    layer_norm_eps: Annotated[float, Field(gt=0)] = 1e-12
+
+
+class _Index(Content):
+    """Of a `model.safetensors.index.json` which file each weight is in."""
+
+    weight_map: dict[str, str]
 
 
 def bert_arguments(config, origin):
@@ -61,15 +77,15 @@ def bert_arguments(config, origin):
     Raises:
         UserError: if it is of another architecture, or of a kind of BERT that is none here.
     """
-    kind = config.get("model_type", "bert")
-    if kind != "bert":
-        raise UserError(f'{origin}: model_type is {kind!r}; accepted is "bert"')
-    positions = config.get("position_embedding_type", "absolute")
-    if positions != "absolute":
+    kind = check_content(config, _Kind, origin)
+    if kind.model_type != "bert":
+        raise UserError(f'{origin}: model_type is {kind.model_type!r}; accepted is "bert"')
+    if kind.position_embedding_type != "absolute":
         raise UserError(
-            f'{origin}: position_embedding_type is {positions!r}; accepted is "absolute"'
+            f"{origin}: position_embedding_type is {kind.position_embedding_type!r}; "
+            'accepted is "absolute"'
         )
-    activation = config.get("hidden_act", "gelu")
+    activation = kind.hidden_act
     if activation not in _ACTIVATIONS:
         raise UserError(
             f"{origin}: hidden_act is {activation!r}; accepted are {', '.join(_ACTIVATIONS)}"
@@ -77,6 +93,7 @@ def bert_arguments(config, origin):
     missing = [name for name in _ARGUMENTS if name not in config]
     if missing:
         raise UserError(f"{origin} lacks {', '.join(missing)}")
+    check_content(config, _Config, origin)
     optional = {ours: config[name] for name, ours in _OPTIONAL.items() if name in config}
     return {
         **{ours: config[name] for name, ours in _ARGUMENTS.items()},
@@ -121,9 +138,7 @@ def read_hugging_face_weights(folder):
 
 
 def _read_shards(index):
-    where = read_json(index).get("weight_map")
-    if not isinstance(where, dict):
-        raise UserError(f"{index} has no weight_map")
+    where = read_json(index, _Index)["weight_map"]
     arrays = {}
     for shard in sorted(set(where.values())):
         # A name, so that an index cannot point out of its folder.
@@ -137,11 +152,4 @@ def _read_shards(index):
 
 
 def _read_file(path):
-    if path.suffix == ".bin":
-        return read_torch_file(path)
-    try:
-        return safetensors.numpy.load(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    except (safetensors.SafetensorError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged or has numbers of an unknown kind: {error}") from error
+    return read_torch_file(path) if path.suffix == ".bin" else read_safetensors(path)

@@ -1,12 +1,15 @@
 """BERT in KerasHub's preset folders: config and weights."""
 
 import re
+from typing import Annotated
 
-import h5py
-import numpy as np
+from pydantic import Field
 
 from attention_zoo.errors import UserError
+from attention_zoo.json_files import Content, check_content
 from attention_zoo.zoo.importers.bert_names import fuse
+from attention_zoo.zoo.importers.h5_file import read_h5
+from attention_zoo.zoo.weights import as_float32
 
 # Modules of a BertBackbone in its file, and ours; those of block 0 have no number.
 _MODULES = {
@@ -28,6 +31,33 @@ _OF_A_BLOCK = {
 }
 
 
+_ARGUMENTS = {
+    "vocabulary_size": "vocab_size",
+    "num_layers": "num_blocks",
+    "num_heads": "num_heads",
+    "hidden_dim": "width",
+    "intermediate_dim": "feed_forward_width",
+    "max_sequence_length": "max_length",
+    "num_segments": "num_segments",
+    "dropout": "dropout",
+}
+
+
+class _Backbone(Content):
+    vocabulary_size: int
+    num_layers: int
+    num_heads: int
+    hidden_dim: int
+    intermediate_dim: int
+    max_sequence_length: int
+    num_segments: int
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+class _Preset(Content):
+    config: _Backbone
+
+
 def keras_hub_arguments(config, origin):
     """The arguments of `Bert` in a preset's `config.json`.
 
@@ -36,20 +66,8 @@ def keras_hub_arguments(config, origin):
     """
     if config.get("class_name") != "BertBackbone":
         raise UserError(f"{origin}: class_name is {config.get('class_name')!r}, not BertBackbone")
-    names = {
-        "vocabulary_size": "vocab_size",
-        "num_layers": "num_blocks",
-        "num_heads": "num_heads",
-        "hidden_dim": "width",
-        "intermediate_dim": "feed_forward_width",
-        "max_sequence_length": "max_length",
-        "num_segments": "num_segments",
-        "dropout": "dropout",
-    }
-    missing = [name for name in names if name not in config["config"]]
-    if missing:
-        raise UserError(f"{origin} lacks {', '.join(missing)}")
-    arguments = {ours: config["config"][name] for name, ours in names.items()}
+    check_content(config, _Preset, origin)
+    arguments = {ours: config["config"][name] for name, ours in _ARGUMENTS.items()}
     # These are no options there.
     fixed = {"activation": "gelu_tanh", "epsilon": 1e-12}
     return {**arguments, **fixed, "attention_dropout": arguments["dropout"]}
@@ -61,27 +79,17 @@ def read_keras_hub_weights(path):
     Raises:
         UserError: if the file is missing or damaged, or a name is not known.
     """
-    arrays = {}
-
-    def visit(name, item):
-        if isinstance(item, h5py.Dataset):
-            arrays[name] = np.asarray(item, dtype="float32")
-
-    try:
-        with h5py.File(path) as file:
-            file.visititems(visit)
-    except OSError as error:
-        raise UserError(f"{path} is missing or damaged: {error}") from error
+    arrays = read_h5(path)
     ours, unknown = {}, []
     for name, array in arrays.items():
         found = _translate(name)
         if found is None:
             unknown.append(name)
         else:
-            ours[found] = _flat(found, array)
+            ours[found] = _flat(found, as_float32(array, f"{path}: {name}"))
     if unknown:
         raise UserError(f"{path}: weights of no known name: {', '.join(sorted(unknown))}")
-    return fuse(ours)
+    return fuse(ours, path)
 
 
 def _translate(name):
@@ -105,7 +113,7 @@ def _translate(name):
 
 def _flat(name, array):
     """Heads and their width as one axis: `(D, H, K)`, `(H, K)` and `(H, K, D)`."""
-    if "/self_attention/" not in name:
+    if "/self_attention/" not in name or array.ndim < 2:
         return array
     if name.endswith("output/kernel"):
         return array.reshape(-1, array.shape[-1])

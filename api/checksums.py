@@ -1,0 +1,70 @@
+"""`SHA256SUMS`: tells a directory as it was written from one that a disk or a copy has damaged.
+
+The format is that of the program `sha256sum`, which checks such a file too (`sha256sum -c`).
+"""
+
+import re
+from pathlib import Path, PurePosixPath
+
+from attention_zoo.errors import UserError
+from attention_zoo.files import read_file, require_regular, sha256
+
+CHECKSUMS_FILE = "SHA256SUMS"
+_LINE = re.compile(r"([0-9a-f]{64})  ([^\n]+)")
+
+
+def write_checksums(directory):
+    """Writes the SHA-256 of every file in a directory and below into a file beside them."""
+    directory = Path(directory)
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    lines = [f"{sha256(file)}  {file.relative_to(directory).as_posix()}\n" for file in files]
+    (directory / CHECKSUMS_FILE).write_text("".join(lines), encoding="utf-8", newline="\n")
+
+
+def verify_checksums(directory, needed):
+    """Compares the files of a directory with its checksums.
+
+    Where there are none, as in what earlier versions have written, nothing is compared.
+
+    Args:
+        directory: what `write_checksums` was called for, wherever it lies now.
+        needed: names of files that must have a checksum.
+
+    Raises:
+        UserError: naming the files that are missing or not as they were written, and what
+            to do.
+    """
+    directory = Path(directory)
+    path = directory / CHECKSUMS_FILE
+    if not path.is_symlink() and not path.exists():
+        return
+    digests = _read(path)
+    missing = sorted(set(needed) - digests.keys())
+    if missing:
+        raise UserError(f"{path} is damaged: it has no checksum of {', '.join(missing)}; {_ADVICE}")
+    for name in digests:
+        require_regular(directory / name)
+    changed = [name for name, digest in digests.items() if sha256(directory / name) != digest]
+    if changed:
+        named = ", ".join(f"{directory / name} is damaged" for name in changed)
+        raise UserError(f"{named}: not the SHA-256 that {CHECKSUMS_FILE} has; {_ADVICE}")
+
+
+def _read(path):
+    lines = read_file(path).decode(errors="replace").split("\n")
+    found = {}
+    for number, line in enumerate(lines[:-1] if lines[-1] == "" else lines, start=1):
+        match = _LINE.fullmatch(line)
+        if not match or not _is_inside(match[2]):
+            raise UserError(f"{path} is damaged in line {number}; {_ADVICE}")
+        found[match[2]] = match[1]
+    return found
+
+
+def _is_inside(name):
+    """Whether a name is that of a file in the directory or below."""
+    parts = PurePosixPath(name).parts
+    return ".." not in parts and not PurePosixPath(name).is_absolute()
+
+
+_ADVICE = f"copy the directory anew, or, if you have changed it yourself, remove {CHECKSUMS_FILE}"

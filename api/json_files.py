@@ -1,0 +1,122 @@
+"""JSON: files from strangers are checked before anything believes them; what we write is JSON."""
+
+import json
+import math
+
+import pydantic
+from pydantic_core import from_json
+
+from attention_zoo.errors import UserError
+from attention_zoo.files import read_file
+
+_SHOWN = 60  # characters of a wrong value
+
+
+class Content(pydantic.BaseModel):
+    """What a JSON file must hold, as fields with types; of what else it holds nothing is said.
+
+    A number is no string and `true` no number; infinite numbers and NaN are none at all.
+    """
+
+    model_config = pydantic.ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
+
+
+def parse_json(path):
+    """Whatever stands in a JSON file.
+
+    Raises:
+        UserError: if it is missing or no JSON.
+    """
+    content = read_file(path)
+    try:
+        # Strings are UTF-8 here, nesting has a limit, and NaN is no number.
+        return from_json(content, allow_inf_nan=False)
+    except ValueError as error:
+        raise UserError(f"{path} is damaged, or no JSON: {error}") from error
+
+
+def read_json(path, schema=None):
+    """Reads a JSON file that holds an object.
+
+    Args:
+        path: the file.
+        schema: a `Content` that says what must be in it.
+
+    Returns:
+        The object, a dict, as it stands in the file.
+
+    Raises:
+        UserError: if the file is missing or no JSON, or holds something else.
+    """
+    content = parse_json(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: a JSON object is needed, received {shown(content)}")
+    if schema is not None:
+        check_content(content, schema, path)
+    return content
+
+
+def check_content(content, schema, origin):
+    """Checks an object against a schema.
+
+    Args:
+        content: a dict.
+        schema: a `Content`.
+        origin: where the object comes from, for errors.
+
+    Returns:
+        The content as an instance of the schema, defaults filled in.
+
+    Raises:
+        UserError: naming the first field that is missing or of another kind.
+
+    Example:
+        >>> class Size(Content):
+        ...     width: int
+        >>> check_content({"width": "8"}, Size, "size.json")
+        Traceback (most recent call last):
+        attention_zoo.errors.UserError: size.json: width: Input should be a valid integer, \
+received '8'
+    """
+    try:
+        return schema.model_validate(content)
+    except pydantic.ValidationError as error:
+        problem = error.errors()[0]
+        field = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "missing":
+            raise UserError(f"{origin} lacks {field}") from error
+        message = problem["msg"].removeprefix("Value error, ")
+        raise UserError(
+            f"{origin}: {field}: {message}, received {shown(problem['input'])}"
+        ) from error
+
+
+def shown(value):
+    """A value as errors show it: not all of it, if it is long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def json_text(content, **options):
+    """Content as JSON. NaN and infinite numbers, which JSON has not, become null.
+
+    Args:
+        content: dicts, lists, strings, numbers.
+        **options: of `json.dumps`.
+
+    Example:
+        >>> json_text({"spearman": float("nan"), "accuracy": 1.0})
+        '{"spearman": null, "accuracy": 1.0}'
+    """
+    try:
+        return json.dumps(content, allow_nan=False, **options)
+    except ValueError:
+        return json.dumps(_finite(content), allow_nan=False, **options)
+
+
+def _finite(content):
+    if isinstance(content, dict):
+        return {name: _finite(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

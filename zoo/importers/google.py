@@ -1,0 +1,40 @@
+"""Reads the checkpoints of google-research/bert, which TensorFlow 1 wrote."""
+
+import numpy as np
+import tensorflow as tf
+
+from attention_zoo.errors import UserError
+from attention_zoo.files import require_regular
+
+
+def read_checkpoint(folder):
+    """The arrays of the one checkpoint in a folder.
+
+    Args:
+        folder: a `Path`, with `*.ckpt.index` and `*.ckpt.data-*`.
+
+    Returns:
+        A dict from name to array.
+
+    Raises:
+        UserError: if there is none or several, a file is damaged, or has fewer bytes than its
+            numbers need.
+    """
+    indices = sorted(folder.glob("*.ckpt*.index"))
+    if len(indices) != 1:
+        found = ", ".join(path.name for path in indices) or "none"
+        raise UserError(f"{folder}: one checkpoint is needed (*.ckpt.index), found {found}")
+    prefix = indices[0].with_suffix("")
+    data = sorted(folder.glob(f"{prefix.name}.data-*"))
+    for path in (indices[0], *data):
+        require_regular(path)
+    try:
+        reader = tf.train.load_checkpoint(str(prefix))
+        shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+        needed = sum(np.prod(s, dtype=object) * types[name].size for name, s in shapes.items())
+        if needed > sum(path.stat().st_size for path in data):
+            raise ValueError(f"its numbers need {needed:,} bytes, and it has fewer")
+        return {name: np.asarray(reader.get_tensor(name)) for name in shapes}
+    # Whatever TensorFlow raises at bytes that are not as they were.
+    except Exception as error:
+        raise UserError(f"{indices[0]} is damaged: {error}") from error

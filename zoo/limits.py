@@ -1,0 +1,99 @@
+"""Whether a file can hold the model that is described beside it, before that model is built.
+
+A description of a few bytes can speak of a model that no machine has room for. What a model has
+of weights must be in the file, though, so its size bounds the sizes in the description.
+"""
+
+import inspect
+
+from attention_zoo.errors import UserError, suggest
+from attention_zoo.json_files import shown
+from attention_zoo.zoo.bert import Bert
+
+# Positions of which no weight need speak.
+LONGEST = 100_000
+_DEPTHS = (
+    "num_blocks",
+    "num_encoder_blocks",
+    "num_decoder_blocks",
+    "num_encoder_layers",
+    "num_decoder_layers",
+)
+_SIZES = (
+    *_DEPTHS,
+    "source_vocab_size",
+    "target_vocab_size",
+    "vocab_size",
+    "width",
+    "embedding_width",
+    "feed_forward_width",
+    "num_heads",
+    "num_outputs",
+    "num_segments",
+    "max_length",
+)
+
+
+def check_arguments(model_class, config, arrays, origin):
+    """Checks what a file says of a model against the weights that are there for it.
+
+    Args:
+        model_class: one of `attention_zoo.zoo.MODELS`.
+        config: its constructor arguments.
+        arrays: a dict from the name of each weight to its array.
+        origin: of the arguments, for errors.
+
+    Raises:
+        UserError: if an argument is unknown, a size is none, or the weights are too few for
+            the sizes.
+    """
+    sizes = _complete(model_class, config, origin)
+    if "encoder" in sizes:
+        if not isinstance(sizes["encoder"], dict):
+            raise UserError(f"{origin}: encoder: a JSON object is needed")
+        sizes |= _complete(Bert, sizes["encoder"], f"{origin}: encoder")
+    for name in _SIZES:
+        value = sizes.get(name)
+        if value is not None and (not isinstance(value, int) or value is True or value < 1):
+            raise UserError(f"{origin}: {name} must be a number above 0, received {shown(value)}")
+    if sizes["max_length"] > LONGEST:
+        raise UserError(
+            f"{origin}: max_length must be at most {LONGEST}, received {sizes['max_length']}"
+        )
+    depth = sum(sizes.get(name) or 0 for name in _DEPTHS)
+    if depth > len(arrays):
+        raise UserError(f"{origin}: {depth} blocks or layers, but only {len(arrays)} weights")
+    needed, found = _fewest_numbers(sizes, depth), sum(array.size for array in arrays.values())
+    if needed > found:
+        raise UserError(
+            f"{origin}: a model of these sizes has {needed:,} numbers or more in its weights, "
+            f"the file {found:,}"
+        )
+
+
+def _complete(model_class, config, origin):
+    """The arguments with the defaults of those that are not given."""
+    parameters = inspect.signature(model_class.__init__).parameters
+    own = {name: p for name, p in parameters.items() if name not in ("self", "kwargs")}
+    unknown = [name for name in config if name not in own]
+    if unknown:
+        raise UserError(f"{origin}: no argument {unknown[0]!r}; {suggest(unknown[0], own)}")
+    required = [name for name, p in own.items() if p.default is p.empty and name not in config]
+    if required:
+        raise UserError(f"{origin} lacks {', '.join(required)}")
+    return {name: config.get(name, p.default) for name, p in own.items()}
+
+
+def _fewest_numbers(sizes, depth):
+    """At least so many numbers there are; of every kind of matrix some are counted."""
+    width = sizes["width"]
+    inner = sizes.get("feed_forward_width") or 0
+    embedded = sizes.get("embedding_width") or width
+    if "vocab_size" in sizes:
+        rows = sizes["vocab_size"] + sizes["max_length"] + sizes["num_segments"]
+    else:
+        source, target = sizes["source_vocab_size"], sizes["target_vocab_size"]
+        rows = source if sizes["share_embeddings"] else source + (target or source)
+    rows += sizes.get("num_outputs") or 0
+    recurrent = embedded * width if "embedding_width" in sizes else 0  # reads embeddings
+    return rows * embedded + depth * width * (width + inner) + recurrent
