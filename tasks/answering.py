@@ -28,6 +28,24 @@ class Answering:
 
     answers_are_even = True
 
+    @classmethod
+    def column_contents(cls, fields, problem=None):
+        """What the columns of examples hold where it is not text.
+
+        Args:
+            fields: the names of the columns.
+            problem: which one, of tasks that have several.
+
+        Returns:
+            A dict, see `holds` of `attention_zoo.text.readers.read_examples`.
+        """
+        return {}
+
+    @property
+    def holds(self):
+        """What the columns of its examples hold where it is not text."""
+        return self.column_contents(self.fields, getattr(self, "problem", None))
+
     @property
     def searches(self):
         """Signatures that answer as `serving_default` does when they are asked so.

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.files import atomic_directory, atomic_file
 from attention_zoo.tasks.answering import Answering
+from attention_zoo.text.lines import read_lines
 from attention_zoo.zoo import MODELS
 from attention_zoo.zoo.weights import assign_weights, saved_weights, weight_name
 
@@ -125,8 +126,10 @@ class Task(Answering):
         task.metrics = tuple(config["metrics"])
         examples = directory / EXAMPLES_FILE
         if examples.exists():
-            lines = examples.read_text(encoding="utf-8").splitlines()
-            task.examples = [tuple(json.loads(line)) for line in lines]
+            try:
+                task.examples = [tuple(json.loads(line)) for line in read_lines(examples)]
+            except (ValueError, TypeError) as error:
+                raise UserError(f"{examples} is damaged: {error}") from error
         return task
 
 

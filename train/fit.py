@@ -1,6 +1,7 @@
 """Training a task from Python, without a recipe."""
 
 import tempfile
+from pathlib import Path
 
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.text.readers import read_examples
@@ -30,14 +31,15 @@ def fit(task, train, valid=None, out=None, metrics=None, **settings):
     if unknown:
         hint = suggest(unknown[0], TrainSettings.model_fields)
         raise UserError(f"fit has no setting {unknown[0]!r}; {hint}")
-    train, valid = (_examples(data, task.fields) for data in (train, valid or []))
+    train, valid = (_examples(data, task) for data in (train, valid or []))
     with tempfile.TemporaryDirectory() as temporary:
         settings = train_settings(task.kind, settings)
         trainer = Trainer(task, settings, train, valid, out or temporary, metrics or task.metrics)
         return trainer.run()
 
 
-def _examples(data, fields):
-    if isinstance(data, (str, dict)) or (data and isinstance(data[0], str)):
-        return read_examples(data, fields)
+def _examples(data, task):
+    is_list_of_files = isinstance(data, list) and data and isinstance(data[0], str | Path)
+    if isinstance(data, str | Path | dict) or is_list_of_files:
+        return read_examples(data, task.fields, holds=task.holds)
     return data
