@@ -124,18 +124,26 @@ def train(
 @app.command()
 def evaluate(
     source: Source,
-    data: Annotated[str, typer.Option(help="TSV or JSONL file with the columns of the training")],
+    data: Annotated[
+        list[str],
+        typer.Option(
+            metavar="FILE|FIELD=FILE",
+            help="file with the columns of the training, - for standard input; or a file for "
+            "each field, as --data zh=test.zh --data en=test.en",
+        ),
+    ],
     beam_size: BeamSize = None,
     length_penalty: LengthPenalty = None,
     json_: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ):
     """Score a task or an artefact on examples."""
     task = _load(source)
-    from attention_zoo.text.readers import read_examples
+    from attention_zoo.text.readers import named_files, read_examples
     from attention_zoo.train.evaluation import evaluate as score
     from attention_zoo.train.texts import truncation
 
-    examples = read_examples(data, list(task.fields))
+    files = named_files(data, task.fields)
+    examples = read_examples(files, list(task.fields), holds=task.holds)
     options = _given(beam_size=beam_size, length_penalty=length_penalty)
     for note in truncation(task, examples)[1]:
         _say(note)
@@ -168,13 +176,11 @@ def predict(
     """
     task = _load(source)
     from attention_zoo.predicting import predict_lines
+    from attention_zoo.text.lines import open_regular
 
     options = _given(beam_size=beam_size, length_penalty=length_penalty, n_best=n_best)
     with contextlib.ExitStack() as stack:
-        try:
-            file = stack.enter_context(open(input_, "rb")) if input_ else sys.stdin.buffer
-        except OSError as error:
-            raise UserError(f"{input_}: {error.strerror}") from error
+        file = stack.enter_context(open_regular(input_)) if input_ else sys.stdin.buffer
         # A person at a terminal waits for each answer.
         size = 1 if file.isatty() else batch
         for answer in predict_lines(task, file, size, options, _say):
@@ -204,7 +210,11 @@ def export(
         float | None, typer.Option(min=0, help="points of a metric that a file may lose  [0.5]")
     ] = None,
     data: Annotated[
-        str | None, typer.Option(help="examples to verify on; the recipe's test data when omitted")
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|FIELD=FILE",
+            help="examples to verify on, as of evaluate; the recipe's test data when omitted",
+        ),
     ] = None,
 ):
     """Export a task, run every artefact in its own runtime, and compare.

@@ -13,7 +13,8 @@ def export_run(
         out: the export directory to write.
         formats: names of formats; the recipe's when omitted.
         quantize: names of quantisations; the recipe's when omitted.
-        data: file of examples to verify on; the recipe's test data when omitted.
+        data: list of files of examples to verify on, see `attention_zoo.text.readers.named_files`;
+            the recipe's test data when omitted.
         progress: called with a line of text before each piece of work.
         **gate: `max_drop`, see `attention_zoo.export.export.export`.
 
@@ -22,7 +23,7 @@ def export_run(
     """
     from attention_zoo.export.export import export
     from attention_zoo.tasks.kinds import load_task
-    from attention_zoo.text.readers import read_examples
+    from attention_zoo.text.readers import named_files, read_examples
     from attention_zoo.train.recipe import ExportSettings, load_recipe
 
     folder = locate(run)
@@ -30,8 +31,8 @@ def export_run(
     recipe = load_recipe(recipe_file) if recipe_file.exists() else None
     settings = recipe.export if recipe else ExportSettings()
     task = load_task(folder)
-    files = data or (recipe.data.test if recipe else None)
-    examples = read_examples(files, list(task.fields)) if files else None
+    files = named_files(data, task.fields) if data else recipe and recipe.data.test
+    examples = read_examples(files, list(task.fields), holds=task.holds) if files else None
     return export(
         task,
         out,

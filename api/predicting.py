@@ -3,6 +3,7 @@
 import itertools
 
 from attention_zoo.errors import UserError
+from attention_zoo.text.lines import check_encoding, end_removed, limited_lines
 
 
 def predict_lines(task, file, batch, options, warn):
@@ -17,9 +18,13 @@ def predict_lines(task, file, batch, options, warn):
 
     Yields:
         An `Answer` for each line; an empty one for an empty line.
+
+    Raises:
+        UserError: if a line is too long or has not the columns of the task, or the input is
+            UTF-16.
     """
-    first = 1
-    while lines := list(itertools.islice(file, batch)):
+    first, rest = 1, limited_lines(file)
+    while lines := list(itertools.islice(rest, batch)):
         texts = [_input(line, first + i, task, warn) for i, line in enumerate(lines)]
         for side in task.input_sides(texts):
             for i in side.beyond():
@@ -46,7 +51,10 @@ def _input(line, number, task, warn):
 
 
 def _decode(line, number, warn):
-    line = line.rstrip(b"\r\n")
+    if number == 1:
+        check_encoding(line, "the input")
+        line = line.removeprefix(b"\xef\xbb\xbf")
+    line = end_removed(line)
     try:
         return line.decode("utf-8").strip()
     except UnicodeDecodeError:

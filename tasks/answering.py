@@ -31,6 +31,24 @@ class Answering:
     # How metrics are counted where there are several ways, such as {"bleu_tokenize": "zh"}.
     metric_options = {}  # noqa: RUF012  (replaced, never changed)
 
+    @classmethod
+    def column_contents(cls, fields, problem=None):
+        """What the columns of examples hold where it is not text.
+
+        Args:
+            fields: the names of the columns.
+            problem: which one, of tasks that have several.
+
+        Returns:
+            A dict, see `holds` of `attention_zoo.text.readers.read_examples`.
+        """
+        return {}
+
+    @property
+    def holds(self):
+        """What the columns of its examples hold where it is not text."""
+        return self.column_contents(self.fields, getattr(self, "problem", None))
+
     @property
     def searches(self):
         """Signatures that answer as `serving_default` does when they are asked so.

@@ -6,10 +6,10 @@ import tensorflow as tf
 from attention_zoo.errors import UserError
 from attention_zoo.tasks.encoder_task import EncoderTask, Prediction
 from attention_zoo.tasks.losses import smoothed_cross_entropy
+from attention_zoo.text.examples import LABEL, LABELS, SEPARATOR, located, read_number, split_labels
 
 _PROBLEMS = ("one", "several", "number")
 _ROUNDING = 2e-4  # of numbers written with four decimals
-SEPARATOR = ","  # between the labels of one example
 
 
 class Classify(EncoderTask):
@@ -74,6 +74,11 @@ class Classify(EncoderTask):
         if problem == "several":
             self.metrics = ("exact_match", "micro_f1")
 
+    @classmethod
+    def column_contents(cls, fields, problem="one"):
+        """See `Answering`."""
+        return {fields[-1]: LABELS if problem == "several" else LABEL}
+
     def read(self, numbers, inputs, *columns):
         """Logits to `label` (string) and `scores` (`(B, L)`), or to `value`, a number."""
         logits_BL = tf.cast(numbers["logits"], tf.float32)
@@ -114,24 +119,37 @@ class Classify(EncoderTask):
             return abs(float(first) - float(second)) < _ROUNDING
         return first == second
 
+    def references(self, examples):
+        """The labels, several of them in the order of answers; or the numbers."""
+        if self.problem == "number":
+            for example in examples:
+                read_number(example, "label")
+        if self.problem != "several":
+            return super().references(examples)
+        order = {label: i for i, label in enumerate(self.labels)}
+        rows = [set(split_labels(example[-1])) for example in examples]
+        return [
+            SEPARATOR.join(sorted(row, key=lambda label: (order.get(label, len(order)), label)))
+            for row in rows
+        ]
+
     # Training
 
     def to_ids(self, examples):
         """Token ids, segment ids and targets: an id, a 0 or 1 for each label, or a float."""
         token_ids, segment_ids = self.id_rows(examples)
-        targets = [self._target(example[-1]) for example in examples]
+        targets = [self._target(example) for example in examples]
         return list(zip(token_ids, segment_ids, targets, strict=True))
 
-    def _target(self, label):
+    def _target(self, example):
         if self.problem == "number":
-            try:
-                return np.array([float(label)], dtype="float32")
-            except ValueError as error:
-                raise UserError(f"a number is needed as label, received {label!r}") from error
+            return np.array([read_number(example, "label")], dtype="float32")
+        label = example[-1]
         names = [label] if self.problem == "one" else split_labels(label)
         unknown = [name for name in names if name not in self.labels]
         if unknown:
-            raise UserError(f"unknown label {unknown[0]!r}; known are {', '.join(self.labels)}")
+            with located(example):
+                raise UserError(f"unknown label {unknown[0]!r}; known are {', '.join(self.labels)}")
         ids = [self.labels.index(name) for name in names]
         if self.problem == "one":
             return np.array(ids, dtype="int32")
@@ -176,13 +194,3 @@ class Classify(EncoderTask):
     @classmethod
     def _arguments(cls, config):
         return {name: config[name] for name in ("max_length", *cls._SETTINGS)}
-
-
-def split_labels(text):
-    """The labels of an example that may have several.
-
-    Example:
-        >>> split_labels("net, web")
-        ['net', 'web']
-    """
-    return [name.strip() for name in text.split(SEPARATOR) if name.strip()]

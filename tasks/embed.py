@@ -8,6 +8,7 @@ import tensorflow as tf
 from attention_zoo.errors import UserError
 from attention_zoo.tasks.encoder_task import EncoderTask, Prediction
 from attention_zoo.tasks.losses import smoothed_cross_entropy
+from attention_zoo.text.examples import LABEL, read_number
 
 POOLINGS = ("mean", "cls", "max")
 # Cosines between texts are multiplied by this before the softmax.
@@ -58,6 +59,11 @@ class Embed(EncoderTask):
             raise ValueError(f"pooling must be one of {POOLINGS}, received {pooling!r}")
         # The first decides which weights are kept: how alike pairs are, or which is nearest.
         self.metrics = {1: (), 2: ("accuracy",), 3: ("spearman", "pearson")}[len(self.fields)]
+
+    @classmethod
+    def column_contents(cls, fields, problem=None):
+        """See `Answering`."""
+        return {fields[2]: LABEL} if len(fields) == 3 else {}
 
     def compute(self, inputs, training=False):
         """Ids to `embedding (B, D)`."""
@@ -143,6 +149,8 @@ class Embed(EncoderTask):
         sources = [example[0] for example in examples]
         if len(self.fields) == 3:
             answers = [f"{cosine:.6f}" for cosine in _cosines(first, second).diagonal()]
+            for example in examples:
+                read_number(example, "score")
             return sources, answers, [example[2] for example in examples]
         pairs = [example[1] for example in examples]
         return sources, [pairs[i] for i in np.argmax(_cosines(first, second), axis=1)], pairs
@@ -155,10 +163,8 @@ class Embed(EncoderTask):
             raise UserError("embeddings are trained on pairs: name the column data.pair")
         columns = [self.id_rows([(e[side],) for e in examples])[0] for side in (0, 1)]
         if len(self.fields) == 3:
-            try:
-                columns.append([np.array([float(e[2])], dtype="float32") for e in examples])
-            except ValueError as error:
-                raise UserError(f"a number is needed as score: {error}") from error
+            scores = [read_number(example, "score") for example in examples]
+            columns.append([np.array([score], dtype="float32") for score in scores])
         return list(zip(*columns, strict=True))
 
     def loss(self, batch, training=True, label_smoothing=0.0, seed=None):

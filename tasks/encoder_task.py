@@ -9,6 +9,7 @@ from attention_zoo.errors import UserError
 from attention_zoo.tasks.answering import Compared
 from attention_zoo.tasks.sides import Side
 from attention_zoo.tasks.task import Task
+from attention_zoo.text.lines import one_line
 from attention_zoo.text.rows import cut_rows
 from attention_zoo.text.tokenizer import CHUNK, load_tokenizer
 from attention_zoo.text.vocabulary import PAD_ID
@@ -19,10 +20,10 @@ _PREDICT_BATCH = 32
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """An answer as a line of text, and as a dict for JSON.
+    """An answer as text, and as a dict for JSON.
 
     Attributes:
-        text: one line.
+        text: the answer.
         record: numbers, strings and lists of them, by name.
     """
 
@@ -31,8 +32,8 @@ class Prediction:
 
     @property
     def lines(self):
-        """What the command line prints."""
-        return [self.text]
+        """What the command line prints: one line, whatever stood in the text or the labels."""
+        return [one_line(self.text)]
 
 
 class EncoderTask(Task):

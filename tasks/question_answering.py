@@ -1,7 +1,5 @@
 """Extractive question answering: the span of a text that answers a question."""
 
-import json
-
 import numpy as np
 import tensorflow as tf
 
@@ -9,7 +7,9 @@ from attention_zoo.errors import UserError
 from attention_zoo.tasks.encoder_task import EncoderTask, Prediction, with_mask
 from attention_zoo.tasks.losses import smoothed_cross_entropy
 from attention_zoo.tasks.sides import Side
+from attention_zoo.text.examples import ANSWERS, located
 from attention_zoo.text.rows import to_dense
+from attention_zoo.text.squad import check_answer, parse_answers
 from attention_zoo.text.tokenizer import replace_invalid
 
 # How many spans of each window, and of each text, are looked at.
@@ -82,6 +82,18 @@ class QuestionAnswering(EncoderTask):
         for name in ("stride", "max_question_length", "max_answer_length"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, received {getattr(self, name)}")
+
+    @classmethod
+    def column_contents(cls, fields, problem=None):
+        """See `Answering`."""
+        return {fields[-1]: ANSWERS}
+
+    def references(self, examples):
+        """The answers as JSON, a string an example."""
+        for example in examples:
+            with located(example):
+                parse_answers(example[-1])
+        return super().references(examples)
 
     def encode(self, question, context):
         """As of every encoder, a row for each window, and where the windows are.
@@ -298,33 +310,14 @@ def _best(sums_BC, start_BC, end_BC):
     )
 
 
-def read_answers(text):
-    """The answers in the last column of an example.
-
-    Raises:
-        UserError: if they are not a JSON list of objects with `text` and `answer_start`.
-    """
-    try:
-        answers = json.loads(text)
-        return [(answer["text"], int(answer["answer_start"])) for answer in answers]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            'answers must be a JSON list of {"text": ..., "answer_start": ...}, '
-            f"received {text!r}"
-        ) from error
-
-
 def _first_span(example):
     """First and last character of the first answer, or None."""
-    answers = read_answers(example[2])
-    if not answers:
-        return None
+    with located(example):
+        answers = parse_answers(example[2])
+        if not answers:
+            return None
+        check_answer(answers[0], example[1])
     text, start = answers[0]
-    if example[1][start : start + len(text)] != text:
-        raise UserError(
-            f"the context has {example[1][start : start + len(text)]!r} at character {start}, "
-            f"not the answer {text!r}"
-        )
     return start, start + len(text)
 
 

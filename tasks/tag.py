@@ -6,7 +6,9 @@ import tensorflow as tf
 from attention_zoo.errors import UserError
 from attention_zoo.tasks.encoder_task import EncoderTask, Prediction, with_mask
 from attention_zoo.tasks.losses import smoothed_cross_entropy
+from attention_zoo.text.examples import WORDS, located
 from attention_zoo.text.rows import to_dense
+from attention_zoo.text.tags import split_tag
 
 OUTSIDE = "O"
 
@@ -24,6 +26,9 @@ class Tag(EncoderTask):
         max_length: longest input in ids; the model's when omitted.
         fields: names of the columns of an example: words and tags, both with spaces
             between.
+
+    Where one of the tags is none of an entity, as parts of speech are not, `tag_accuracy` is the
+    only metric.
 
     Example:
         >>> from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
@@ -43,10 +48,17 @@ class Tag(EncoderTask):
     def __init__(self, model, tokenizer, labels, max_length=None, fields=("words", "tags")):
         super().__init__(model, tokenizer, max_length, fields)
         self.labels = list(labels)
+        if None in map(split_tag, self.labels):
+            self.metrics = ("tag_accuracy",)
         if model is not None and model.num_outputs != len(self.labels):
             raise ValueError(
                 f"{len(self.labels)} outputs are needed, the model has {model.num_outputs}"
             )
+
+    @classmethod
+    def column_contents(cls, fields, problem=None):
+        """See `Answering`."""
+        return dict.fromkeys(fields, WORDS)
 
     def encode(self, text):
         """As of every encoder, and `words (B, T)`: which word begins there, from 1, or 0."""
@@ -87,6 +99,14 @@ class Tag(EncoderTask):
             predictions.append(Prediction(" ".join(tags), {"tags": tags}))
         return predictions
 
+    def answers_for(self, examples, **options):
+        """See `Answering`; every word needs a tag on both sides."""
+        sources = [self.input_of(example) for example in examples]
+        predictions = self.predict(sources, **options)
+        for example, prediction in zip(examples, predictions, strict=True):
+            _tags(example, len(prediction.record["tags"]))
+        return sources, [p.text for p in predictions], self.references(examples)
+
     # Training
 
     def to_ids(self, examples):
@@ -107,12 +127,11 @@ class Tag(EncoderTask):
         return rows
 
     def _targets(self, example, number):
-        tags = example[-1].split()
-        if len(tags) != number:
-            raise UserError(f"{number} words but {len(tags)} tags in {example[0]!r}")
+        tags = _tags(example, number)
         unknown = [tag for tag in tags if tag not in self.labels]
         if unknown:
-            raise UserError(f"unknown tag {unknown[0]!r}; known are {', '.join(self.labels)}")
+            with located(example):
+                raise UserError(f"unknown tag {unknown[0]!r}; known are {', '.join(self.labels)}")
         return np.array([self.labels.index(tag) + 1 for tag in tags] or [0])
 
     def loss(self, batch, training=True, label_smoothing=0.0, seed=None):
@@ -139,3 +158,12 @@ class Tag(EncoderTask):
     @classmethod
     def _arguments(cls, config):
         return {name: config[name] for name in ("max_length", "labels")}
+
+
+def _tags(example, number):
+    """The tags of an example that has a number of words."""
+    tags = example[-1].split()
+    if len(tags) != number:
+        with located(example):
+            raise UserError(f"{number} words but {len(tags)} tags in {example[0]!r}")
+    return tags

@@ -9,6 +9,7 @@ from attention_zoo.decoding.sampling import check_sampling
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.tasks.answering import Answering, Compared
 from attention_zoo.tasks.sides import Side
+from attention_zoo.text.lines import one_line
 from attention_zoo.text.tokenizer import is_blank, load_tokenizer
 from attention_zoo.text.vocabulary import END_ID, PAD_ID, START_ID
 
@@ -35,7 +36,7 @@ class Answer:
     @property
     def lines(self):
         """What the command line prints: one line each, whatever the model learned to write."""
-        return [" ".join(text.splitlines()) for text, _ in self.n_best]
+        return [one_line(text) for text, _ in self.n_best]
 
 
 class TextToText(Answering):

@@ -1,117 +1,172 @@
-"""Readers of formats that a kind of task has for itself: CoNLL, SQuAD, plain documents."""
+"""Readers of formats whose lines are no examples yet: CoNLL, plain documents."""
 
-import json
+import re
 
 from attention_zoo.errors import UserError
+from attention_zoo.text.examples import Example, as_word, place
+from attention_zoo.text.squad import require_fields
+
+_TAG_OF_A_SCHEME = re.compile(r"O|[BIESLUMW]-.+")
+_RANGE_OR_EMPTY_NODE = re.compile(r"\d+[-.]\d+")
+_CONLL_U_COLUMNS = 10
 
 
-def read_conll(path, fields, lines):
+def read_conll(path, lines, fields, holds=None):
     """Reads tagged sentences: a word and its tag a line, an empty line after a sentence.
 
-    The word is the first column and the tag the last, between spaces or tabs; lines that
-    begin with `-DOCSTART-` are passed over (Tjong Kim Sang and De Meulder 2003).
+    Between columns stand tabs, or spaces where a line has no tab. The word is the first column
+    and the tag the last (Tjong Kim Sang and De Meulder 2003). Where the first column numbers the
+    words of each sentence, the word is the second, and of ten columns (CoNLL-U) the tag is the
+    fourth, the part of speech; ranges such as 1-2 and empty nodes such as 1.1 are passed over.
+
+    Lines that begin with `-DOCSTART-` are passed over, and so are comments: before the first
+    word of a sentence, a line that begins with `#` and has not as many columns as words have,
+    or no tag in the last of them.
 
     Args:
         path: named in errors.
-        fields: two names; they are not looked up, the columns have none.
         lines: the lines of the file.
+        fields: two; names are not looked up, the columns have none, but numbers are those of
+            the columns to take instead.
+        holds: not used.
 
     Returns:
-        A list of pairs of strings: words and tags, with spaces between.
-    """
-    _require(path, fields, 2, "words and tags")
-    examples, sentence = [], []
-    for number, line in enumerate([*lines, ""], start=1):
-        columns = line.split()
-        if not columns or columns[0] == "-DOCSTART-":
-            if sentence:
-                examples.append(tuple(map(" ".join, zip(*sentence, strict=True))))
-            sentence = []
-        elif len(columns) == 1:
-            raise UserError(f"{path}, line {number}: the word {columns[0]!r} has no tag")
-        else:
-            sentence.append((columns[0], columns[-1]))
-    return examples
-
-
-def read_squad(path, fields, lines):
-    """Reads questions in the format of SQuAD 1.1 and 2.0.
-
-    Args:
-        path: named in errors.
-        fields: three names; they are not looked up.
-        lines: the lines of the file.
-
-    Returns:
-        A list of triples of strings: question, context, and the answers as JSON, a list of
-        objects with `text` and `answer_start`; empty for questions that have none.
+        A list of `Example`: words and tags, with spaces between. White space in a word becomes
+        an underscore.
 
     Raises:
-        UserError: if it is not JSON of that form, or an answer is not where it is said to
-            be.
+        UserError: naming file and line, if a word has no tag, or columns are uneven.
     """
-    _require(path, fields, 3, "question, context and answers")
-    try:
-        content = json.loads("\n".join(lines))
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON: {error}") from error
+    require_fields(path, fields, 2, "words and tags")
+    sentences, is_numbered = _without_comments(_sentences(lines))
+    given = [field - 1 for field in fields if isinstance(field, int)]
+    if len(given) != 2:
+        _require_even(path, sentences)
     examples = []
-    try:
-        for article in content["data"]:
-            for paragraph in article["paragraphs"]:
-                context = paragraph["context"]
-                for question in paragraph["qas"]:
-                    answers = [] if question.get("is_impossible") else question["answers"]
-                    kept = [
-                        {"text": a["text"], "answer_start": int(a["answer_start"])} for a in answers
-                    ]
-                    _check_answers(path, question, context, kept)
-                    text = json.dumps(kept, ensure_ascii=False)
-                    examples.append((question["question"].strip(), context, text))
-    except (KeyError, TypeError) as error:
-        raise UserError(
-            f"{path} has not the form of SQuAD: data[].paragraphs[].qas[] with question and "
-            f"answers: {error!r}"
-        ) from error
+    for sentence in sentences:
+        pairs = []
+        for number, row in sentence:
+            columns = given if len(given) == 2 else _word_and_tag(row, is_numbered)
+            if not (is_numbered and _RANGE_OR_EMPTY_NODE.fullmatch(row[0])):
+                pairs.append(_checked(path, number, row, columns))
+        if pairs:
+            values = map(" ".join, zip(*pairs, strict=True))
+            examples.append(Example(values, path, sentence[0][0]))
     return examples
 
 
-def _check_answers(path, question, context, answers):
-    for answer in answers:
-        start, text = answer["answer_start"], answer["text"]
-        there = context[start : start + len(text)]
-        if there != text:
+def _sentences(lines):
+    """Sentences as lists of pairs: the number of a line, and its columns."""
+    sentences = [[]]
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.startswith("-DOCSTART-"):
+            sentences.append([])
+        else:
+            sentences[-1].append((number, _columns(line)))
+    return sentences
+
+
+def _columns(line):
+    """The columns of a line; other spaces than that of ASCII are part of a word."""
+    if "\t" not in line:
+        return re.split(" +", line.strip(" "))
+    # A word may be a space.
+    return [column.strip(" ") or column for column in line.rstrip(" \t").split("\t")]
+
+
+def _without_comments(sentences):
+    """Sentences without the comments before their words, and whether words are numbered."""
+    starts = [_first_word(sentence) for sentence in sentences]
+    certain = [s[start:] for s, start in zip(sentences, starts, strict=True) if s[start:]]
+    is_numbered = _is_numbered(certain)
+    rows = [row for sentence in certain for _, row in sentence]
+    widths, tags = {len(row) for row in rows}, {row[-1] for row in rows}
+
+    def is_word(row):
+        if is_numbered or (rows and len(row) not in widths) or len(row) == 1:
+            return False
+        return row[-1] in tags or _TAG_OF_A_SCHEME.fullmatch(row[-1])
+
+    kept = [
+        [pair for pair in sentence[:start] if is_word(pair[1])] + sentence[start:]
+        for sentence, start in zip(sentences, starts, strict=True)
+    ]
+    return [sentence for sentence in kept if sentence], is_numbered
+
+
+def _first_word(sentence):
+    """The number of rows that may be comments."""
+    hashes = (i for i, (_, row) in enumerate(sentence) if not row[0].startswith("#"))
+    return next(hashes, len(sentence))
+
+
+def _is_numbered(sentences):
+    """Whether the first column counts the words, and there are two others."""
+    if not sentences or any(len(row) < 3 for s in sentences for _, row in s):
+        return False
+    counted = [
+        [row[0] for _, row in s if not _RANGE_OR_EMPTY_NODE.fullmatch(row[0])] for s in sentences
+    ]
+    # A single word may be the number 1.
+    is_sure = any(len(numbers) > 1 for numbers in counted)
+    is_sure = is_sure or all(len(row) == _CONLL_U_COLUMNS for s in sentences for _, row in s)
+    return is_sure and all(
+        numbers == [str(i) for i in range(1, len(numbers) + 1)] for numbers in counted
+    )
+
+
+def _word_and_tag(row, is_numbered):
+    tag = 3 if is_numbered and len(row) == _CONLL_U_COLUMNS else len(row) - 1
+    return int(is_numbered), tag
+
+
+def _require_even(path, sentences):
+    rows = [pair for sentence in sentences for pair in sentence]
+    for number, row in rows:
+        if len(row) == 1:
+            raise UserError(f"{place(path, number)}: the word {row[0]!r} has no tag")
+        if len(row) != len(rows[0][1]):
             raise UserError(
-                f"{path}, question {question.get('id', question['question'])!r}: the context has "
-                f"{there!r} at character {start}, not the answer {text!r}"
+                f"{place(path, number)}: {len(row)} columns where line {rows[0][0]} has "
+                f"{len(rows[0][1])}; if that is right, give the numbers of the columns of words "
+                f"and tags, from 1"
             )
 
 
-def read_documents(path, fields, lines):
+def _checked(path, number, row, columns):
+    """The word and the tag of a row."""
+    if not all(0 <= column < len(row) for column in columns):
+        wanted = " and ".join(str(column + 1) for column in columns)
+        raise UserError(
+            f"{place(path, number)}: columns {wanted} are asked for, there are {len(row)}"
+        )
+    word, tag = (row[column] for column in columns)
+    if not word or not tag or tag.split() != [tag]:
+        raise UserError(
+            f"{place(path, number)}: a word and a tag without spaces are needed, received "
+            f"{word!r} and {tag!r}"
+        )
+    return as_word(word), tag
+
+
+def read_documents(path, lines, fields, holds=None):
     """Reads documents: a sentence or paragraph a line, an empty line after a document.
 
     Args:
         path: named in errors.
-        fields: one name; it is not looked up.
         lines: the lines of the file.
+        fields: one name; it is not looked up.
+        holds: not used.
 
     Returns:
-        A list of 1-tuples: the lines of a document with line ends between.
+        A list of `Example` with one string: the lines of a document with line ends between.
     """
-    _require(path, fields, 1, "documents")
+    require_fields(path, fields, 1, "documents")
     examples, document = [], []
-    for line in [*lines, ""]:
+    for number, line in enumerate([*lines, ""], start=1):
         if line.strip():
             document.append(line.strip())
         elif document:
-            examples.append(("\n".join(document),))
+            examples.append(Example(["\n".join(document)], path, number - len(document)))
             document = []
     return examples
-
-
-def _require(path, fields, number, what):
-    if len(fields) != number:
-        raise UserError(
-            f"{path} holds {what}, {number} column{'s' * (number > 1)}; "
-            f"{len(fields)} are asked for: {', '.join(map(str, fields))}"
-        )

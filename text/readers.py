@@ -1,39 +1,46 @@
-"""Readers of example files: TSV, JSONL, parallel text; gzipped or not.
+"""Reading examples from files, whose suffix says the format.
 
 Each gives examples as tuples of strings, one string a field, and every complaint
-names the file and the line.
+names the file and the line. `docs/data.md` describes the formats.
 """
 
 import glob
-import gzip
-import json
-import zlib
+import os
 from pathlib import Path
 
 from attention_zoo.errors import UserError, suggest
-from attention_zoo.text.corpus_readers import read_conll, read_documents, read_squad
+from attention_zoo.text.corpus_readers import read_conll, read_documents
+from attention_zoo.text.examples import ANSWERS, WORDS, make_example, place
+from attention_zoo.text.json_values import as_text, is_answers, load_json
+from attention_zoo.text.lines import STANDARD_INPUT, read_lines
+from attention_zoo.text.squad import read_squad
+from attention_zoo.text.tables import read_csv, read_parquet, read_tsv
 
-_CORPORA = {".conll": read_conll, ".json": read_squad, ".txt": read_documents}
 
-
-def read_examples(files, fields, base="."):
+def read_examples(files, fields, base=".", holds=None):
     r"""Reads examples from files.
 
     Args:
         files: a path or glob, a list of them, or a mapping from field to path or glob
             (parallel files, line i of each makes example i). Suffixes say the format:
-            `.tsv`, `.jsonl`, or plain text for parallel files, and of one kind of task
-            each `.conll` (words and tags), `.json` (SQuAD) and `.txt` (documents, an empty
-            line after each); all of them also with `.gz`.
-        fields: names of the fields to read. In TSV a name is a column of the header
+            `.tsv`, `.csv`, `.jsonl`, `.parquet`, plain text for parallel files, and of one
+            kind of task each `.conll` (words and tags; also `.conllu`, `.iob`, `.bio`), `.json`
+            (SQuAD) and `.txt` (documents, an empty line after each); all but `.parquet` also
+            with `.gz`. `"-"` is standard input: JSONL if it begins with a brace, TSV otherwise.
+        fields: names of the fields to read. In a table a name is a column of the header
             line, and an integer is the number of a column (from 1) in a file without
             a header; in JSONL a name is a key; in a mapping it is a key of the mapping.
         base: folder that relative paths start from.
+        holds: what fields hold where it is not text, by field; a task says so in `task.holds`.
+            `"label"`: one, which cannot be a list. `"labels"`: any number of them, with commas
+            between or a list. `"words"`: one for each of another field, with spaces between or a
+            list; files whose format is not known are then read as CoNLL. `"answers"`: a list of
+            objects.
 
     Returns:
-        A list of tuples of strings. Lines with nothing in any field are left out, and so
-        is white space around a field, but where a field of JSONL is a list of objects: answers,
-        which say where in another field they begin.
+        A list of tuples of strings, each of which has the attribute `place`, where it was read.
+        Lines with nothing in any field are left out, and so is white space around a field, but
+        not beside answers, which say where in another field they begin.
 
     Raises:
         UserError: naming file and line, if a file is missing or not UTF-8, a column
@@ -46,183 +53,157 @@ def read_examples(files, fields, base="."):
         >>> read_examples(str(path), ["zh", "en"])
         [('你好', 'hello')]
     """
+    holds = holds or {}
     if isinstance(files, dict):
-        return _read_parallel(files, fields, base)
+        return _read_parallel(files, fields, base, holds)
     examples = []
     for path in _expand([files] if isinstance(files, str | Path) else files, base):
-        suffix = Path(path.name.removesuffix(".gz")).suffix
-        if suffix in _CORPORA:
-            examples += _CORPORA[suffix](path, fields, read_lines(path))
-            continue
-        reader = {".tsv": _read_tsv, ".jsonl": _read_jsonl}.get(suffix)
-        if reader is None:
-            raise UserError(
-                f"{path}: the format is not known by its suffix; accepted are .tsv, .jsonl, "
-                f".conll, .json and .txt (with .gz or without), and for parallel text files a "
-                f"mapping: "
-                f"{{{fields[0]}: FILE, {fields[-1]}: FILE}}"
-            )
-        examples += reader(path, fields)
+        if str(path) == STANDARD_INPUT:
+            examples += _read_standard_input(fields, holds)
+        else:
+            examples += _read_file(path, fields, holds)
     if not examples:
-        raise UserError(f"{files}: there is no example in it")
+        names = files if isinstance(files, str | Path) else ", ".join(map(str, files))
+        raise UserError(f"{names}: there is no example in it")
     return examples
 
 
-def read_lines(path):
-    """Reads the lines of a text file, gzipped or not, without their line ends.
+def named_files(values, fields):
+    """The files of `--data`: a path or several, or a mapping if each is FIELD=FILE.
+
+    Args:
+        values: list of strings, at least one.
+        fields: names of fields.
+
+    Returns:
+        What `read_examples` takes as files.
 
     Raises:
-        UserError: naming file and line, if it is missing or not UTF-8.
+        UserError: if only some are FIELD=FILE.
+
+    Example:
+        >>> named_files(["zh=a.zh", "en=a.en"], ["zh", "en"])
+        {'zh': 'a.zh', 'en': 'a.en'}
     """
-    path = Path(path)
-    lines = []
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
-                lines.append(_decode(line, path, number))
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{path}, after line {len(lines)}: damaged gzip file: {error}") from error
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}") from error
-    return lines
-
-
-def _decode(line, path, number):
-    try:
-        return line.decode().removeprefix("\ufeff" if number == 1 else "").rstrip("\r\n")
-    except UnicodeDecodeError as error:
+    by_name = {str(field): field for field in fields}
+    pairs = [value.partition("=") for value in values]
+    named = [
+        name in by_name and separator and not os.path.lexists(value)
+        for value, (name, separator, _) in zip(values, pairs, strict=True)
+    ]
+    if not any(named):
+        return values if len(values) > 1 else values[0]
+    if not all(named):
         raise UserError(
-            f"{path}, line {number}: not UTF-8: byte 0x{line[error.start]:02x} at position "
-            f"{error.start + 1} of the line; convert the file first, for example with iconv"
-        ) from error
+            f"{values[named.index(False)]!r} is for no field, others are: give "
+            f"{' '.join(f'{name}=FILE' for name in by_name)}, or files with all fields"
+        )
+    return {by_name[name]: file for name, _, file in pairs}
+
+
+def _read_jsonl(path, lines, fields, holds):
+    examples = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = load_json(line)
+            if not isinstance(record, dict):
+                raise UserError(f"a JSON object is needed, received {type(record).__name__}")
+            values = [_value(record, field, holds.get(field)) for field in fields]
+        except UserError as error:
+            raise UserError(f"{place(path, number)}: {error}") from error
+        found = {field: ANSWERS for field in fields if is_answers(record[field])}
+        examples += make_example(values, fields, {**found, **holds}, path, number)
+    return examples
+
+
+def _value(record, field, holds):
+    if field not in record:
+        raise UserError(f'no text under the key "{field}"; {suggest(str(field), record)}')
+    try:
+        return as_text(record[field], holds)
+    except UserError as error:
+        raise UserError(f'"{field}" {error}') from error
+
+
+# Of lines, and of files as a whole.
+_LINE_READERS = {
+    ".tsv": read_tsv,
+    ".csv": read_csv,
+    ".jsonl": _read_jsonl,
+    ".conll": read_conll,
+    ".conllu": read_conll,
+    ".iob": read_conll,
+    ".bio": read_conll,
+    ".txt": read_documents,
+}
+_FILE_READERS = {".json": read_squad, ".parquet": read_parquet}
+
+
+def _read_file(path, fields, holds):
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    if suffix in _FILE_READERS and not (suffix == ".parquet" and path.suffix == ".gz"):
+        return _FILE_READERS[suffix](path, fields, holds)
+    reader = _LINE_READERS.get(suffix)
+    is_tagging = fields and all(holds.get(field) == WORDS for field in fields)
+    if is_tagging and reader in (None, read_documents) and suffix not in _FILE_READERS:
+        reader = read_conll
+    if reader is None:
+        columns = ", ".join(f"{field}: FILE" for field in fields)
+        options = " ".join(f"--data {field}=FILE" for field in fields)
+        raise UserError(
+            f"{path}: the format is not known by its suffix; accepted are "
+            f"{', '.join((*_LINE_READERS, *_FILE_READERS))} (with .gz or without, but for "
+            f".parquet), and for parallel text files a mapping: {{{columns}}} in a recipe, "
+            f"{options} on the command line"
+        )
+    return reader(path, read_lines(path), fields, holds)
+
+
+def _read_standard_input(fields, holds):
+    lines = read_lines(STANDARD_INPUT)
+    start = next((line for line in lines if line.strip()), "")
+    reader = _read_jsonl if start.lstrip().startswith("{") else read_tsv
+    return reader("standard input", lines, fields, holds)
 
 
 def _expand(patterns, base):
     paths = []
     for pattern in patterns:
-        full = str(Path(base) / pattern)
+        full = os.path.join(base, pattern)
+        if str(pattern) == STANDARD_INPUT:
+            full = STANDARD_INPUT
         found = [full]
-        if glob.has_magic(str(pattern)):
-            found = sorted(str(Path(base, n)) for n in glob.glob(str(pattern), root_dir=base))
+        # A file of that name goes first: brackets are common in names of folders.
+        if glob.has_magic(str(pattern)) and not os.path.lexists(full):
+            found = [os.path.join(base, n) for n in glob.glob(str(pattern), root_dir=base)]
         if not found:
             raise UserError(f"{full}: no file has such a name")
-        paths += map(Path, found)
+        paths += map(Path, sorted(found))
     return paths
 
 
-def _read_tsv(path, fields):
-    rows = [line.split("\t") for line in read_lines(path)]
-    if not rows:
-        raise UserError(f"{path}: the file is empty")
-    has_header = isinstance(fields[0], str)
-    columns = [_column(field, rows[0], path) for field in fields]
-    examples = []
-    for number, row in enumerate(rows, start=1):
-        if row == [""] or (has_header and number == 1):
-            continue
-        if len(row) != len(rows[0]):
-            raise UserError(
-                f"{path}, line {number}: {len(row)} columns where line 1 has {len(rows[0])}"
-            )
-        values = tuple(row[column].strip() for column in columns)
-        examples += _checked(values, fields, f"{path}, line {number}")
-    return examples
-
-
-def _column(field, first_row, path):
-    if isinstance(field, int):
-        if not 1 <= field <= len(first_row):
-            raise UserError(f"{path}, line 1: no column {field}, there are {len(first_row)}")
-        return field - 1
-    if field not in first_row:
-        raise UserError(
-            f'{path}, line 1: no column "{field}" in the header; {suggest(field, first_row)}. '
-            f"For a file without a header give column numbers, from 1"
-        )
-    return first_row.index(field)
-
-
-def _read_jsonl(path, fields):
-    examples = []
-    for number, line in enumerate(read_lines(path), start=1):
-        if not line.strip():
-            continue
-        place = f"{path}, line {number}"
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise UserError(f"{place}: not JSON: {error}") from error
-        if not isinstance(record, dict):
-            raise UserError(f"{place}: a JSON object is needed, received {type(record).__name__}")
-        texts = []
-        for field in fields:
-            text = _as_text(record.get(field))
-            if text is None:
-                raise UserError(
-                    f'{place}: no text under the key "{field}"; {suggest(str(field), record)}'
-                )
-            texts.append(text)
-        # Answers say where in a text they begin, so it stays as it is.
-        keeps_spaces = any(_is_objects(record[field]) for field in fields)
-        values = tuple(text if keeps_spaces else text.strip() for text in texts)
-        try:
-            "".join(values).encode()
-        except UnicodeEncodeError as error:
-            raise UserError(f"{place}: half a surrogate pair, which no text can hold") from error
-        examples += _checked(values, fields, place)
-    return examples
-
-
-def _as_text(value):
-    """What of JSON is text: numbers too, lists of words, and lists of objects, as JSON again."""
-    if isinstance(value, list) and value and all(isinstance(word, str) for word in value):
-        return " ".join(value)
-    if _is_objects(value):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    return value if isinstance(value, str) else None
-
-
-def _is_objects(value):
-    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
-
-
-def _read_parallel(files, fields, base):
+def _read_parallel(files, fields, base, holds):
     missing = [field for field in fields if field not in files]
     if missing:
-        raise UserError(f'no file for "{missing[0]}"; {suggest(str(missing[0]), files)}')
+        raise UserError(f'no file for "{missing[0]}"; {suggest(str(missing[0]), map(str, files))}')
     paths = [_expand([files[field]], base) for field in fields]
     columns = [
-        [
-            (line, f"{path}, line {i}")
-            for path in group
-            for i, line in enumerate(read_lines(path), 1)
-        ]
+        [(line, path, i) for path in group for i, line in enumerate(read_lines(path), 1)]
         for group in paths
     ]
     lengths = [len(column) for column in columns]
     if len(set(lengths)) > 1:
-        counts = ", ".join(f"{group[0]}: {n}" for group, n in zip(paths, lengths, strict=True))
+        counts = ", ".join(
+            f"{', '.join(map(str, group))}: {n}" for group, n in zip(paths, lengths, strict=True)
+        )
         raise UserError(f"parallel files must have equally many lines; {counts}")
     examples = []
     for row in zip(*columns, strict=True):
-        values = tuple(line.strip() for line, _ in row)
-        examples += _checked(values, fields, row[0][1])
+        values = [line for line, _, _ in row]
+        examples += make_example(values, fields, holds, *row[0][1:])
     if not examples:
-        raise UserError(f"{files}: there is no example in it")
+        names = ", ".join(map(str, files.values()))
+        raise UserError(f"{names}: there is no example in it")
     return examples
-
-
-def _numbered(path):
-    return enumerate(read_lines(path), start=1)
-
-
-def _checked(values, fields, place):
-    """One example, or none where all fields are empty."""
-    if not any(value.strip() for value in values):
-        return []
-    for field, value in zip(fields, values, strict=True):
-        if not value.strip():
-            raise UserError(f'{place}: "{field}" is empty while another field is not')
-    return [values]

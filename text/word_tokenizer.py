@@ -53,10 +53,12 @@ class WordTokenizer(Tokenizer):
             vocab_size: largest vocabulary; the rarest words are left out. None takes
                 them all.
         """
-        counts = collections.Counter(word for text in texts for word in text.split())
+        # Bytes, which are split where TensorFlow splits: at white space of ASCII alone.
+        counts = collections.Counter(word for text in texts for word in text.encode().split())
         if not counts:
             raise UserError("there is no text to take words from")
-        return cls(most_frequent(counts, vocab_size))
+        words = {word.decode(): count for word, count in counts.items()}
+        return cls(most_frequent(words, vocab_size))
 
     def _split(self, strings):
         return tf.strings.split(strings)

@@ -7,10 +7,10 @@ import os
 import tensorflow as tf
 
 from attention_zoo.errors import UserError
-from attention_zoo.tasks.classify import split_labels
 from attention_zoo.tasks.kinds import TASKS, load_task
 from attention_zoo.tasks.seq2seq import Seq2Seq
 from attention_zoo.tasks.task import model_config
+from attention_zoo.text.examples import split_labels
 from attention_zoo.text.tokenizer import tokenizer_classes
 from attention_zoo.train.recipe import TokenizerSettings
 from attention_zoo.train.task_options import task_options

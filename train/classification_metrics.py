@@ -3,6 +3,7 @@
 import numpy as np
 
 from attention_zoo.errors import UserError, shown
+from attention_zoo.text.examples import split_labels
 
 
 def macro_f1(answers, references):
@@ -25,11 +26,8 @@ def micro_f1(answers, references):
         >>> micro_f1(["a,b", ""], ["a", "c"])
         50.0
     """
-    return _f1([(_labels(a), _labels(r)) for a, r in zip(answers, references, strict=True)])
-
-
-def _labels(text):
-    return {name.strip() for name in text.split(",") if name.strip()}
+    pairs = zip(answers, references, strict=True)
+    return _f1([(set(split_labels(a)), set(split_labels(r))) for a, r in pairs])
 
 
 def _f1(pairs):

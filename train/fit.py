@@ -2,6 +2,7 @@
 
 import tempfile
 import warnings
+from pathlib import Path
 
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.files import locked
@@ -38,7 +39,7 @@ def fit(task, train, valid=None, out=None, metrics=None, **settings):
         hint = suggest(unknown[0], TrainSettings.model_fields)
         raise UserError(f"fit has no setting {unknown[0]!r}; {hint}")
     require_metrics(task, metrics or task.metrics)
-    train, valid = (_examples(data, task.fields) for data in (train, valid or []))
+    train, valid = (_examples(data, task) for data in (train, valid or []))
     settings = train_settings(task.kind, settings)
     for note in notes_on_texts(task, train, settings.max_unknown):
         warnings.warn(note, stacklevel=3)
@@ -47,7 +48,8 @@ def fit(task, train, valid=None, out=None, metrics=None, **settings):
         return trainer.run()
 
 
-def _examples(data, fields):
-    if isinstance(data, (str, dict)) or (data and isinstance(data[0], str)):
-        return read_examples(data, fields)
+def _examples(data, task):
+    is_list_of_files = isinstance(data, list) and data and isinstance(data[0], str | Path)
+    if isinstance(data, str | Path | dict) or is_list_of_files:
+        return read_examples(data, task.fields, holds=task.holds)
     return data

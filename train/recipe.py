@@ -3,6 +3,8 @@
 This module imports no TensorFlow, so that a misspelt key is reported at once.
 """
 
+import glob
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -398,5 +400,10 @@ def save_recipe(recipe, path):
 
 def _absolute(files, base):
     if isinstance(files, dict):
-        return {field: str(base / path) for field, path in files.items()}
-    return str(base / files) if isinstance(files, str) else [str(base / path) for path in files]
+        return {field: _absolute(path, base) for field, path in files.items()}
+    if isinstance(files, list):
+        return [_absolute(path, base) for path in files]
+    # Brackets in the folder's name are no pattern, even where those in the file's are.
+    if glob.has_magic(files) and not os.path.lexists(base / files):
+        return os.path.join(glob.escape(str(base)), files)
+    return str(base / files)

@@ -17,7 +17,7 @@ from attention_zoo.files import (
     require_empty,
     sha256,
 )
-from attention_zoo.tasks.kinds import TASK_FOLDER, load_task
+from attention_zoo.tasks.kinds import TASK_FOLDER, TASKS, load_task
 from attention_zoo.tasks.task import TASK_FILE, WEIGHTS_FILE
 from attention_zoo.text.readers import read_examples
 from attention_zoo.train.building import make_task
@@ -61,8 +61,10 @@ def train_recipe(recipe, out, resume=False, progress=lambda message: None):
 
 def _train(recipe, out, resume, progress):
     keras.utils.set_random_seed(recipe.train.seed)
-    examples = read_examples(recipe.data.train, recipe.columns)
-    valid = read_examples(recipe.data.valid, recipe.columns) if recipe.data.valid else []
+    columns = recipe.columns
+    holds = TASKS[recipe.task].column_contents(columns, recipe.options.get("problem"))
+    examples = read_examples(recipe.data.train, columns, holds=holds)
+    valid = read_examples(recipe.data.valid, columns, holds=holds) if recipe.data.valid else []
     strategy = make_strategy(recipe.train.strategy)
     progress(f"making tokenizers and model for {len(examples):,} examples")
     with strategy.scope():

@@ -1,5 +1,7 @@
 """Metrics of tags: answers and references are tags with spaces between, a string a text."""
 
+from attention_zoo.text.tags import split_tag
+
 
 def tag_accuracy(answers, references):
     """Percentage of words whose tag is right.
@@ -22,7 +24,10 @@ def entity_f1(answers, references):
     0 where there are no entities on either side, as `seqeval` has it.
 
     Entities are read as the script `conlleval` of the CoNLL-2000 task reads them, in any of
-    the schemes IOB1, IOB2, IOE and IOBES (Tjong Kim Sang and De Meulder 2003, section 3).
+    the schemes IOB1, IOB2, IOE and IOBES (Tjong Kim Sang and De Meulder 2003, section 3), or
+    BILOU, where L stands for E and U for S, as M for I and W for S in BMES and BMEWO. Tags of
+    none of these are types by themselves: words beside each other that have the same are one
+    entity.
 
     Example:
         >>> entity_f1(["B-PER I-PER O"], ["B-PER O O"])
@@ -48,9 +53,7 @@ def entities(tags):
     found = set()
     before, kind_before, begin = "O", "", None
     for place, tag in enumerate([*tags, "O"]):
-        # A tag without a type, such as plain "B", has the type "_".
-        place_in, _, kind = tag.partition("-")
-        kind = kind or "_"
+        place_in, kind = split_tag(tag) or ("I", tag)
         if begin is not None and (place_in in "BSO" or before in "ES" or kind != kind_before):
             found.add((kind_before, begin, place - 1))
             begin = None

@@ -35,7 +35,8 @@ from attention_zoo.pretrained import locate
 from attention_zoo.tasks.losses import smoothed_cross_entropy
 from attention_zoo.tasks.seq2seq import Seq2Seq
 from attention_zoo.tasks.text_to_text import pad_rows, shift_right
-from attention_zoo.text.readers import read_examples, read_lines
+from attention_zoo.text.lines import read_lines
+from attention_zoo.text.readers import read_examples
 from attention_zoo.train.building import make_task
 from attention_zoo.train.recipe import load_recipe, save_recipe
 from attention_zoo.train.run import RECIPE_FILE, digests, require_same

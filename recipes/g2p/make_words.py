@@ -20,6 +20,8 @@ from pathlib import Path
 
 import names
 
+from attention_zoo.text.lines import read_lines
+
 DEBIAN_PACKAGE = "wamerican-large=2020.12.07-2"
 DICTIONARY = "usr/share/dict/american-english-large"
 
@@ -40,14 +42,14 @@ def dictionary_lines() -> list[str]:
         subprocess.run(command, cwd=folder, check=True)
         (package,) = Path(folder).glob("*.deb")
         subprocess.run(["dpkg-deb", "-x", package.name, "unpacked"], cwd=folder, check=True)
-        return (Path(folder) / "unpacked" / DICTIONARY).read_text(encoding="utf-8").splitlines()
+        return read_lines(Path(folder) / "unpacked" / DICTIONARY)
 
 
 def name_lines() -> list[str]:
     """Family names and first names: the name and figures about it in each line."""
     folder = Path(names.__file__).parent
     files = sorted(folder.glob("dist.*"))
-    return [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    return [line for file in files for line in read_lines(file)]
 
 
 def main() -> None:

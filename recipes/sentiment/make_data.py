@@ -40,8 +40,8 @@ def read_tweets(sdist: Path) -> list[tuple[str, float]]:
         packed = outer.extractfile(member).read()
     with tarfile.open(fileobj=io.BytesIO(packed)) as inner:
         (member,) = (m for m in inner.getmembers() if m.name.endswith(f"/{_TWEETS}"))
-        lines = inner.extractfile(member).read().decode().splitlines()
-    rows = (line.split("\t") for line in lines)
+        lines = inner.extractfile(member).read().decode().split("\n")
+    rows = (line.split("\t") for line in lines if line)
     return [(" ".join(text.split()), float(mean)) for _, mean, text in rows]
 
 

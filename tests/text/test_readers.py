@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attention_zoo.errors import UserError
-from attention_zoo.text.readers import read_examples, read_lines
+from attention_zoo.text.lines import read_lines
+from attention_zoo.text.readers import read_examples
 
 FIELDS = ["zh", "en"]
 PAIRS = [("你好", "hello"), ("再见", "good bye")]
@@ -203,9 +204,15 @@ def test_a_glob_that_matches_nothing(files, read, tmp_path):
         read(files)
 
 
-@pytest.mark.parametrize("name", ["train.csv", "train", "train.gz", "train.tsv.bz2"])
+@pytest.mark.parametrize(
+    "name", ["train.xls", "train", "train.gz", "train.tsv.bz2", "train.parquet.gz"]
+)
 def test_unknown_suffix(name, read, tmp_path):
-    accepted = "accepted are .tsv, .jsonl, .conll, .json and .txt (with .gz or without)"
+    accepted = (
+        "accepted are .tsv, .csv, .jsonl, .conll, .conllu, .iob, .bio, .txt, .json, .parquet "
+        "(with .gz or without, but for .parquet), and for parallel text files a mapping: "
+        "{zh: FILE, en: FILE} in a recipe, --data zh=FILE --data en=FILE on the command line"
+    )
     with error(f"{tmp_path / name}: the format is not known by its suffix; {accepted}"):
         read(name)
 
@@ -283,10 +290,21 @@ def test_invalid_utf8_after_a_byte_order_mark(write, read):
         read(name)
 
 
-def test_utf16(write, read):
-    name = write("a.tsv", TSV.encode("utf-16"))
-    with error(f"{name}, line 1: not UTF-8: byte 0xff at position 1 of the line"):
-        read(name)
+@pytest.mark.parametrize("name", ["a.tsv", "a.jsonl", "a.json", "a.conll", "a.txt", "a.csv"])
+@pytest.mark.parametrize(
+    ("encoding", "message"),
+    [
+        ("utf-16", "is UTF-16, not UTF-8"),
+        ("utf-16-le", "is UTF-16 or no text, not UTF-8"),
+        ("utf-16-be", "is UTF-16 or no text, not UTF-8"),
+        ("utf-32", "is UTF-32, not UTF-8"),
+    ],
+)
+def test_other_encodings_are_named(encoding, message, name, write, read):
+    name = write(name, TSV.encode(encoding))
+    fields = {"a.json": "qca", "a.txt": "t"}.get(name.removesuffix(".gz"), FIELDS)
+    with error(f"{name} {message}; convert it first"):
+        read(name, fields)
 
 
 @pytest.mark.parametrize("line", ['{"zh": "a", "en": "b"', "zh\ten", "{'zh': 'a', 'en': 'b'}"])
@@ -312,16 +330,62 @@ def test_missing_key_of_jsonl(write, read):
         read(name)
 
 
-@pytest.mark.parametrize("value", ["null", '["b", 1]', "true", '{"en": "b"}'])
-def test_a_value_of_jsonl_that_is_not_a_string(value, write, read):
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("null", '"en" is null'),
+        ('{"en": "b"}', '"en" is an object'),
+        ('["b", ["c"]]', '"en" is a list, and an item of it is a list'),
+        ('["b", null]', '"en" is a list, and an item of it is null'),
+        ('["b", {"c": 1}]', '"en" is a list, and an item of it is an object'),
+        ("NaN", '"en" is nan, no finite number'),
+        ("1e400", '"en" is inf, no finite number'),
+        ('[{"text": 1e400}]', '"en" is no list of answers'),
+        ('{"text": ["a"], "answer_start": []}', '"en" is an object of lists of different length'),
+    ],
+)
+def test_a_value_of_jsonl_that_is_no_text(value, problem, write, read):
     name = write("a.jsonl", f'{JSONL}{{"zh": "a", "en": {value}}}\n')
-    with error(f'{name}, line 3: no text under the key "en"'):
+    accepted = "text, a number, true or false, a list of these, or a list of answers"
+    with pytest.raises(UserError) as raised:
+        read(name)
+    message = str(raised.value)
+    assert f"{name}, line 3: {problem}" in message
+    assert message.endswith(f"; accepted: {accepted}")
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("9" * 5000, "not JSON: Exceeds the limit"),
+        ("[" * 100_000, "the JSON is nested too deeply"),
+        ('{"a":' * 900 + "1" + "}" * 900, '"en" is an object'),
+    ],
+    ids=["digits", "brackets", "braces"],
+)
+def test_json_that_is_too_much_for_the_parser(value, problem, write, read):
+    name = write("a.jsonl", f'{JSONL}{{"zh": "a", "en": {value}}}\n')
+    with error(f"{name}, line 3: {problem}"):
         read(name)
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [("3", "3"), ("0.5", "0.5"), ('["b", "c"]', "b c"), ('[{"text": "é"}]', '[{"text": "é"}]')],
+    [
+        ("3", "3"),
+        ("0.5", "0.5"),
+        ("9" * 30, "9" * 30),
+        ("true", "true"),
+        ("false", "false"),
+        ('["b", "c"]', "b c"),
+        ('["b", 1, 2.5, true]', "b 1 2.5 true"),
+        ('[{"text": "é"}]', '[{"text": "é"}]'),
+        (
+            '{"text": ["a", "b"], "answer_start": [0, 2]}',
+            '[{"text": "a", "answer_start": 0}, {"text": "b", "answer_start": 2}]',
+        ),
+        ('{"text": [], "answer_start": []}', "[]"),
+    ],
 )
 def test_numbers_words_and_objects_of_jsonl(value, text, write, read):
     name = write("a.jsonl", f'{{"zh": "a", "en": {value}}}\n')

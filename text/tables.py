@@ -1,0 +1,207 @@
+"""Readers of tables: TSV, CSV, Parquet."""
+
+import csv
+import re
+
+from attention_zoo.errors import UserError, suggest
+from attention_zoo.text.examples import make_example, place
+from attention_zoo.text.json_values import as_text
+from attention_zoo.text.lines import LONGEST_LINE, Allowance, open_data
+
+# A field as RFC 4180 has it, with tabs for commas.
+_FIELD = r'(?:"[^"]*(?:""[^"]*)*"|[^"\t\r]*)'
+_RECORD = re.compile(rf"{_FIELD}(?:\t{_FIELD})*")
+_QUOTE = '"'
+_QUOTED = "quotes are characters like others in .tsv; if they are to enclose fields, call it .csv"
+
+
+def read_tsv(path, lines, fields, holds):
+    """Reads a table with tabs between columns; quotes are characters like others.
+
+    But not in a file that is quoted throughout as spreadsheets and pandas write it; see
+    `is_quoted`.
+
+    Args:
+        path: named in errors.
+        lines: the lines of the file.
+        fields: names of columns, or their numbers.
+        holds: see `attention_zoo.text.readers.read_examples`.
+
+    Returns:
+        A list of `Example`.
+
+    Raises:
+        UserError: naming file and line.
+    """
+    if is_quoted(lines, has_header=isinstance(fields[0], str)):
+        return _read_records(path, _records(path, lines, "\t"), fields, holds)
+    rows = ((number, line.split("\t")) for number, line in enumerate(lines, start=1))
+    hint = f"; {_QUOTED}" if any(_QUOTE in line for line in lines) else ""
+    return _read_records(path, rows, fields, holds, hint)
+
+
+def read_csv(path, lines, fields, holds):
+    """Reads a table as RFC 4180 has it: commas between columns, quotes around what needs them.
+
+    Tabs or semicolons are taken instead of commas if the columns are found by them alone.
+
+    Args:
+        path: named in errors.
+        lines: the lines of the file.
+        fields: names of columns, or their numbers.
+        holds: see `attention_zoo.text.readers.read_examples`.
+
+    Returns:
+        A list of `Example`.
+
+    Raises:
+        UserError: naming file and line.
+    """
+    return _read_records(path, _records(path, lines, _delimiter(lines, fields)), fields, holds)
+
+
+def _delimiter(lines, fields):
+    for delimiter in ",\t;":
+        try:
+            first = next(_parsed(lines, delimiter), [])
+        except csv.Error:
+            continue
+        if all(f in first if isinstance(f, str) else f <= len(first) for f in fields):
+            return delimiter
+    return ","
+
+
+def is_quoted(lines, has_header):
+    r"""Whether the fields of a table with tabs are quoted, without doubt.
+
+    They are if no quote stands where RFC 4180 has none, and quotes enclose what needs them (a
+    tab, a line end, doubled quotes) at least once, or every name of the header.
+
+    Args:
+        lines: of the file.
+        has_header: whether the first of them has the names of the columns.
+
+    Example:
+        >>> is_quoted(["text\tlabel", '"A ""good"" one"\tx'], has_header=True)
+        True
+        >>> is_quoted(["text\tlabel", '"Hi", he said\tx'], has_header=True)
+        False
+    """
+    is_needed, record, inside = False, [], False
+    for number, line in enumerate(lines):
+        record.append(line)
+        inside ^= line.count(_QUOTE) % 2 == 1
+        if inside:
+            continue
+        text, record = "\n".join(record), []
+        if _QUOTE not in text:
+            continue
+        if not _RECORD.fullmatch(text):
+            return False
+        quoted = [field for field in re.findall(_FIELD, text) if field.startswith(_QUOTE)]
+        is_needed |= any(set('"\t\n') & set(field[1:-1]) for field in quoted)
+        is_needed |= has_header and number == 0 and len(quoted) == text.count("\t") + 1
+    return is_needed and not inside
+
+
+def _records(path, lines, delimiter):
+    """The rows of a quoted table, each with the number of its first line."""
+    reader = _parsed(lines, delimiter)
+    number, limit = 1, csv.field_size_limit(LONGEST_LINE)
+    try:
+        for row in reader:
+            yield number, row or [""]
+            number = reader.line_num + 1
+    except csv.Error as error:
+        raise UserError(f"{path}, line {number}: not CSV: {str(error).split(' - ')[0]}") from error
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _parsed(lines, delimiter):
+    return csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, strict=True)
+
+
+def _read_records(path, rows, fields, holds, hint=""):
+    first, columns, examples = None, None, []
+    for number, row in rows:
+        if first is None:
+            first, columns = row, [_column(field, row, path) for field in fields]
+            if isinstance(fields[0], str):
+                continue
+        if row == [""]:
+            continue
+        if len(row) != len(first):
+            raise UserError(
+                f"{place(path, number)}: {len(row)} columns where line 1 has {len(first)}{hint}"
+            )
+        examples += make_example([row[c] for c in columns], fields, holds, path, number)
+    if first is None:
+        raise UserError(f"{path}: the file is empty")
+    return examples
+
+
+def _column(field, first_row, path):
+    if isinstance(field, int):
+        if not 1 <= field <= len(first_row):
+            raise UserError(f"{path}, line 1: no column {field}, there are {len(first_row)}")
+        return field - 1
+    number = first_row.count(field)
+    if number > 1:
+        raise UserError(f'{path}, line 1: {number} columns have the name "{field}"')
+    if not number:
+        raise UserError(
+            f'{path}, line 1: no column "{field}" in the header; {suggest(field, first_row)}. '
+            f"For a file without a header give column numbers, from 1"
+        )
+    return first_row.index(field)
+
+
+def read_parquet(path, fields, holds):
+    """Reads a Parquet file.
+
+    Args:
+        path: of the file.
+        fields: names of columns, or their numbers.
+        holds: see `attention_zoo.text.readers.read_examples`.
+
+    Returns:
+        A list of `Example`.
+
+    Raises:
+        UserError: if pyarrow is missing, the file is damaged or a column is not there, naming
+            the row.
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise UserError(
+            f"{path}: Parquet needs pyarrow: pip install 'attention-zoo[parquet]'"
+        ) from error
+    try:
+        with open_data(path) as (file, _, _):
+            return _read_rows(path, parquet.ParquetFile(file), fields, holds)
+    except UserError:
+        raise
+    except (pyarrow.ArrowException, OSError, ValueError, ArithmeticError) as error:
+        raise UserError(f"{path} is damaged, or no Parquet: {error}") from error
+
+
+def _read_rows(path, table, fields, holds):
+    names = table.schema_arrow.names
+    columns = [names[_column(field, names, path)] for field in fields]
+    allowance = Allowance(path, path.stat().st_size)
+    examples, number = [], 0
+    for batch in table.iter_batches(1024, columns=columns):
+        for row in batch.to_pylist():
+            number += 1
+            values = []
+            for field, column in zip(fields, columns, strict=True):
+                try:
+                    values.append(as_text(row[column], holds.get(field)))
+                except UserError as error:
+                    raise UserError(f'{path}, row {number}: "{column}" {error}') from error
+            allowance.take(sum(map(len, values)))
+            examples += make_example(values, fields, holds, path, f"row {number}")
+    return examples
