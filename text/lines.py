@@ -20,6 +20,7 @@ LONGEST_LINE = 64 * 2**20  # in bytes
 LARGEST_FILE = 2**31  # in bytes, of files that are read as a whole
 # Text becomes smaller by a tenth of this at most. Of a bomb more would come out.
 _EXPANSION = 100
+POINTER = 8  # in bytes: what a list needs for each line, even if that is empty
 _ALWAYS_ALLOWED = 64 * 2**20
 
 # By their byte order marks; one of UTF-32 begins as one of UTF-16.
@@ -69,7 +70,7 @@ def read_lines(path):
     lines = []
     with open_data(path) as (file, name, allowance), _reading(name, lines):
         for number, line in enumerate(limited_lines(file, f"{name}, "), start=1):
-            allowance.take(len(line))
+            allowance.take(len(line) + POINTER)
             lines.append(decode_line(line, name, number))
     return lines
 
@@ -83,13 +84,14 @@ def read_text(path):
     with open_data(path) as (file, name, allowance), _reading(name):
         parts, size = [], 0
         while part := file.read(2**20):
+            if not parts:
+                check_encoding(part, name)
             allowance.take(len(part))
             parts.append(part)
             size += len(part)
             if size > LARGEST_FILE:
                 raise UserError(f"{name} is larger than {LARGEST_FILE / 2**30:g} GiB")
     content = b"".join(parts)
-    check_encoding(content, name)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -6,7 +6,7 @@ import re
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.text.examples import make_example, place
 from attention_zoo.text.json_values import as_text
-from attention_zoo.text.lines import LONGEST_LINE, Allowance, open_data
+from attention_zoo.text.lines import LONGEST_LINE, POINTER, Allowance, open_data
 
 # A field as RFC 4180 has it, with tabs for commas.
 _FIELD = r'(?:"[^"]*(?:""[^"]*)*"|[^"\t\r]*)'
@@ -202,6 +202,6 @@ def _read_rows(path, table, fields, holds):
                     values.append(as_text(row[column], holds.get(field)))
                 except UserError as error:
                     raise UserError(f'{path}, row {number}: "{column}" {error}') from error
-            allowance.take(sum(map(len, values)))
+            allowance.take(sum(map(len, values)) + POINTER)
             examples += make_example(values, fields, holds, path, f"row {number}")
     return examples

@@ -140,6 +140,8 @@ def _task_options(recipe, examples, base):
     split = split.get(problem, str.split)
     found = [label for example in examples for label in split(example[-1])]
     options["labels"] = sorted(set(found))
+    if not found and problem != "number":
+        raise UserError("none of the training examples has a label")
     if base is not None and _is_same_task(base, recipe.task, options):
         options["labels"] = base.labels
     if options.get("class_weights") is not None:

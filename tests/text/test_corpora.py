@@ -17,22 +17,6 @@ def write(path, text):
     return str(path)
 
 
-@pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_conll(suffix, tmp_path):
-    text = "-DOCSTART- -X- O\n\nAda NNP B-PER\nLovelace\tNNP\tI-PER\n\n\ncodes VBZ O\n"
-    path = write(tmp_path / f"a.conll{suffix}", text)
-    expected = [("Ada Lovelace", "B-PER I-PER"), ("codes", "O")]
-    assert read_examples(path, ["words", "tags"]) == expected
-
-
-def test_a_word_without_a_tag(tmp_path):
-    path = write(tmp_path / "a.conll", "Ada B-PER\nLovelace\n")
-    with pytest.raises(UserError, match=r"a\.conll, line 2: the word 'Lovelace' has no tag"):
-        read_examples(path, ["words", "tags"])
-    with pytest.raises(UserError, match="holds words and tags, 2 columns; 3 are asked for"):
-        read_examples(path, ["a", "b", "c"])
-
-
 def squad(*questions, context="Ada wrote code."):
     return json.dumps({"data": [{"paragraphs": [{"context": context, "qas": list(questions)}]}]})
 
@@ -64,11 +48,39 @@ def test_squad(tmp_path):
             squad({"id": "7", "question": "?", "answers": [{"text": "Ada", "answer_start": 1}]}),
             "question '7': the context has 'da ' at character 1, not the answer 'Ada'",
         ),
+        ("[" * 100_000, "the JSON is nested too deeply"),
+        ('{"a": 1}\n{"a": 2}\n', "one object a line is for .jsonl"),
+        ("[1]", "the whole is no object"),
+        ('{"data": 3}', "data is not a list"),
+        ('{"data": [{"paragraphs": {}}]}', r"data\[0\].paragraphs is not a list"),
+        (squad(7), r"data\[0\].paragraphs\[0\].qas\[0\] is no object"),
+        (squad({"question": None}), r"qas\[0\].question is not a string"),
+        (squad({"question": "?"}), r"qas\[0\].answers is missing"),
+        (squad(context=None), r"data\[0\].paragraphs\[0\].context is not a string"),
+        (squad({"question": "?", "answers": "Ada"}), r"question '\?': answers must be a JSON list"),
+        (squad({"question": "a \ud800", "answers": []}), "half a surrogate pair"),
+        (squad({"question": "?", "answers": []}, context="a \ud800"), "half a surrogate pair"),
     ],
 )
 def test_mistakes_in_squad(text, message, tmp_path):
     with pytest.raises(UserError, match=message):
         read_examples(write(tmp_path / "a.json", text), ["question", "context", "answers"])
+
+
+@pytest.mark.parametrize("start", ["x", "0", 0.0, -3, True, None, [0], 1e400])
+def test_where_an_answer_begins_is_a_number_of_characters(start, tmp_path):
+    # -3 is where it begins for Python.
+    question = {"question": "?", "answers": [{"text": "Ada", "answer_start": start}]}
+    path = write(tmp_path / "a.json", squad(question, context="Ada"))
+    with pytest.raises(UserError, match=r"question '\?': (answers must be|is no list of answers)"):
+        read_examples(path, ["question", "context", "answers"])
+
+
+def test_answers_of_squad_may_be_lists_by_name(tmp_path):
+    question = {"question": "?", "answers": {"text": ["Ada"], "answer_start": [0]}}
+    found = read_examples(write(tmp_path / "a.json", squad(question)), ["q", "c", "a"])
+    assert found == [("?", "Ada wrote code.", '[{"text": "Ada", "answer_start": 0}]')]
+    assert found[0].place == f"{tmp_path / 'a.json'}, question '?'"
 
 
 def test_documents(tmp_path):

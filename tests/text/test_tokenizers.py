@@ -235,6 +235,14 @@ def test_the_most_frequent_characters_are_kept_and_ties_go_by_code_point():
     assert CharacterTokenizer.train(iter(["ba"]), vocab_size=500).vocab_size == 6
 
 
+def test_words_are_learned_as_they_are_cut():
+    # Python splits at these too, TensorFlow does not.
+    text = "a\u3000b c\u00a0d\x0be e\u2028f"
+    tokenizer = WordTokenizer.train([text])
+    assert tokenizer.words == ["a\u3000b", "c\u00a0d", "e", "e\u2028f"]
+    assert UNKNOWN_ID not in tokenizer.tokenize(tf.constant([text])).to_list()[0]
+
+
 def test_the_most_frequent_words_are_kept_and_ties_go_by_code_point():
     texts = ["the cat  the\tdog", "", "dog a"]
     assert WordTokenizer.train(texts, vocab_size=6).words == ["dog", "the"]

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attention_zoo.errors import UserError
+from attention_zoo.text.readers import read_examples
 from attention_zoo.train.recipe import Recipe, load_recipe, save_recipe
 
 GOOD = {
@@ -46,6 +47,20 @@ def test_defaults_paths_and_round_trip(write, tmp_path):
     assert recipe.data.test == {"zh": str(tmp_path / "a.zh"), "en": str(tmp_path / "a.en")}
     save_recipe(recipe, tmp_path / "saved.yaml")
     assert load_recipe(tmp_path / "saved.yaml") == recipe
+
+
+def test_brackets_in_the_folder_of_a_recipe_are_no_pattern(write, tmp_path):
+    folder = tmp_path / "my [v2] data"
+    folder.mkdir()
+    recipe = write().rename(folder / "recipe.yaml")
+    for name in ("a.tsv", "b[1].tsv"):
+        (folder / name).write_text("a\tb\nx\ty\n", encoding="utf-8")
+    overrides = ["data.train=a.tsv", "data.valid=['?.tsv', 'b[1].tsv']", "data.test={a: '*.tsv'}"]
+    data = load_recipe(recipe, overrides).data
+    assert data.train == str(folder / "a.tsv")
+    assert read_examples(data.train, ["a", "b"]) == [("x", "y")]
+    assert read_examples(data.valid, ["a", "b"]) == [("x", "y")] * 2
+    assert len(read_examples(data.test, ["a"])) == 4
 
 
 def test_null_leaves_a_section_out(write):
