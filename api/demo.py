@@ -4,7 +4,7 @@ import sys
 import time
 from importlib import resources
 
-from attention_zoo.attention_map import draw_attention
+from attention_zoo.attention_map import attention_map, draw_attention
 from attention_zoo.export.artefact import load_artefact
 from attention_zoo.exporting import export_run, print_report
 from attention_zoo.train.recipe import load_recipe
@@ -40,7 +40,7 @@ def run_demo(out, say):
     picture = out / "attention.png"
     question = _QUESTIONS[0]
     font = recipe_folder / "DroidSansFallback-dates.ttf"
-    draw_attention(task, question, task([question])[0], picture, font)
+    draw_attention(attention_map(task, question), picture, font)
     say(f"\n4. Where the decoder looked: {picture}")
     say(f"\nDone in {(time.monotonic() - started) / 60:.1f} minutes. What you might type next:\n")
     command = sys.argv[0]  # as it was called, which may be from a .venv that is not active

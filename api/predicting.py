@@ -21,10 +21,10 @@ def predict_lines(task, file, batch, options, warn):
 
     Raises:
         UserError: if a line is too long or has not the columns of the task, or the input is
-            UTF-16.
+            UTF-16 or cannot be read.
     """
     first, rest = 1, limited_lines(file)
-    while lines := list(itertools.islice(rest, batch)):
+    while lines := _next_lines(rest, batch, first):
         texts = [_input(line, first + i, task, warn) for i, line in enumerate(lines)]
         for side in task.input_sides(texts):
             for i in side.beyond():
@@ -34,6 +34,13 @@ def predict_lines(task, file, batch, options, warn):
                 )
         yield from task.predict(texts, **options)
         first += len(lines)
+
+
+def _next_lines(rest, batch, first):
+    try:
+        return list(itertools.islice(rest, batch))
+    except OSError as error:
+        raise UserError(f"the input, from line {first}: {error.strerror or error}") from error
 
 
 def _input(line, number, task, warn):

@@ -191,6 +191,17 @@ class EncoderTask(Task):
         """Longest input in ids, as the command line names it."""
         return self.max_length
 
+    def attention(self, text):
+        """Where each block looked: weights `(blocks, heads, T, T)` and the T tokens.
+
+        Args:
+            text: an input; of one that is read in windows the first window counts.
+        """
+        inputs = self.encode(*(tf.constant(column) for column in self.columns([text])))
+        first = {name: tensor[:1] for name, tensor in ids_of(inputs).items()}
+        weights = np.asarray(self.model.attention_weights(first))[0]
+        return weights, self.tokenizer.pieces(first["token_ids"][0].numpy())
+
     # Training
 
     def id_rows(self, examples):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from attention_zoo.train.translation_metrics import chrf_signature
+
 
 def test_the_run_directory(run):
     assert {path.name for path in run.iterdir()} >= {
@@ -22,6 +24,7 @@ def test_the_run_directory(run):
     report = json.loads((run / "report.json").read_text())
     assert report["steps"] == 30
     assert set(report["valid"]) == {"loss", "exact_match", "chrf"}
+    assert report["signatures"] == {"chrf": chrf_signature(["a"])}
     assert {path.name for path in (run / "task").iterdir()} == {
         "task.json",
         "model.safetensors",
@@ -43,6 +46,9 @@ def test_the_export_directory(export):
         "report.md",
         "verification",
     }
+    report = json.loads((export / "report.json").read_text())
+    assert report["keras"]["signatures"] == {"chrf": chrf_signature(["a"])}
+    assert f"chrf is `{chrf_signature(['a'])}`" in (export / "report.md").read_text()
 
 
 def test_predict_is_the_same_from_run_saved_model_and_tflite(zoo, run, export):
@@ -82,7 +88,7 @@ def test_predict_json_and_n_best(zoo, run, tmp_path):
     assert [a["text"] for row in rows for a in row["n_best"]] == plain
 
 
-def test_evaluate(zoo, run, export, data):
+def test_evaluate(zoo, run, export, data, tmp_path):
     results = [
         json.loads(zoo("evaluate", path, "--data", data / "valid.tsv", "--json").stdout)
         for path in (run, export, export / "model.tflite")
@@ -90,8 +96,14 @@ def test_evaluate(zoo, run, export, data):
     assert results[0] == results[1] == results[2]
     assert results[0]["examples"] == 20
     assert list(results[0]["metrics"]) == ["exact_match", "chrf"]
-    lines = zoo("evaluate", run, "--data", data / "valid.tsv").stdout.splitlines()
-    assert [line.split("\t")[0] for line in lines] == ["exact_match", "chrf"]
+    assert results[0]["truncated"] == {"source": 0, "target": 0}
+    (tmp_path / "long.tsv").write_text(f"zh\ten\nab\tAB\n{'a' * 99}\tA\n", encoding="utf-8")
+    process = zoo("evaluate", run, "--data", tmp_path / "long.tsv")
+    (exact, chrf) = (line.split("\t") for line in process.stdout.splitlines())
+    assert (exact[0], len(exact)) == ("exact_match", 2)
+    assert (chrf[0], chrf[2]) == ("chrf", chrf_signature(["a"]))
+    assert "1 of 2 source texts is longer than" in process.stderr
+    assert "(the longest has 99) and is cut off there" in process.stderr
 
 
 def test_verify(zoo, export):
@@ -110,6 +122,16 @@ def test_list(zoo):
     output = zoo("list").stdout
     for name in ("transformer_tiny", "transformer_small", "transformer_base", "transformer_big"):
         assert name in output
+
+
+def test_several_devices_of_one_cpu(zoo, data, tmp_path):
+    settings = ["--set", "train.steps=2", "--set", "data.valid=null", "--cpu-devices", "2"]
+    arguments = ["train", data / "recipe.yaml", "--out", tmp_path / "run", *settings]
+    process = zoo(*arguments, check=2)
+    assert "--cpu-devices is for train.strategy: mirrored, this is auto" in process.stderr
+    zoo(*arguments, "--set", "train.strategy=mirrored")
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert report["steps"] == 2
 
 
 def test_resume_goes_on_and_refuses_another_recipe(zoo, run, data, tmp_path):

@@ -1,0 +1,339 @@
+"""The commands: thin, and without TensorFlow until one needs it."""
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attention_zoo.errors import UserError, shown
+from attention_zoo.quiet import import_tensorflow
+from attention_zoo.streams import say
+from attention_zoo.version import __version__
+
+app = typer.Typer(
+    name="attention-zoo",
+    help="Train attention models on text, export them with their tokenizers, verify the exports.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN|ARTEFACT",
+        help="a run, a task, an export or one artefact; or a pretrained task by its name",
+    ),
+]
+Run = Annotated[
+    str, typer.Argument(metavar="RUN", help="a run or a task directory, or a pretrained task")
+]
+BeamSize = Annotated[int | None, typer.Option(min=1, help="hypotheses; 1 is greedy search")]
+LengthPenalty = Annotated[float | None, typer.Option(help="alpha of Wu et al. 2016")]
+
+
+def _print_version(wanted: bool):
+    if wanted:
+        print(f"attention-zoo {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="say which it is"),
+    ] = False,
+):
+    """What stands before a command."""
+
+
+@app.command("list")
+def list_models():
+    """List the models by their presets, and the pretrained tasks."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from attention_zoo.pretrained import pretrained_tasks, title
+    from attention_zoo.zoo.presets import PRESETS
+
+    table = Table("preset", "model", "what it is")
+    for name, preset in PRESETS.items():
+        table.add_row(name, preset["model"], preset["description"])
+    Console().print(table)
+    table = Table("pretrained", "what it is")
+    for name, folder in pretrained_tasks().items():
+        table.add_row(name, title(folder))
+    Console().print(table)
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="a YAML file")],
+    out: Annotated[Path, typer.Option(help="the run directory to write")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="replace a value, as train.steps=100"),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out")] = False,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="N,N...", help="train once for each, and compare")
+    ] = None,
+    cpu_devices: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, help="divide the CPU, for train.strategy: mirrored"),
+    ] = None,
+):
+    """Train a task from a recipe. Ctrl-C stops after the step and keeps what was learned."""
+    from attention_zoo.train.recipe import load_recipe
+
+    loaded = load_recipe(recipe, set_ or ())
+    numbers = _seeds(seeds)
+    if cpu_devices and loaded.train.strategy != "mirrored":
+        raise UserError(
+            f"--cpu-devices is for train.strategy: mirrored, this is {loaded.train.strategy}"
+        )
+    import_tensorflow()
+    if cpu_devices:
+        from attention_zoo.train.strategies import divide_cpu
+
+        divide_cpu(cpu_devices)
+    from attention_zoo.train.run import train_recipe, train_seeds
+
+    if numbers:
+        report = train_seeds(loaded, out, numbers, resume, say)
+        for name, spread in report["valid"].items():
+            say(f"{name} {spread['mean']:.4g}, deviation {spread['deviation']:.2g}")
+        say(f"{out}: kept the weights of seed {report['best']}")
+        if report["interrupted"]:
+            raise typer.Exit(130)
+        return
+    _, figures = train_recipe(loaded, out, resume, say)
+    scores = "".join(f", {name} {value:.4g}" for name, value in figures["valid"].items())
+    say(
+        f"{out}: {figures['steps']:,} steps in {figures['seconds']:.0f} s, "
+        f"{figures['tokens_per_second']:,} targets/s; kept {figures['weights']}{scores}"
+    )
+    if figures["interrupted"]:
+        raise typer.Exit(130)
+
+
+@app.command()
+def evaluate(
+    source: Source,
+    data: Annotated[
+        list[str],
+        typer.Option(
+            metavar="FILE|FIELD=FILE",
+            help="file with the columns of the training, - for standard input; or a file for "
+            "each field, as --data zh=test.zh --data en=test.en",
+        ),
+    ],
+    beam_size: BeamSize = None,
+    length_penalty: LengthPenalty = None,
+    json_: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+):
+    """Score a task or an artefact on examples."""
+    task = _load(source)
+    from attention_zoo.text.readers import named_files, read_examples
+    from attention_zoo.train.evaluation import evaluate as score
+    from attention_zoo.train.texts import truncation
+
+    files = named_files(data, task.fields)
+    examples = read_examples(files, list(task.fields), holds=task.holds)
+    options = _given(beam_size=beam_size, length_penalty=length_penalty)
+    for note in truncation(task, examples)[1]:
+        say(note)
+    result = score(task, examples, **options)
+    if json_:
+        print(json.dumps(result))
+    else:
+        for name, value in result["metrics"].items():
+            signature = result["signatures"].get(name)
+            print(f"{name}\t{value:.2f}" + (f"\t{signature}" if signature else ""))
+
+
+@app.command()
+def predict(
+    source: Source,
+    input_: Annotated[
+        Path | None, typer.Option("--input", help="text file; standard input when omitted")
+    ] = None,
+    beam_size: BeamSize = None,
+    length_penalty: LengthPenalty = None,
+    n_best: Annotated[
+        int | None, typer.Option(min=1, help="answers a line, the best first")
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
+    batch: Annotated[int, typer.Option(min=1, help="lines answered at once")] = 32,
+):
+    """Answer lines of text, a line each (with --n-best: that many lines each).
+
+    Where a task reads two texts, such as question and context, a tab stands between them.
+    """
+    from attention_zoo.text.lines import open_regular
+
+    options = _given(beam_size=beam_size, length_penalty=length_penalty, n_best=n_best)
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(open_regular(input_)) if input_ else sys.stdin.buffer
+        task = _load(source)
+        from attention_zoo.predicting import predict_lines
+
+        # A person at a terminal waits for each answer.
+        size = 1 if file.isatty() else batch
+        for answer in predict_lines(task, file, size, options, say):
+            lines = [json.dumps(answer.record, ensure_ascii=False)] if json_ else answer.lines
+            sys.stdout.write("".join(f"{line}\n" for line in lines))
+            sys.stdout.flush()
+
+
+@app.command()
+def explain(
+    run: Run,
+    text: Annotated[str, typer.Argument(help="a tab between two, as of predict")],
+    answer: Annotated[
+        str | None, typer.Option(help="where it would look for this; what it answers when omitted")
+    ] = None,
+    block: Annotated[int | None, typer.Option(help="from 1; the last when omitted")] = None,
+    head: Annotated[int | None, typer.Option(help="from 1; the mean when omitted")] = None,
+    out: Annotated[Path | None, typer.Option(help="a picture: .png, .pdf or .svg")] = None,
+    font: Annotated[Path | None, typer.Option(help="of the picture, such as for Chinese")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="print all weights as JSON")] = False,
+):
+    """Say where the model looked: the attention of a text's tokens, or of its answer's."""
+    task = _load(run)
+    from attention_zoo.attention_map import attention_map, draw_attention
+
+    texts = tuple(text.split("\t"))
+    found = attention_map(task, texts[0] if len(texts) == 1 else texts, answer, block, head)
+    if out:
+        draw_attention(found, out, font, say)
+    if json_:
+        print(json.dumps(found.record, ensure_ascii=False))
+    elif not out:
+        print("\n".join(found.lines))
+
+
+@app.command()
+def export(
+    run: Run,
+    out: Annotated[Path, typer.Option(help="the export directory to write")],
+    formats: Annotated[
+        str | None,
+        typer.Option(
+            help="of saved_model,saved_model_xla,litert,litert_static,litert_stream,litert_text,"
+            "mediapipe,keras,h5,onnx,huggingface; the recipe's when omitted"
+        ),
+    ] = None,
+    quantize: Annotated[
+        str | None,
+        typer.Option(
+            help="of none,float16,dynamic_int8,full_int8,selective_int8; the recipe's when omitted"
+        ),
+    ] = None,
+    max_drop: Annotated[
+        float | None, typer.Option(min=0, help="points of a metric that a file may lose  [0.5]")
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|FIELD=FILE",
+            help="examples to verify on, as of evaluate; the recipe's test data when omitted",
+        ),
+    ] = None,
+):
+    """Export a task, run every artefact in its own runtime, and compare.
+
+    Exit status 1 if one differs, or a quantised one loses more than --max-drop.
+    """
+    from attention_zoo.pretrained import locate
+
+    locate(run)
+    import_tensorflow()
+    from attention_zoo.exporting import export_run, print_report
+
+    gate = _given(max_drop=max_drop)
+    print_report(export_run(run, out, _names(formats), _names(quantize), data, say, **gate))
+    say(f"wrote {out}, with report.md")
+
+
+@app.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="a folder with a BERT that others have trained")],
+    out: Annotated[Path, typer.Option(help="the run directory to write")],
+    fields: Annotated[
+        str | None,
+        typer.Option(help="columns of an example, such as text,pair,label for pairs of texts"),
+    ] = None,
+):
+    """Make a task of a Hugging Face folder, a google-research/bert folder or a KerasHub preset."""
+    from attention_zoo.files import new_directory
+
+    if not source.is_dir():
+        raise UserError(f"{source}: no such directory")
+    with new_directory(out, "choose another --out"):
+        import_tensorflow()
+        from attention_zoo.tasks.importing import import_task
+
+        task = import_task(source, _names(fields))
+        task.save(out / "task")
+    say(f"{out}: {task.kind}, {task.model.count_params():,} weights, every one accounted for")
+
+
+@app.command()
+def verify(
+    directory: Annotated[Path, typer.Argument(help="an export directory")],
+    python: Annotated[
+        Path,
+        typer.Option(help="run artefacts with this interpreter, where their runtimes are"),
+    ] = Path(sys.executable),
+):
+    """Run every artefact again in its own runtime; exit status 1 if one differs."""
+    import_tensorflow()
+    from attention_zoo.export.export import verify_export
+    from attention_zoo.exporting import print_report
+
+    print_report(verify_export(directory, say, python))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="the run directory to write")] = Path("runs/demo"),
+):
+    """Train on dates, export, verify, answer: the whole way in a few minutes."""
+    import_tensorflow()
+    from attention_zoo.demo import run_demo
+
+    run_demo(out, say)
+
+
+def _load(path):
+    from attention_zoo.pretrained import locate
+
+    locate(path)  # a mistyped path should not have to wait for TensorFlow
+    import_tensorflow()
+    from attention_zoo.loading import load
+
+    return load(path)
+
+
+def _seeds(text):
+    parts = text.split(",") if text is not None else []
+    # As many digits as `train.seed` may have.
+    seeds = [int(p) for p in parts if p.strip().isdecimal() and int(p[:20]) < 1 << 31]
+    if len(seeds) < len(parts) or len(set(seeds)) < len(seeds):
+        raise UserError(
+            f"--seeds needs different numbers from 0 to 2147483647 with commas between, "
+            f"received {shown(text)}"
+        )
+    return seeds
+
+
+def _given(**options):
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _names(text):
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
