@@ -17,7 +17,7 @@ from ai_edge_litert.interpreter import Interpreter
 from reference.encoder_tasks import make
 from typer.testing import CliRunner
 
-from attention_zoo import cli
+from attention_zoo.commands import app
 from attention_zoo.errors import ResultError, UserError
 from attention_zoo.export import export as exporting
 from attention_zoo.export import verify
@@ -84,10 +84,10 @@ def test_several_answers_of_what_gives_one(exported, tmp_path):
     asked = tmp_path / "texts"
     asked.write_text("alpha\n\nbeta\n", encoding="utf-8")
     command = ["predict", str(exported[0] / TFLITE), "--n-best", "2", "--input", str(asked)]
-    result = CliRunner().invoke(cli.app, command)
+    result = CliRunner().invoke(app, command)
     assert isinstance(result.exception, UserError)  # which `main` makes status 2 of
     command[1] = str(exported[0] / "saved_model")
-    assert len(CliRunner().invoke(cli.app, command).stdout.split("\n")) == 3 * 2 + 1
+    assert len(CliRunner().invoke(app, command).stdout.split("\n")) == 3 * 2 + 1
 
 
 def test_the_options_of_sampling(task):

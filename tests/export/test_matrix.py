@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from attention_zoo import cli
+from attention_zoo.commands import app
 from attention_zoo.export.export import export
 from attention_zoo.export.formats import FORMATS, QUANTIZATIONS
 from attention_zoo.tasks.seq2seq import Seq2Seq
@@ -110,6 +110,6 @@ def test_every_cell_of_sequence_to_sequence(family, tmp_path):
 
 
 def test_the_command_line_names_all():
-    shown = CliRunner().invoke(cli.app, ["export", "--help"], env={"COLUMNS": "400"}).output
+    shown = CliRunner().invoke(app, ["export", "--help"], env={"COLUMNS": "400"}).output
     words = set(re.findall(r"\w+", shown))
     assert set(FORMATS) | set(QUANTIZATIONS) <= words
