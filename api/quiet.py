@@ -1,7 +1,8 @@
-"""Keeping the chatter of C++ libraries off the user's screen."""
+"""Starting TensorFlow for the command line, and keeping its chatter off the user's screen."""
 
 import contextlib
 import os
+import sys
 
 
 @contextlib.contextmanager
@@ -21,8 +22,27 @@ def silent_stderr():
 
 
 def import_tensorflow():
-    """Imports TensorFlow without its start-up messages."""
+    """Imports TensorFlow without its start-up messages, and Keras on its backend.
+
+    A `KERAS_BACKEND` that was set for another project is said to be set aside, and stays as
+    it is for the programs that are started from here.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with silent_stderr():
-        import tensorflow  # noqa: F401
-        import tensorflow_text  # noqa: F401
+    named = os.environ.get("KERAS_BACKEND")
+    if named not in (None, "tensorflow"):
+        print(
+            f"KERAS_BACKEND={named} is set aside: tasks run on TensorFlow",
+            file=sys.stderr,
+            flush=True,
+        )
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    try:
+        with silent_stderr():
+            import keras  # noqa: F401
+            import tensorflow  # noqa: F401
+            import tensorflow_text  # noqa: F401
+    finally:
+        if named is None:
+            del os.environ["KERAS_BACKEND"]
+        else:
+            os.environ["KERAS_BACKEND"] = named

@@ -8,11 +8,14 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
+from attention_zoo.backend import require_tensorflow_backend
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.files import atomic_directory, atomic_file
 from attention_zoo.tasks.answering import Answering
 from attention_zoo.zoo import MODELS
 from attention_zoo.zoo.weights import assign_weights, saved_weights, weight_name
+
+require_tensorflow_backend()
 
 TASK_FILE = "task.json"
 WEIGHTS_FILE = "model.safetensors"

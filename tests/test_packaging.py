@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 NOT_INSTALLED = {"tests", "benchmarks", "docs", "notebooks", "build", "dist", "runs"}
 # A folder imports only from those before it.
 ORDER = ["text", "layers", "zoo", "decoding", "tasks", "train", "export"]
-FOR_ALL = {"errors", "files", "pretrained", "version", "quiet"}  # modules of api
+FOR_ALL = {"backend", "errors", "files", "pretrained", "version", "quiet"}  # modules of api
 # A task learns by itself: `task.fit(...)`, `task.evaluate(...)`.
 EXCEPTIONS = {
     ("tasks/task.py", "fit", "attention_zoo.train.fit"),
