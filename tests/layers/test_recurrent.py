@@ -141,7 +141,7 @@ def test_the_fused_way_is_taken_where_it_may(inputs, randomize, monkeypatch):
     monkeypatch.setattr(layer, "_read_by_keras", lambda *args: called.append(args) or (0, []))
     layer(inputs, training=True)
     assert not called
-    monkeypatch.setattr(keras.distribution, "list_devices", lambda kind: ["gpu:0"])
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: ["gpu:0"])
     layer(inputs, training=False)
     assert not called
     layer(inputs, training=True)
