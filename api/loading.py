@@ -1,5 +1,6 @@
 """Loading whatever answers: a run, a task, an export or one artefact of it."""
 
+from attention_zoo.backend import require_tensorflow_backend
 from attention_zoo.pretrained import locate
 
 
@@ -15,9 +16,11 @@ def load(path_or_name):
         A task; for artefacts something that answers like one. Several threads may ask it.
 
     Raises:
-        UserError: if there is nothing of the kind, or it is damaged.
+        UserError: if there is nothing of the kind, or it is damaged; or if Keras does not run
+            on its TensorFlow backend.
     """
     path = locate(path_or_name)
+    require_tensorflow_backend()
     from attention_zoo.tasks.kinds import TASK_FOLDER, load_task
 
     for candidate in (path / TASK_FOLDER, path):

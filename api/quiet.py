@@ -1,9 +1,9 @@
-"""Keeping the chatter of C++ libraries off the user's screen."""
+"""Starting TensorFlow for the command line, and keeping its chatter off the user's screen."""
 
 import contextlib
 import os
 
-from attention_zoo.streams import exit_on_interrupt
+from attention_zoo.streams import exit_on_interrupt, say
 
 
 @contextlib.contextmanager
@@ -26,8 +26,23 @@ def silent_stderr():
 
 
 def import_tensorflow():
-    """Imports TensorFlow without its start-up messages; Ctrl-C ends the process meanwhile."""
+    """Imports TensorFlow without its start-up messages, and Keras on its backend.
+
+    Ctrl-C ends the process meanwhile. A `KERAS_BACKEND` that was set for another project is
+    said to be set aside, and stays as it is for the programs that are started from here.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with silent_stderr() as messages, exit_on_interrupt(messages):
-        import tensorflow  # noqa: F401
-        import tensorflow_text  # noqa: F401
+    named = os.environ.get("KERAS_BACKEND")
+    if named not in (None, "tensorflow"):
+        say(f"KERAS_BACKEND={named} is set aside: tasks run on TensorFlow")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    try:
+        with silent_stderr() as messages, exit_on_interrupt(messages):
+            import keras  # noqa: F401
+            import tensorflow  # noqa: F401
+            import tensorflow_text  # noqa: F401
+    finally:
+        if named is None:
+            del os.environ["KERAS_BACKEND"]
+        else:
+            os.environ["KERAS_BACKEND"] = named

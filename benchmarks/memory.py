@@ -1,18 +1,23 @@
 """What the process that answers with a SavedModel holds in memory, request after request.
 
-    python benchmarks/memory.py [--requests N] [--task NAME] [--quick] [--json FILE]
+    python benchmarks/memory.py [--requests N] [--threads N] [--task NAME] [--quick] [--json FILE]
 
 Requests of one text each, of ever different length, go to `serving_default` of a
 SavedModel, as a server sends them; XLA is off, as it is there. The export is made in a
 process of its own. After a tenth of the requests, which warm up, the resident memory
-should stand still: the last column is what a thousand requests add to it. TensorFlow
-works on several threads, and the C library gives each an arena of its own, which keeps
-what was freed: `--trim` hands that back before each reading (glibc alone has it), and
-with `MALLOC_ARENA_MAX=1` in the environment there is one arena.
+should stand still: the last column is what a thousand requests add to it. The C library
+gives each thread an arena of its own, which keeps what was freed, and a process with many
+of them grows for longer until all are full: `--trim` hands back what is free before each
+reading (glibc alone has it), and with `MALLOC_ARENA_MAX=1` in the environment there is
+one arena. oneDNN keeps what it prepared for each shape, hence for each length of input,
+up to a limit: the longer inputs may be, the more requests it takes to fill.
+`TF_ENABLE_ONEDNN_OPTS=0` in the environment switches it off.
 """
 
 import argparse
+import concurrent.futures
 import ctypes
+import itertools
 import os
 import random
 import string
@@ -28,8 +33,6 @@ os.environ["TF_XLA_FLAGS"] = "--tf_xla_auto_jit=-1"
 from measure import console, machine, write_json
 from rich.table import Table
 
-_LONGEST = 24
-
 
 def export(name, directory):
     """Writes the SavedModel of a task."""
@@ -39,11 +42,11 @@ def export(name, directory):
     write_saved_model(az.load(name), directory)
 
 
-def texts(number, seed=1):
+def texts(number, longest, seed=1):
     """Made-up words of different length."""
     draw = random.Random(seed)
     for _ in range(number):
-        yield "".join(draw.choices(string.ascii_lowercase, k=draw.randint(1, _LONGEST)))
+        yield "".join(draw.choices(string.ascii_lowercase, k=draw.randint(1, longest)))
 
 
 def resident():
@@ -54,8 +57,16 @@ def resident():
     raise SystemExit("/proc/self/status has no VmRSS: this benchmark is for Linux")
 
 
-def measure(directory, requests, readings, trim):
+def measure(directory, requests, readings, longest, threads=1, trim=False):
     """Asks a SavedModel, and reads the memory from time to time.
+
+    Args:
+        directory: the SavedModel.
+        requests: how many.
+        readings: how often to read the memory.
+        longest: characters of the longest text.
+        threads: how many ask at once.
+        trim: whether to hand back what is free before each reading.
 
     Returns:
         A list of dicts with the number of requests so far and the MB.
@@ -66,11 +77,14 @@ def measure(directory, requests, readings, trim):
     loaded = tf.saved_model.load(str(directory))
     answer = loaded.signatures["serving_default"]
     rows, every = [], max(requests // readings, 1)
-    for number, text in enumerate(texts(requests), start=1):
-        answer(text=tf.constant([text]))
-        if number % every == 0:
+    words = texts(requests, longest)
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        while part := list(itertools.islice(words, every)):
+            for _ in pool.map(lambda text: answer(text=tf.constant([text])), part):
+                pass
             if trim:
                 ctypes.CDLL(None).malloc_trim(0)
+            number = len(part) + (rows[-1]["requests"] if rows else 0)
             rows.append({"requests": number, "megabytes": resident()})
             console.print(f"{number:,} requests: {rows[-1]['megabytes']:.1f} MB")
     return rows
@@ -80,6 +94,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--task", default="g2p_rnn", help="a pretrained task or a run")
     parser.add_argument("--requests", type=int, default=100_000)
+    parser.add_argument("--longest", type=int, default=24, help="characters of a text")
+    parser.add_argument("--threads", type=int, default=1, help="how many ask at once")
     parser.add_argument("--trim", action="store_true", help="hand back freed memory first")
     parser.add_argument("--quick", action="store_true", help="200 requests")
     parser.add_argument("--json", metavar="FILE")
@@ -93,7 +109,7 @@ def main():
         directory = Path(folder) / "1"
         command = [sys.executable, __file__, "--task", options.task, "--write", str(directory)]
         subprocess.run(command, check=True)
-        rows = measure(directory, requests, 10, options.trim)
+        rows = measure(directory, requests, 10, options.longest, options.threads, options.trim)
     table = Table("requests", "MB", "MB a thousand requests since the row above")
     for before, row in zip([None, *rows], rows, strict=False):
         gain = ""
@@ -103,7 +119,7 @@ def main():
         table.add_row(f"{row['requests']:,}", f"{row['megabytes']:.0f}", gain)
     console.print(table)
     if options.json:
-        about = {"task": options.task, "trim": options.trim}
+        about = {name: vars(options)[name] for name in ("task", "longest", "threads", "trim")}
         write_json(options.json, machine=machine("tensorflow"), options=about, results=rows)
 
 

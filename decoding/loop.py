@@ -9,8 +9,11 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from attention_zoo.backend import require_tensorflow_backend
 from attention_zoo.text.vocabulary import END_ID, PAD_ID, START_ID
 from attention_zoo.zoo.model import gather_hypotheses
+
+require_tensorflow_backend()
 
 
 class Hypotheses(NamedTuple):

@@ -1,6 +1,7 @@
 """Runs artefacts in their own runtime and compares them with the Keras model."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -334,10 +335,13 @@ def _run(python, path, runner, calls, arrays, threads=0):
         except OSError as error:
             raise UserError(f"{path} cannot be verified: {folder}: {error.strerror}") from error
         command = [str(python), "-I", str(_RUNNERS / runner)]
+        # Another interpreter has the backend of Keras that the environment names.
+        own = {"KERAS_BACKEND": "tensorflow"} if str(python) == sys.executable else {}
         try:
             process = subprocess.run(
                 [*command, str(Path(path).resolve()), str(request), str(reply)],
                 cwd=folder,
+                env={**os.environ, **own},
                 capture_output=True,
                 text=True,
                 errors="replace",

@@ -18,7 +18,8 @@ class _PositionalEncoding(keras.layers.Layer):
     def call(self, inputs):
         """Adds rows 0, 1, 2 ... to `(B, T, D)`."""
         length = inputs.shape[1]
-        if length is not None and length > self.max_length:
+        # JAX stands a symbol for a length that it does not know.
+        if isinstance(length, int) and length > self.max_length:
             raise ValueError(
                 f"{self.name} has max_length={self.max_length} positions, "
                 f"received a sequence of {length}"

@@ -240,7 +240,7 @@ class Recurrent(keras.layers.Layer):
 
     def _may_fuse(self):
         if self.fused is None:
-            return self._can_fuse and bool(keras.distribution.list_devices("gpu"))
+            return self._can_fuse and _has_gpu()
         return self.fused
 
     def _read_by_keras(self, inputs, initial_state, mask, training):
@@ -283,6 +283,13 @@ class Recurrent(keras.layers.Layer):
             "layer_norm": self.layer_norm,
             "fused": self.fused,
         }
+
+
+def _has_gpu():
+    # Only on these two does Keras call cuDNN; asked for GPUs, JAX fails where there are none.
+    if keras.backend.backend() not in ("tensorflow", "jax"):
+        return False
+    return any(name.startswith("gpu") for name in keras.distribution.list_devices())
 
 
 def masks_of_steps(token_mask, dtype):

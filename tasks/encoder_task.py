@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from attention_zoo.errors import UserError
 from attention_zoo.tasks.answering import Compared
+from attention_zoo.tasks.inputs import rows_of
 from attention_zoo.tasks.sides import Side
 from attention_zoo.tasks.task import Task
 from attention_zoo.text.lines import one_line
@@ -126,7 +127,8 @@ class EncoderTask(Task):
         """Answers texts.
 
         Args:
-            texts: list of strings; for inputs of several columns, of tuples of strings.
+            texts: strings or UTF-8 bytes, as a list, a tuple, an array or a tensor; for
+                inputs of several columns tuples of them, or an array `(N, 2)`.
             **options: those named in `self.options`; most tasks have none.
 
         Returns:
@@ -145,7 +147,7 @@ class EncoderTask(Task):
         order = np.argsort(
             [sum(map(len, row)) for row in zip(*columns, strict=True)], kind="stable"
         )
-        predictions = [None] * len(texts)
+        predictions = [None] * len(order)
         for start in range(0, len(order), _PREDICT_BATCH):
             members = order[start : start + _PREDICT_BATCH]
             rows = [np.array([column[i] for i in members], dtype=object) for column in columns]
@@ -157,19 +159,17 @@ class EncoderTask(Task):
         return predictions
 
     def columns(self, texts):
-        """A list of strings or tuples of strings as columns of UTF-8 bytes, one an input."""
-        if isinstance(texts, str):
-            raise TypeError("a task takes a list of strings, received a string; write task([text])")
-        rows = [(text,) if isinstance(text, (str, bytes)) else tuple(text) for text in texts]
+        """Strings, or tuples of strings, as columns of UTF-8 bytes, one an input."""
+        rows = rows_of(texts)
         expected = len(self.text_inputs)
         for number, row in enumerate(rows, start=1):
             if len(row) != expected:
                 raise UserError(
                     f"each input must have {expected} text{'s' * (expected > 1)} "
-                    f"({', '.join(self.text_inputs)}), number {number} has {len(row)}: {row}"
+                    f"({', '.join(self.text_inputs)}), number {number} has {len(row)}: "
+                    f"{[text.decode(errors='replace') for text in row]}"
                 )
-        encoded = [[t.encode() if isinstance(t, str) else t for t in row] for row in rows]
-        return [list(column) for column in zip(*encoded, strict=True)] or [[]] * expected
+        return [list(column) for column in zip(*rows, strict=True)] or [[]] * expected
 
     def _checked(self, options):
         """The options of `predict` that were given; the others have defaults."""

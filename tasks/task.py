@@ -9,6 +9,7 @@ import safetensors.numpy
 import tensorflow as tf
 from pydantic_core import from_json
 
+from attention_zoo.backend import require_tensorflow_backend
 from attention_zoo.checksums import verify_checksums, write_checksums
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.files import atomic_directory, atomic_file, read_file
@@ -22,6 +23,8 @@ from attention_zoo.zoo.weights import (
     saved_weights,
     weight_name,
 )
+
+require_tensorflow_backend()
 
 WEIGHTS_FILE = "model.safetensors"
 TOKENIZER_FOLDER = "tokenizer"

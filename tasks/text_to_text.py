@@ -8,6 +8,7 @@ import tensorflow as tf
 from attention_zoo.decoding.sampling import check_sampling
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.tasks.answering import Answering, Compared
+from attention_zoo.tasks.inputs import strings_of
 from attention_zoo.tasks.sides import Side
 from attention_zoo.text.lines import one_line
 from attention_zoo.text.tokenizer import is_blank, load_tokenizer
@@ -95,8 +96,6 @@ class TextToText(Answering):
 
     def __call__(self, texts, **options):
         """Answers a list of strings with a list of strings; options as in `predict`."""
-        if isinstance(texts, str):
-            raise TypeError("a task takes a list of strings, received a string; write task([text])")
         return [answer.text for answer in self.predict(texts, **options)]
 
     def predict(
@@ -105,7 +104,8 @@ class TextToText(Answering):
         """Answers texts.
 
         Args:
-            texts: list of strings; one that is empty, or white space alone, gets an empty answer.
+            texts: strings or UTF-8 bytes, as a list, a tuple, an array or a tensor; one that
+                is empty, or white space alone, gets an empty answer.
             beam_size: number of hypotheses; 1 is greedy search.
             length_penalty: alpha of Wu et al. 2016.
             max_length: longest answer in ids.
@@ -120,6 +120,7 @@ class TextToText(Answering):
         Raises:
             UserError: if an option is unknown or out of range.
         """
+        texts = strings_of(texts)
         options = self._options(beam_size, length_penalty, max_length, n_best, sampling)
         self._check_engine(options, n_best)
         answers = [Answer("", 0.0, (("", 0.0),) * n_best)] * len(texts)
@@ -174,6 +175,7 @@ class TextToText(Answering):
 
     def input_sides(self, texts):
         """The sources; see `Answering`."""
+        texts = strings_of(texts)
         return [Side("source", self.source_tokenizer, (texts,), self.max_source_length - 1)]
 
     def sides(self, examples):

@@ -18,7 +18,9 @@ NOT_INSTALLED = {"tests", "benchmarks", "docs", "notebooks", "build", "dist", "r
 # A folder imports only from those before it.
 ORDER = ["text", "layers", "zoo", "decoding", "tasks", "train", "export"]
 # Modules of api.
-FOR_ALL = {"checksums", "errors", "files", "json_files", "pretrained", "version", "quiet"}
+FOR_ALL = {
+    *("backend", "checksums", "errors", "files", "json_files", "pretrained", "quiet", "version"),
+}
 # A task learns by itself: `task.fit(...)`, `task.evaluate(...)`.
 EXCEPTIONS = {
     ("tasks/task.py", "fit", "attention_zoo.train.fit"),

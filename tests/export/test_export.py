@@ -255,3 +255,13 @@ def test_what_a_decoding_loop_of_fixed_shapes_cannot_have(task):
         "model.dynamic_int8.tflite",
         "static.dynamic_int8.tflite",
     ]
+
+
+@pytest.mark.parametrize("file", ["saved_model/1", "model.tflite"])
+@pytest.mark.parametrize("form", [tuple, np.array, tf.constant], ids=["tuple", "array", "tensor"])
+def test_artefacts_take_texts_in_every_form(form, file, exported, examples):
+    artefact = load_artefact(exported[0] / file)
+    texts = [source for source, _ in examples[:3]]
+    assert artefact(form(texts)) == artefact([text.encode() for text in texts]) == artefact(texts)
+    with pytest.raises(TypeError, match=r"write task\(\[text\]\)"):
+        artefact(tf.constant("alpha"))

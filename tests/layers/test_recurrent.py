@@ -141,7 +141,7 @@ def test_the_fused_way_is_taken_where_it_may(inputs, randomize, monkeypatch):
     monkeypatch.setattr(layer, "_read_by_keras", lambda *args: called.append(args) or (0, []))
     layer(inputs, training=True)
     assert not called
-    monkeypatch.setattr(keras.distribution, "list_devices", lambda kind: ["gpu:0"])
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: ["gpu:0"])
     layer(inputs, training=False)
     assert not called
     layer(inputs, training=True)
@@ -232,3 +232,22 @@ def test_the_forget_gate_starts_open():
 def test_refused(options, message):
     with pytest.raises(ValueError, match=message):
         Recurrent(U, **options)
+
+
+@pytest.mark.parametrize(("devices", "fused"), [(["cpu:0"], False), (["gpu:0", "gpu:1"], True)])
+def test_whether_there_is_a_gpu_is_asked_in_a_way_that_no_backend_refuses(
+    devices, fused, inputs, monkeypatch
+):
+    def list_devices(device_type=None):
+        if device_type not in (None, devices[0].split(":")[0]):
+            raise RuntimeError(f"Unknown backend: {device_type!r} requested")  # as JAX
+        return devices
+
+    monkeypatch.setattr(keras.distribution, "list_devices", list_devices)
+    asked = []
+    layer = Recurrent(U)
+    layer.build((None, None, D))
+    by_keras = layer._read_by_keras
+    monkeypatch.setattr(layer, "_read_by_keras", lambda *a: asked.append(1) or by_keras(*a))
+    layer(inputs, training=True)
+    assert bool(asked) == fused

@@ -1,12 +1,19 @@
-"""Layers and models run on every Keras backend: they may not name one."""
+"""Layers and models run on every Keras backend: they may not name one. All else is TensorFlow."""
 
 import ast
+import importlib.util
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
+import keras
 import pytest
 
 import attention_zoo.layers
 import attention_zoo.zoo
+from attention_zoo.errors import UserError
 
 SOURCES = [
     path
@@ -27,3 +34,66 @@ def imported_packages(source):
 def test_imports_no_backend(path):
     backends = {"tensorflow", "tensorflow_text", "jax", "torch", "openvino"}
     assert not backends & set(imported_packages(path.read_text(encoding="utf-8")))
+
+
+def run_python(*arguments, backend, stdin=""):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_what_needs_tensorflow_says_that_keras_runs_on_another_backend(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(UserError, match="Keras runs on jax, where there are only the layers") as e:
+        attention_zoo.load("g2p_rnn")
+    assert "set KERAS_BACKEND=tensorflow in the environment" in str(e.value)
+    # A path that leads nowhere is reported first.
+    with pytest.raises(UserError, match="g2p_rmn"):
+        attention_zoo.load("g2p_rmn")
+
+
+# Names of tasks and searches say so too; layers, models and tokenizers go on.
+SCRIPT = """
+import attention_zoo as az
+from attention_zoo.errors import UserError
+
+print(az.layers.Linear.__name__, az.Transformer.__name__, az.CharacterTokenizer.__name__)
+for ask in (lambda: az.load("g2p_rnn"), lambda: az.Seq2Seq, lambda: az.greedy_search):
+    try:
+        ask()
+    except UserError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX is not installed")
+def test_what_runs_on_jax_and_what_does_not():
+    run = run_python("-c", SCRIPT, backend="jax")
+    first, *errors = run.stdout.splitlines()
+    assert first == "Linear Transformer CharacterTokenizer"
+    assert len(errors) == 3
+    assert all(error.startswith("Keras runs on jax, where there are only") for error in errors)
+
+
+def test_a_backend_that_is_not_there_is_named():
+    program = "import attention_zoo as az; az.load('g2p_rnn')"
+    run = run_python("-c", program, backend="abacus")
+    assert re.search(
+        r"UserError: Keras does not start .*abacus.*KERAS_BACKEND=tensorflow", run.stderr
+    )
+
+
+def test_the_command_line_sets_another_backend_aside():
+    command = ["-m", "attention_zoo.cli", "predict", "g2p_rnn"]
+    asked, usual = (
+        run_python(*command, backend=backend, stdin="zoo\n") for backend in ("abacus", "tensorflow")
+    )
+    assert (asked.returncode, usual.returncode) == (0, 0), asked.stderr[-2000:]
+    assert asked.stdout == usual.stdout != ""
+    assert asked.stderr == "KERAS_BACKEND=abacus is set aside: tasks run on TensorFlow\n"
+    assert usual.stderr == ""

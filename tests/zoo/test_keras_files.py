@@ -1,14 +1,16 @@
-"""Files `.keras` of our layers and models, loaded in a process that has only imported us."""
+"""Files `.keras` of our layers and models, loaded by a process that has only imported us."""
 
+import importlib.util
 import inspect
 import json
+import os
 import subprocess
 import sys
 
 import keras
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from reference.layer_examples import EXAMPLES, LAYERS, SIZES
 
 from attention_zoo.layers import EncoderBlock, LuongAttention
@@ -17,14 +19,15 @@ from attention_zoo.train.optimizer import AdamW
 from attention_zoo.zoo import MODELS
 
 IDS = np.array([[2, 7, 9, 3, 0], [2, 10, 6, 1, 3]], "int32")
-SIZE = {"width": 12, "num_heads": 3}
+SIZE = {"width": 12, "num_heads": 3, "dropout": 0.0, "attention_dropout": 0.0}
 ENCODER = {"vocab_size": 13, "num_blocks": 1, "max_length": 9, **SIZE}
+# Without dropout, which every backend draws in its own way.
 MADE = {
     "Bert": lambda: MODELS["Bert"](**ENCODER),
     "BertClassifier": lambda: MODELS["BertClassifier"](4, ENCODER),
     "BertPretrainer": lambda: MODELS["BertPretrainer"](ENCODER),
     "BertTokenClassifier": lambda: MODELS["BertTokenClassifier"](5, ENCODER),
-    "RNNAttention": lambda: MODELS["RNNAttention"](13, width=6, attention="luong"),
+    "RNNAttention": lambda: MODELS["RNNAttention"](13, width=6, attention="luong", dropout=0.0),
     "Transformer": lambda: MODELS["Transformer"](
         13, **SIZE, feed_forward_width=7, num_encoder_blocks=1, num_decoder_blocks=1
     ),
@@ -35,18 +38,33 @@ SCHEDULES = {
     "Cosine": schedules.Cosine(0.1, 50, 3),
     "LinearDecay": schedules.LinearDecay(0.1, 50, 3),
 }
-# Loads every file named on standard input, and writes what each model gives.
+# Those that also take a step of training.
+TRAINED = ["Recurrent, gru", "AttentionDecoder", "Transformer"]
+# Loads the files named on standard input, and writes what each model gives: when it is asked,
+# in training, and after a step of training.
 LOADER = """
 import json, sys
 import keras, numpy as np
-import attention_zoo.train.optimizer, attention_zoo.train.schedules, attention_zoo.zoo
-for name in json.load(sys.stdin):
+import attention_zoo.train.optimizer, attention_zoo.train.schedules
+from attention_zoo.zoo import MODELS
+backend = keras.backend.backend()
+names, trained = json.load(sys.stdin)
+for name in names:
     model = keras.models.load_model(f"{name}.keras", safe_mode=True)
     with np.load(f"{name}.npz") as inputs:
         given = {key: inputs[key] for key in inputs}
     given = list(given.values()) if "0" in given else given
-    outputs = keras.tree.flatten(model(given))
-    np.savez(f"{name}.out.npz", *map(np.asarray, outputs))
+    results = {"asked": model(given), "training": model(given, training=True)}
+    if name in trained:
+        model.compile(keras.optimizers.SGD(0.01), "mse")
+        zeros = keras.tree.map_structure(lambda x: np.zeros(x.shape, "float32"), results["asked"])
+        model.train_on_batch(given, zeros)
+        results["trained"] = model(given)
+    np.savez(f"{name}.{backend}.npz", **{
+        f"{key}_{i}": keras.ops.convert_to_numpy(value)
+        for key, values in results.items()
+        for i, value in enumerate(keras.tree.flatten(values))
+    })
 """
 
 
@@ -62,36 +80,68 @@ def nested():
     return keras.Model({"token_ids": ids}, keras.layers.GlobalMaxPooling1D()(states))
 
 
-def test_a_fresh_process_loads_every_layer_and_model(randomize, tmp_path):
-    models = {}
-    for i, example in enumerate(EXAMPLES.values()):
-        model = example.functional(randomize(example.make()))
-        models[f"layer_{i}"] = (model, example.draw(SIZES))
-    for name in MADE:
-        models[name] = (randomize(MADE[name]()), asked(name))
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A folder of files, and the models in them with what they are asked, by name."""
+    keras.utils.set_random_seed(7)
+    folder, models = tmp_path_factory.mktemp("files"), {}
+    for name, example in EXAMPLES.items():
+        none = {key: 0.0 for key in example.arguments if key.endswith("dropout")}
+        layer = example.make(**none)
+        models[name] = (example.functional(layer), example.draw(SIZES))
+    example = EXAMPLES["EncoderBlock, defaults"]
+    layer = example.make(activation=keras.activations.silu)
+    models["activation"] = (example.functional(layer), example.draw(SIZES))
+    models |= {name: (make(), asked(name)) for name, make in MADE.items()}
     models["nested"] = (nested(), {"token_ids": IDS})
-    silu = EXAMPLES["EncoderBlock"].make(activation=keras.activations.silu)
-    example = EXAMPLES["EncoderBlock"]
-    models["activation"] = (example.functional(silu), example.draw(SIZES))
     for name, (model, inputs) in models.items():
-        model.save(tmp_path / f"{name}.keras")
+        model.save(folder / f"{name}.keras")
         arrays = inputs if isinstance(inputs, dict) else dict(zip("01", inputs, strict=True))
-        np.savez(tmp_path / f"{name}.npz", **arrays)
+        np.savez(folder / f"{name}.npz", **arrays)
+    return folder, models
+
+
+def outputs_of(folder, models, backend):
+    """What a process with another backend makes of the files: arrays by model and name."""
     run = subprocess.run(
         [sys.executable, "-c", LOADER],
-        cwd=tmp_path,
-        input=json.dumps(list(models)),
+        cwd=folder,
+        env={**os.environ, "KERAS_BACKEND": backend},
+        input=json.dumps([list(models), TRAINED]),
         capture_output=True,
         text=True,
         check=False,
     )
     assert run.returncode == 0, run.stderr[-3000:]
-    for name, (model, inputs) in models.items():
-        expected = keras.tree.flatten(model(inputs))
-        with np.load(tmp_path / f"{name}.out.npz") as outputs:
-            found = [outputs[key] for key in outputs]
-        for output, own in zip(found, expected, strict=True):
-            assert_array_equal(output, own, err_msg=name)
+    found = {}
+    for name in models:
+        with np.load(folder / f"{name}.{backend}.npz") as file:
+            found[name] = dict(file)
+    return found
+
+
+@pytest.fixture(scope="module")
+def on_tensorflow(saved):
+    return outputs_of(*saved, "tensorflow")
+
+
+def test_a_fresh_process_loads_every_layer_and_model(saved, on_tensorflow):
+    for name, (model, inputs) in saved[1].items():
+        for i, own in enumerate(keras.tree.flatten(model(inputs))):
+            assert_array_equal(on_tensorflow[name][f"asked_{i}"], own, err_msg=name)
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX is not installed")
+def test_jax_gives_the_same(saved, on_tensorflow):
+    folder, models = saved
+    # JAX cuts no table to an unknown length: there a model of ours in a functional one needs a
+    # known one.
+    models = {name: models[name] for name in models if name != "nested"}
+    for name, outputs in outputs_of(folder, models, "jax").items():
+        assert outputs.keys() == on_tensorflow[name].keys()
+        for key, array in outputs.items():
+            expected = on_tensorflow[name][key]
+            assert_allclose(array, expected, atol=1e-4, rtol=1e-4, err_msg=f"{name} {key}")
 
 
 @pytest.mark.parametrize("name", [*LAYERS, *MODELS, *SCHEDULES, "AdamW"])

@@ -1,0 +1,78 @@
+"""The texts that users hand to a task: lists, tuples, arrays and tensors, of strings or bytes."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from attention_zoo.errors import UserError
+
+
+def strings_of(texts):
+    """Texts as a list of strings.
+
+    Args:
+        texts: an iterable of strings or of UTF-8 bytes: a list, a tuple, a NumPy array, an
+            eager tensor.
+
+    Raises:
+        TypeError: if it is a single string, or no iterable.
+        UserError: if one of them is no string.
+
+    Example:
+        >>> strings_of(np.array([b"a", "é".encode()]))
+        ['a', 'é']
+    """
+    texts = [_text(text, number) for number, text in enumerate(_listed(texts), start=1)]
+    return [t if isinstance(t, str) else t.decode(errors="replace") for t in texts]
+
+
+def rows_of(texts):
+    """Texts, or pairs of them, as a list of tuples of UTF-8 bytes.
+
+    Args:
+        texts: as for `strings_of`; where several belong together an iterable of iterables of
+            them, or an array or a tensor `(N, 2)`.
+
+    Raises:
+        TypeError: as `strings_of`.
+        UserError: as `strings_of`.
+
+    Example:
+        >>> rows_of(["a", "b"]), rows_of(np.array([["a", "b"]]))
+        ([(b'a',), (b'b',)], [(b'a', b'b')])
+    """
+    rows = []
+    for number, row in enumerate(_listed(texts), start=1):
+        is_several = isinstance(row, Iterable) and not isinstance(row, (str, bytes, Mapping))
+        row = [_text(_plain(text), number) for text in (row if is_several else [row])]
+        rows.append(tuple(t if isinstance(t, bytes) else t.encode() for t in row))
+    return rows
+
+
+def _listed(texts):
+    texts = _plain(texts)
+    if isinstance(texts, (str, bytes)):
+        raise TypeError("a task takes a list of strings, received a string; write task([text])")
+    if isinstance(texts, Mapping) or not isinstance(texts, Iterable):
+        raise TypeError(f"a task takes a list of strings, received a {type(texts).__name__}")
+    return [_plain(text) for text in texts]
+
+
+def _plain(value):
+    """A tensor or an array as Python objects, anything else as it is."""
+    if hasattr(value, "numpy"):
+        value = value.numpy()
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+
+
+def _text(value, number):
+    if not isinstance(value, (str, bytes)):
+        raise UserError(
+            f"each text must be a string, number {number} is {value!r}, a {type(value).__name__}"
+        )
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise UserError(f"text number {number} is no Unicode: {error}") from error
+    return value
