@@ -5,7 +5,6 @@ result that fails, 2 a mistake of the user.
 """
 
 import contextlib
-import json
 import os
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Annotated
 import typer
 
 from attention_zoo.errors import ResultError, UserError
+from attention_zoo.json_files import json_text
 from attention_zoo.quiet import import_tensorflow
 
 app = typer.Typer(
@@ -138,7 +138,7 @@ def evaluate(
     options = _given(beam_size=beam_size, length_penalty=length_penalty)
     result = score(task, examples, **options)
     if json_:
-        print(json.dumps(result))
+        print(json_text(result))
     else:
         for name, value in result["metrics"].items():
             print(f"{name}\t{value:.2f}")
@@ -174,7 +174,7 @@ def predict(
         # A person at a terminal waits for each answer.
         size = 1 if file.isatty() else batch
         for answer in predict_lines(task, file, size, options, _say):
-            lines = [json.dumps(answer.record, ensure_ascii=False)] if json_ else answer.lines
+            lines = [json_text(answer.record, ensure_ascii=False)] if json_ else answer.lines
             sys.stdout.write("".join(f"{line}\n" for line in lines))
             sys.stdout.flush()
 

@@ -1,12 +1,13 @@
 """What training shows and records: a progress bar, `metrics.jsonl`, TensorBoard."""
 
-import json
 import time
 from pathlib import Path
 
 import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from attention_zoo.json_files import json_text
 
 
 class Progression:
@@ -67,7 +68,7 @@ class Progression:
         if self._file is None:
             return
         row = {"time": round(time.time(), 3), "step": step, "kind": kind, **figures}
-        self._file.write(json.dumps(row) + "\n")
+        self._file.write(json_text(row) + "\n")
         self._file.flush()
         with self._board.as_default():
             for name, value in figures.items():

@@ -1,6 +1,5 @@
 """From a recipe to a run directory."""
 
-import json
 import shutil
 import statistics
 from pathlib import Path
@@ -9,6 +8,7 @@ import keras
 
 from attention_zoo.errors import UserError
 from attention_zoo.files import atomic_directory, atomic_file, require_empty
+from attention_zoo.json_files import json_text
 from attention_zoo.tasks.kinds import TASK_FOLDER, load_task
 from attention_zoo.text.readers import read_examples
 from attention_zoo.train.building import make_task
@@ -64,7 +64,7 @@ def train_recipe(recipe, out, resume=False, progress=lambda message: None):
         task.save(out / TASK_FOLDER)
     figures = trainer.run()
     with atomic_file(out / REPORT_FILE) as temporary:
-        temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json_text(figures, indent=2) + "\n", encoding="utf-8")
     return task, figures
 
 
@@ -110,7 +110,7 @@ def train_seeds(recipe, out, seeds, resume=False, progress=lambda message: None)
         "valid": {key: _spread([result[key] for result in results]) for key in results[0]},
     }
     with atomic_file(out / REPORT_FILE) as temporary:
-        temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json_text(report, indent=2) + "\n", encoding="utf-8")
     return report
 
 
