@@ -10,6 +10,7 @@ import protocol
 protocol.ban("attention_zoo", "tensorflow", "keras")
 
 import onnxruntime  # noqa: E402
+from onnx_files import read_whole  # noqa: E402
 
 
 def load(folder, threads):
@@ -18,7 +19,7 @@ def load(folder, threads):
     options.intra_op_num_threads = threads
     sessions = {
         name.removesuffix(".onnx"): onnxruntime.InferenceSession(
-            _read(os.path.join(folder, name)), options, providers=["CPUExecutionProvider"]
+            read_whole(os.path.join(folder, name)), options, providers=["CPUExecutionProvider"]
         )
         for name in sorted(os.listdir(folder))
     }
@@ -36,16 +37,6 @@ def load(folder, threads):
         }
         for name, session in sessions.items()
     }
-
-
-def _read(path):
-    """The bytes of a file that has all of its weights: others may name any file there is."""
-    with open(path, "rb") as file:
-        content = file.read()
-    # Where weights lie elsewhere, a message says so: field 1, 8 letters.
-    if b"\x0a\x08location" in content:
-        raise ValueError("its weights lie in another file, which those of no export do")
-    return content
 
 
 def _describe(arguments):
