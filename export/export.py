@@ -58,8 +58,8 @@ def export(
         ResultError: if an artefact cannot be made or differs from the model; the
             report is written and names it.
     """
-    if not (math.isfinite(max_drop) and max_drop >= 0):
-        raise UserError(f"max_drop must be a number from 0, received {max_drop}")
+    if not math.isfinite(max_drop):
+        raise UserError(f"max_drop must be a number of points, received {max_drop}")
     planned = artefacts(task, formats, quantize)
     for form, barred in barred_quantizations(task, formats, quantize):
         progress(f"the format {form} has no {barred} for this task")

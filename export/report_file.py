@@ -1,7 +1,6 @@
 """Reading `report.json`, which may come from a stranger: it names nothing outside its directory."""
 
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import Field
 
@@ -34,7 +33,7 @@ class Report(Content):
     model: str
     parameters: int
     origin: dict[str, object] = Field(default_factory=dict)
-    max_drop: Annotated[float, Field(ge=0)] = verify.MAX_DROP
+    max_drop: float = verify.MAX_DROP
     versions: dict[str, str] = Field(default_factory=dict)
     files: dict[str, str] = Field(default_factory=dict)
     artefacts: list[PlannedArtefact]
