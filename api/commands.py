@@ -1,7 +1,6 @@
 """The commands: thin, and without TensorFlow until one needs it."""
 
 import contextlib
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +8,7 @@ from typing import Annotated
 import typer
 
 from attention_zoo.errors import UserError, shown
+from attention_zoo.json_files import json_text
 from attention_zoo.quiet import import_tensorflow
 from attention_zoo.streams import say
 from attention_zoo.version import __version__
@@ -148,7 +148,7 @@ def evaluate(
         say(note)
     result = score(task, examples, **options)
     if json_:
-        print(json.dumps(result))
+        print(json_text(result))
     else:
         for name, value in result["metrics"].items():
             signature = result["signatures"].get(name)
@@ -184,7 +184,7 @@ def predict(
         # A person at a terminal waits for each answer.
         size = 1 if file.isatty() else batch
         for answer in predict_lines(task, file, size, options, say):
-            lines = [json.dumps(answer.record, ensure_ascii=False)] if json_ else answer.lines
+            lines = [json_text(answer.record, ensure_ascii=False)] if json_ else answer.lines
             sys.stdout.write("".join(f"{line}\n" for line in lines))
             sys.stdout.flush()
 
@@ -211,7 +211,7 @@ def explain(
     if out:
         draw_attention(found, out, font, say)
     if json_:
-        print(json.dumps(found.record, ensure_ascii=False))
+        print(json_text(found.record, ensure_ascii=False))
     elif not out:
         print("\n".join(found.lines))
 

@@ -7,11 +7,16 @@ import numpy as np
 import tensorflow as tf
 
 from attention_zoo.errors import UserError
+from attention_zoo.export.digests import changed, digest
 from attention_zoo.export.formats import FORMATS
+from attention_zoo.export.report_file import REPORT_FILE, read_report
+from attention_zoo.export.runners.saved_graph import check_saved_graph
+from attention_zoo.files import require_regular
 from attention_zoo.quiet import silent_stderr
+from attention_zoo.tasks.description import TASK_FILE, read_task_config
 from attention_zoo.tasks.encoder_task import ids_of
 from attention_zoo.tasks.kinds import TASKS
-from attention_zoo.tasks.task import TASK_FILE, TOKENIZER_FOLDER, read_task_config
+from attention_zoo.tasks.task import TOKENIZER_FOLDER
 from attention_zoo.tasks.text_to_text import TextToText, pad_rows
 
 
@@ -26,7 +31,11 @@ class ExportedTask(TextToText):
 
     def __init__(self, directory):
         config = read_task_config(directory)
-        super().__init__(**self._read_config(config, Path(directory) / TOKENIZER_FOLDER))
+        arguments = self._read_config(config, Path(directory) / TOKENIZER_FOLDER)
+        try:
+            super().__init__(**arguments)
+        except ValueError as error:
+            raise UserError(f"{Path(directory) / TASK_FILE}: {error}") from error
         self.kind = config["task"]
         self.metrics = tuple(config["metrics"])
         self.metric_options = config["metric_options"]
@@ -48,15 +57,9 @@ def load_reader(directory):
         directory: the export directory.
     """
     config = read_task_config(directory)
-    task_class = TASKS.get(config["task"])
-    if task_class is None:
-        raise UserError(f"{directory} holds an unknown task, {config['task']!r}")
-    if task_class.kind == ExportedTask.kind:
+    if config["task"] == ExportedTask.kind:
         return ExportedTask(directory)
-    reader = task_class._from_config(config, Path(directory) / TOKENIZER_FOLDER, None)
-    reader.metrics = tuple(config["metrics"])
-    reader.metric_options = config["metric_options"]
-    return reader
+    return TASKS[config["task"]].from_config(config, directory, None)
 
 
 class SavedModelTask(ExportedTask):
@@ -70,6 +73,7 @@ class SavedModelTask(ExportedTask):
     def __init__(self, directory, path):
         super().__init__(directory)
         self._signatures = _load_saved_model(path)
+        self._answer_batch = _guarded(path, self._answer_batch)
 
     def _check_engine(self, options, n_best):
         if "generate" not in self._signatures:
@@ -88,9 +92,11 @@ def _load_saved_model(path):
     import tensorflow_text  # noqa: F401  (registers the operators of the tokenizers)
 
     try:
+        check_saved_graph(path)
         loaded = tf.saved_model.load(str(path))
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        raise UserError(f"{path} is no SavedModel, or is damaged: {error}") from error
+    # Whatever TensorFlow raises at bytes that are not as they were.
+    except Exception as error:
+        raise UserError(f"{path} is no SavedModel of ours, or is damaged: {error}") from error
     # The signatures do not keep alive what they are of.
     return _Signatures(loaded, loaded.signatures)
 
@@ -107,6 +113,23 @@ class _Signatures:
 
     def __contains__(self, name):
         return name in self._signatures
+
+
+def _guarded(path, function):
+    """A function that runs an artefact, which may be anyone's: what it lacks is no bug of ours."""
+
+    def call(*arguments, **named):
+        try:
+            return function(*arguments, **named)
+        except UserError:
+            raise
+        # Whatever its runtime raises, and what is wrong with what it gives.
+        except Exception as error:
+            raise UserError(
+                f"{path} does not answer as an export does: {type(error).__name__}: {error}"
+            ) from error
+
+    return call
 
 
 def _signature(options):
@@ -126,6 +149,7 @@ class LiteRTTask(ExportedTask):
     def __init__(self, directory, path):
         super().__init__(directory)
         self._run = _load_litert(path)
+        self._answer_batch = _guarded(path, self._answer_batch)
 
     def _check_engine(self, options, n_best):
         self._require_own_search("a LiteRT file", options, n_best)
@@ -141,12 +165,14 @@ def _load_litert(path):
     """The function of a LiteRT file that answers; threads that call it take turns."""
     from ai_edge_litert.interpreter import Interpreter
 
+    require_regular(path)
     try:
         with silent_stderr():  # it announces its delegate
             interpreter = Interpreter(model_path=str(path), num_threads=1)
             interpreter.allocate_tensors()
             runner = interpreter.get_signature_runner("serving_default")
-    except (ValueError, RuntimeError) as error:
+    # Whatever LiteRT raises at bytes that are not as they were.
+    except Exception as error:
         raise UserError(f"{path} is no LiteRT file of ours, or is damaged: {error}") from error
     lock = threading.Lock()
 
@@ -158,8 +184,25 @@ def _load_litert(path):
     return run
 
 
+def _require_unchanged(directory, path):
+    """Compares an artefact, and what it is loaded with, with the report, if one lies there."""
+    if not (directory / REPORT_FILE).exists():
+        return
+    report = read_report(directory)
+    differing = changed(directory, report.files, (TASK_FILE, TOKENIZER_FOLDER))
+    file = path.relative_to(directory).as_posix()
+    sha256 = [artefact.sha256 for artefact in report.artefacts if artefact.file == file]
+    differing += [file] if sha256 and sha256[0] not in (None, digest(path)) else []
+    if differing:
+        raise UserError(
+            f"{directory / differing[0]} is damaged: its SHA-256 is not the one in {REPORT_FILE}; "
+            f"copy the export anew, or, if you have changed it yourself, remove {REPORT_FILE}"
+        )
+
+
 def _answer_with_saved_model(directory, path):
     """Something that answers with a SavedModel."""
+    _require_unchanged(directory, path)
     task = load_reader(directory)
     if isinstance(task, ExportedTask):
         return SavedModelTask(directory, path)
@@ -169,17 +212,25 @@ def _answer_with_saved_model(directory, path):
         **dict(zip(names, columns, strict=True))
     )
     task.compute = lambda inputs: signatures["ids"](**ids_of(inputs))
-    return task
+    return _guard(task, path)
 
 
 def _answer_with_litert(directory, path):
     """Something that answers with a LiteRT file, between the tokenizers that lie beside it."""
+    _require_unchanged(directory, path)
     task = load_reader(directory)
     if isinstance(task, ExportedTask):
         return LiteRTTask(directory, path)
     run = _load_litert(path)
     task.compute = lambda inputs: run(**{n: np.asarray(a) for n, a in ids_of(inputs).items()})
     task.run_eagerly = True
+    return _guard(task, path)
+
+
+def _guard(task, path):
+    """A reader of what an artefact gives, with guards around the artefact."""
+    for name in ("respond", "compute", "_predictions"):
+        setattr(task, name, _guarded(path, getattr(task, name)))
     return task
 
 

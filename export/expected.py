@@ -9,9 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from pydantic_core import from_json
 
 from attention_zoo.errors import UserError
 from attention_zoo.export.runners.protocol import stack
+from attention_zoo.json_files import Content, check_content
+from attention_zoo.zoo.importers.npz_file import read_npz
 
 VERIFICATION_FILE = "verification/expected.npz"
 
@@ -136,18 +139,53 @@ def save_expected(expected, directory):
 
 
 def load_expected(directory):
-    """Reads what `save_expected` kept."""
+    """Reads what `save_expected` kept.
+
+    Raises:
+        UserError: if the file is missing or damaged.
+    """
     path = Path(directory) / VERIFICATION_FILE
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        strings = json.loads(str(arrays.pop("strings")))
-    except (OSError, ValueError, KeyError) as error:
+        arrays = read_npz(path)
+        strings = from_json(str(arrays.pop("strings")))
+        check_content({"strings": strings}, _Strings, path)
+    except (ValueError, KeyError) as error:
         raise UserError(f"{directory} cannot be verified: {path}: {error}") from error
     ours = ("answers", "references", LONG + "answers")
-    texts = {name: [s.encode() for s in values] for name, values in strings.items()}
-    strings = {name: strings[name] if name in ours else texts[name] for name in strings}
-    return {
-        **arrays,
-        **{name: np.array(values, dtype=object) for name, values in strings.items()},
-    }
+    for name, values in strings.items():
+        found = values if name in ours else [text.encode() for text in values]
+        arrays[name] = np.empty(len(found), object)
+        arrays[name][:] = found
+    return arrays
+
+
+class _Strings(Content):
+    strings: dict[str, list[str]]
+
+
+def check_expected(task, expected, directory):
+    """Checks that there is what a task's artefacts are compared with, row by row.
+
+    Args:
+        task: what reads their answers.
+        expected: what `load_expected` gave.
+        directory: where, for errors.
+
+    Raises:
+        UserError: if something is missing, or belongs to another number of examples.
+    """
+    path = Path(directory) / VERIFICATION_FILE
+    inputs = (*task.text_inputs, *task.id_inputs, *task.compared.inputs)
+    missing = sorted({*inputs, "answers", "references", "numbers"} - expected.keys())
+    if missing:
+        raise UserError(f"{directory} cannot be verified: {path} lacks {', '.join(missing)}")
+    number = len(expected["answers"])
+    for name, array in expected.items():
+        # An encoder may read a text in several rows of ids.
+        is_text = name.removeprefix(LONG) in ("answers", "references", *task.text_inputs)
+        rows = 1 if name.startswith(LONG) else number
+        fits = len(array) == rows if is_text else array.ndim and len(array)
+        if (array.dtype == object) != is_text or not fits:
+            raise UserError(f"{directory} cannot be verified: {path}: {name} is of another export")
+    if not number or expected["numbers"].dtype.kind != "f" or expected["numbers"].ndim < 2:
+        raise UserError(f"{directory} cannot be verified: {path}: there are no numbers in it")

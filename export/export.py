@@ -1,7 +1,6 @@
 """Exporting a task: write, run, compare, report."""
 
-import hashlib
-import json
+import math
 import shutil
 import sys
 import tempfile
@@ -12,17 +11,19 @@ import tensorflow as tf
 from attention_zoo.errors import ResultError, UserError
 from attention_zoo.export import verify
 from attention_zoo.export.artefact import load_reader
-from attention_zoo.export.expected import expected_of, load_expected, save_expected, texts_of
+from attention_zoo.export.digests import CHANGED, changed, digest, digests, files_in
+from attention_zoo.export.expected import (
+    check_expected,
+    expected_of,
+    load_expected,
+    save_expected,
+    texts_of,
+)
 from attention_zoo.export.formats import FORMATS, artefacts, barred_quantizations
-from attention_zoo.export.report import REPORT_FILE, versions, write_report
+from attention_zoo.export.report import versions, write_report
+from attention_zoo.export.report_file import read_report
 from attention_zoo.files import new_directory
-from attention_zoo.tasks.task import TASK_FILE, TOKENIZER_FOLDER
 from attention_zoo.train.metrics import compute_metrics, metric_signatures
-
-_ABOUT = ("task", "model", "parameters", "origin", "max_drop", "versions", "files")
-# What an export directory holds beside artefacts and the report.
-_BESIDE = (TASK_FILE, TOKENIZER_FOLDER, "serving", "verification")
-_CHANGED = "is not, byte for byte, what was exported"
 
 
 def export(
@@ -60,6 +61,8 @@ def export(
         ResultError: if an artefact cannot be made or differs from the model; the
             report is written and names it.
     """
+    if not math.isfinite(max_drop):
+        raise UserError(f"max_drop must be a number of points, received {max_drop}")
     planned = artefacts(task, formats, quantize)
     for form, barred in barred_quantizations(task, formats, quantize):
         progress(f"the format {form} has no {barred} for this task")
@@ -103,7 +106,7 @@ def _export(task, directory, planned, examples, max_drop, origin, progress):
         if not write_serving(task, directory, examples, served):
             progress("no warm-up requests for TF Serving: pip install 'attention-zoo[serving]'")
     for artefact in planned:
-        artefact["sha256"] = _digest(directory / artefact["file"])
+        artefact["sha256"] = digest(directory / artefact["file"])
     about = {
         "task": task.kind,
         "model": type(task.model).__name__,
@@ -111,7 +114,7 @@ def _export(task, directory, planned, examples, max_drop, origin, progress):
         "origin": origin or {},
         "max_drop": max_drop,
         "versions": versions(),
-        "files": _digests(directory),
+        "files": digests(directory),
     }
     return _verify_and_report(task, directory, planned, expected, about, progress, sys.executable)
 
@@ -137,37 +140,22 @@ def verify_export(directory, progress=lambda message: None, python=sys.executabl
     program = shutil.which(python)
     if program is None:
         raise UserError(f"{python} is no program that can be run; a Python interpreter is needed")
-    path = Path(directory) / REPORT_FILE
-    try:
-        old = json.loads(path.read_text(encoding="utf-8"))
-        names = ("format", "file", "quantize", "in_float", "sha256")
-        # Reports of earlier versions do not say what stayed in 32 bits: nothing did.
-        known = [{"in_float": [], "sha256": None, **artefact} for artefact in old["artefacts"]]
-        planned = [
-            {**{name: artefact[name] for name in names}, "failure": ""} for artefact in known
-        ]
-        foreign = [artefact["file"] for artefact in planned if not _is_planned(artefact)]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{directory} is no export: {path}: {error}") from error
-    if not planned:
-        raise UserError(f"{path} lists no artefact: there is nothing to verify")
-    if foreign:
-        raise UserError(f"{path} lists what no export of this version is: {foreign[0]!r}")
-    # Reports of earlier versions have neither an origin nor a gate, and name no other files.
-    about = {"origin": {}, "max_drop": verify.MAX_DROP, "versions": {}, "files": {}}
-    about |= {name: old[name] for name in _ABOUT if name in old}
-    if not isinstance(about["files"], dict):
-        raise UserError(f"{path}: files must map paths to SHA-256, received {about['files']!r}")
+    report = read_report(directory)
+    if not report.artefacts:
+        raise UserError(f"{directory} lists no artefact: there is nothing to verify")
+    planned = [{**artefact.model_dump(), "failure": ""} for artefact in report.artefacts]
+    about = report.model_dump(exclude={"artefacts"})
     if not _can_write(directory):
         progress(f"{directory} cannot be written to: the report there stays as it is")
     expected = load_expected(directory)
     reader = load_reader(directory)
+    check_expected(reader, expected, directory)
     program = Path(program).absolute()
     return _verify_and_report(reader, Path(directory), planned, expected, about, progress, program)
 
 
 def _verify_and_report(task, directory, planned, expected, about, progress, python):
-    results, changed = [], _changed(directory, about["files"])
+    results, differing = [], changed(directory, about["files"])
     for artefact in planned:
         path, form = directory / artefact["file"], FORMATS[artefact["format"]]
         if artefact["failure"]:
@@ -177,9 +165,9 @@ def _verify_and_report(task, directory, planned, expected, about, progress, pyth
             figures = verify.verify_artefact(
                 task, expected, path, form, artefact["quantize"], about["max_drop"], python
             )
-        if figures["verified"] and artefact["sha256"] not in (None, _digest(path)):
+        if figures["verified"] and artefact["sha256"] not in (None, digest(path)):
             # A weight that no example touches, a file that nothing reads.
-            figures.update(verified=False, failure=_CHANGED)
+            figures.update(verified=False, failure=CHANGED)
         operators = form.operators(path) if figures["verified"] else ""
         results.append({**artefact, "bytes": _size(path), **figures, "operators": operators})
     texts = texts_of(task, expected)
@@ -190,7 +178,7 @@ def _verify_and_report(task, directory, planned, expected, about, progress, pyth
         "example": _example(task, expected),
         "labels": list(getattr(task, "labels", ())),
         "limits": {name: task.longest(name) for name in (*task.text_inputs, *task.compared.inputs)},
-        "changed": changed,
+        "changed": differing,
         "keras": {
             "metric": compute_metrics(
                 task.export_metrics, texts, answers, references, task.metric_options
@@ -201,22 +189,11 @@ def _verify_and_report(task, directory, planned, expected, about, progress, pyth
     }
     if _can_write(directory):
         write_report(report, directory)
-    failed = [f"{file}: {_CHANGED}" for file in changed]
+    failed = [f"{file}: {CHANGED}" for file in differing]
     failed += [f"{a['file']}: {a['failure']}" for a in results if not a["verified"]]
     if failed:
         raise ResultError(f"verification failed for {'; '.join(failed)}")
     return report
-
-
-def _is_planned(artefact):
-    """Whether a report's artefact is one that an export writes, where it writes it."""
-    form = FORMATS.get(artefact["format"])
-    quantize = artefact["quantize"]
-    return (
-        form is not None
-        and quantize in form.quantizations
-        and artefact["file"] == form.path(quantize)
-    )
 
 
 def _can_write(directory):
@@ -238,37 +215,5 @@ def _example(task, expected):
     return {**found, **ids}
 
 
-def _digests(directory):
-    """The SHA-256 of every file that lies beside the artefacts, by its path."""
-    found = {}
-    for name in _BESIDE:
-        for file in _files(directory / name):
-            found[file.relative_to(directory).as_posix()] = _digest(file)
-    return found
-
-
-def _changed(directory, files):
-    """Which of the files beside the artefacts are not as exported, are missing or were added."""
-    if not files:  # reports of earlier versions name none
-        return []
-    found = _digests(directory)
-    return sorted(
-        name for name in files.keys() | found.keys() if files.get(name) != found.get(name)
-    )
-
-
 def _size(path):
-    return sum(file.stat().st_size for file in _files(path))
-
-
-def _digest(path):
-    """The SHA-256 of a file, or of the names and contents of all files in a directory."""
-    digest = hashlib.sha256()
-    for file in _files(path):
-        digest.update(file.relative_to(path).as_posix().encode() + file.read_bytes())
-    return digest.hexdigest()
-
-
-def _files(path):
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return [file for file in files if file.is_file()]
+    return sum(file.stat().st_size for file in files_in(path))

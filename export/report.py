@@ -2,14 +2,14 @@
 
 import importlib.metadata
 import importlib.util
-import json
 import platform
 from pathlib import Path
 
 from attention_zoo.export.load_examples import load_examples
+from attention_zoo.export.report_file import REPORT_FILE
 from attention_zoo.files import atomic_file
+from attention_zoo.json_files import json_text
 
-REPORT_FILE = "report.json"
 _PACKAGES = ("attention-zoo", "tensorflow", "tensorflow-text", "keras", "ai-edge-litert", "numpy")
 _EXTRA_PACKAGES = ("tf_keras", "tf2onnx", "onnxruntime", "mediapipe")
 _COLUMNS = ("artefact", "size", "verified", "max difference", "same answers", "quality", "latency")
@@ -26,7 +26,7 @@ def write_report(report, directory):
     """Writes `report.json` and `report.md` into an export directory."""
     directory = Path(directory)
     with atomic_file(directory / REPORT_FILE) as temporary:
-        temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json_text(report, indent=2) + "\n", encoding="utf-8")
     with atomic_file(directory / "report.md") as temporary:
         temporary.write_text(_markdown(report), encoding="utf-8")
 

@@ -9,12 +9,15 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from attention_zoo.errors import UserError
 from attention_zoo.export.clients import CONDITIONS, client_calls, client_failure
+from attention_zoo.export.digests import irregular
 from attention_zoo.export.expected import IDS, LONG, STRINGS, texts_of
-from attention_zoo.export.runners.protocol import NOT_THE_ARTEFACT, TOO_OLD
+from attention_zoo.export.runners.protocol import NOT_THE_ARTEFACT, TOO_OLD, pack, unpack
 from attention_zoo.train.metrics import METRICS, compute_metrics
+from attention_zoo.zoo.importers.npz_file import read_npz
 
 # Largest difference of a number (logit, embedding) of a float32 artefact.
 TOLERANCE = 1e-4
@@ -57,6 +60,18 @@ def verify_artefact(task, expected, path, form, quantize, max_drop=MAX_DROP, pyt
         answers one example at a time), `signatures`, and `runtime` (versions of what ran it, by
         package).
     """
+    odd = irregular(Path(path))
+    if odd:
+        return failed(f"holds {odd[0].name}, which is no file")
+    try:
+        return _verify(task, expected, path, form, quantize, max_drop, python)
+    except UserError:
+        raise
+    except (LookupError, TypeError, ValueError, tf.errors.OpError) as error:
+        return failed(f"gives what no export gives: {type(error).__name__}: {error}")
+
+
+def _verify(task, expected, path, form, quantize, max_drop, python):
     result, asked = failed(""), len(expected["answers"])
     if not form.takes_strings and not _reads_alike(task, expected):
         return {**result, "failure": "has another tokenizer beside it than when it was exported"}
@@ -331,7 +346,7 @@ def _run(python, path, runner, calls, arrays, threads=0):
         request, reply = Path(folder) / "request.npz", Path(folder) / "answer.npz"
         asked = json.dumps({"threads": threads, "calls": calls})
         try:
-            np.savez(request, request=np.array(asked), **arrays)
+            np.savez(request, request=np.array(asked), **pack(arrays))
         except OSError as error:
             raise UserError(f"{path} cannot be verified: {folder}: {error.strerror}") from error
         command = [str(python), "-I", str(_RUNNERS / runner)]
@@ -360,11 +375,13 @@ def _run(python, path, runner, calls, arrays, threads=0):
             if missing:
                 raise UserError(f"{path} cannot be verified: {python} has no {missing[1]}")
             raise _RunnerError(f"does not run: {reason}")
-        with np.load(reply, allow_pickle=True) as answers:
-            figures = json.loads(str(answers["figures"]))
-            outputs = {}
-            for key in answers.files:
-                if key != "figures":
-                    group, name = key.split("/", 1)
-                    outputs.setdefault(group, {})[name] = answers[key]
+        try:
+            answers = unpack(read_npz(reply))
+            figures = json.loads(str(answers.pop("figures")))
+        except (ValueError, KeyError) as error:
+            raise _RunnerError(f"does not run as its runner does: {error}") from error
+    outputs = {}
+    for key, array in answers.items():
+        group, name = key.split("/", 1)
+        outputs.setdefault(group, {})[name] = array
     return outputs, figures

@@ -1,28 +1,46 @@
 """What `task.json` must hold, for each kind of task."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.json_files import Content, check_content, read_json
 from attention_zoo.zoo.limits import LONGEST
 
 TASK_FILE = "task.json"
-# Numbers, names and switches: no serialised objects, which Keras would look up and make.
-_Value = bool | int | float | str | None
+# The models of each task; an artefact may be of a class that only its makers have.
+MODELS_OF = {
+    "answer": ("BertTokenClassifier",),
+    "classify": ("BertClassifier",),
+    "embed": ("Bert",),
+    "fill_mask": ("BertPretrainer",),
+    "seq2seq": ("RNNAttention", "Transformer"),
+    "tag": ("BertTokenClassifier",),
+}
 _Length = Annotated[int, Field(ge=1, le=LONGEST)]
 _Labels = Annotated[list[str], Field(min_length=1)]
 _WIDEST_BEAM = 1000
 
 
+def _plain(config):
+    """Accepts numbers, names and switches: no serialised objects, which Keras would make."""
+    for name, value in config.items():
+        if isinstance(value, dict) and name == "encoder":
+            _plain(value)
+        elif not isinstance(value, bool | int | float | str | None):
+            raise ValueError(f"{name} must be a number, a name, true or false")
+    return config
+
+
 class _Model(Content):
     name: str = Field(alias="class")
-    config: dict[str, _Value | dict[str, _Value]]
+    config: Annotated[dict[str, object], AfterValidator(_plain)]
 
 
 class _Task(Content):
+    format: Literal[1] = 1
     task: str
     fields: list[int | str]
     metrics: list[str]

@@ -14,7 +14,7 @@ from attention_zoo.checksums import verify_checksums, write_checksums
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.files import atomic_directory, atomic_file, read_file
 from attention_zoo.tasks.answering import Answering
-from attention_zoo.tasks.description import TASK_FILE, read_task_config
+from attention_zoo.tasks.description import MODELS_OF, TASK_FILE, read_task_config
 from attention_zoo.zoo import MODELS
 from attention_zoo.zoo.limits import check_arguments
 from attention_zoo.zoo.weights import (
@@ -128,7 +128,7 @@ class Task(Answering):
     @classmethod
     def from_directory(cls, directory, config):
         """As `load`, where `read_whole_task_config` has been called already."""
-        task = cls.from_config(config, directory, _load_model(config["model"], directory))
+        task = cls.from_config(config, directory, _load_model(config, directory))
         examples = directory / EXAMPLES_FILE
         if examples.exists():
             task.examples = _read_examples(examples)
@@ -163,11 +163,12 @@ def read_whole_task_config(directory):
     return read_task_config(directory)
 
 
-def _load_model(description, directory):
+def _load_model(config, directory):
     """Makes the model of a `task.json` and reads its weights, which say how large it may be."""
-    path, name = directory / TASK_FILE, description["class"]
-    if name not in MODELS:
-        raise UserError(f"{path}: no model {name!r}; {suggest(name, MODELS)}")
+    path, description = directory / TASK_FILE, config["model"]
+    name, known = description["class"], MODELS_OF[config["task"]]
+    if name not in known:
+        raise UserError(f"{path}: no model {name!r} for {config['task']}; {suggest(name, known)}")
     arrays = read_safetensors(directory / WEIGHTS_FILE)
     origin = f"{path}: model.config"
     check_arguments(MODELS[name], description["config"], arrays, origin)

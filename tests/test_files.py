@@ -14,9 +14,11 @@ from attention_zoo.files import (
     clear_leftovers,
     locked,
     new_directory,
+    read_file,
     require_empty,
     sha256,
 )
+from attention_zoo.json_files import json_text, parse_json, read_json
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -369,3 +371,50 @@ def test_leftovers_alone_are_nothing(tmp_path):
     (run / ".task.tmp").touch()  # not one of ours
     with pytest.raises(UserError, match="is not empty"):
         require_empty(run, "hint")
+
+
+def test_a_link_in_the_place_of_a_temporary_file_is_not_written_through(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("kept")
+    os.symlink(secret, tmp_path / f".report.json.{os.getpid()}.tmp")
+    with atomic_file(tmp_path / "report.json") as temporary:
+        temporary.write_text("{}")
+    assert secret.read_text() == "kept"
+    assert (tmp_path / "report.json").read_text() == "{}"
+
+
+def test_only_files_are_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    os.symlink("/dev/zero", tmp_path / "device")
+    for name in ("pipe", "device", "."):
+        with pytest.raises(UserError, match="is no file: a directory, a device or a pipe"):
+            read_file(tmp_path / name)
+    with pytest.raises(UserError, match="none: No such file"):
+        read_file(tmp_path / "none")
+    with pytest.raises(UserError, match="null"):
+        read_file("a\0b")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b'{"a": NaN}', b'{"a": Infinity}', b'"\xff"', b'"\\ud800"', b"[" * 10**5, b"1 2"],
+)
+def test_what_is_no_json(content, tmp_path):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.json is damaged, or no JSON"):
+        parse_json(tmp_path / "a.json")
+
+
+def test_json_without_an_object(tmp_path):
+    for content in ("[]", "null", "5", '"' + "x" * 1000 + '"'):
+        (tmp_path / "a.json").write_text(content)
+        with pytest.raises(UserError, match=r"a JSON object is needed, received .{,70}$"):
+            read_json(tmp_path / "a.json")
+
+
+def test_numbers_that_json_has_not_become_null():
+    nan, inf = float("nan"), float("inf")
+    assert json_text({"a": [nan, 1.5, (inf,)], "b": {"c": -inf}}) == (
+        '{"a": [null, 1.5, [null]], "b": {"c": null}}'
+    )
+    assert json_text({"a": "é"}, ensure_ascii=False) == '{"a": "é"}'

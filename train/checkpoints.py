@@ -17,6 +17,7 @@ import safetensors.numpy
 
 from attention_zoo.errors import UserError
 from attention_zoo.files import atomic_directory, atomic_file, sha256
+from attention_zoo.json_files import json_text
 from attention_zoo.tasks.task import (
     WEIGHTS_FILE,
     read_safetensors,
@@ -133,12 +134,12 @@ def remove_old(folder, keep, best):
 def _write_state(directory, state, files):
     content = {**state, "files": files}
     with atomic_file(directory / _STATE_FILE) as temporary:
-        text = json.dumps({**content, "sha256": _digest(content)}, indent=2, allow_nan=False)
+        text = json_text({**content, "sha256": _digest(content)}, indent=2)
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def _digest(content):
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json_text(content, sort_keys=True).encode()).hexdigest()
 
 
 def _verified_state(path):

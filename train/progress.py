@@ -1,6 +1,5 @@
 """What training shows and records: a progress bar, `metrics.jsonl`, TensorBoard."""
 
-import json
 import time
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from attention_zoo.files import atomic_file
-from attention_zoo.train.ranking import as_json
+from attention_zoo.json_files import json_text
 
 
 class Progression:
@@ -72,8 +71,8 @@ class Progression:
     def _record(self, kind, step, figures):
         if self._file is None:
             return
-        row = {"time": round(time.time(), 3), "step": step, "kind": kind, **as_json(figures)}
-        self._file.write(json.dumps(row) + "\n")
+        row = {"time": round(time.time(), 3), "step": step, "kind": kind, **figures}
+        self._file.write(json_text(row) + "\n")
         self._file.flush()
         with self._board.as_default():
             for name, value in figures.items():

@@ -33,13 +33,3 @@ def _signed(metric, value):
 
 def _known(value, worst):
     return worst if value is None or math.isnan(value) else value
-
-
-def as_json(figures):
-    """Figures as JSON has them: null for what is not a finite number.
-
-    Example:
-        >>> as_json({"loss": math.nan, "bleu": 31.7})
-        {'loss': None, 'bleu': 31.7}
-    """
-    return {name: value if math.isfinite(value) else None for name, value in figures.items()}

@@ -17,6 +17,7 @@ from attention_zoo.files import (
     require_empty,
     sha256,
 )
+from attention_zoo.json_files import json_text
 from attention_zoo.tasks.kinds import TASK_FOLDER, TASKS, load_task
 from attention_zoo.tasks.task import TASK_FILE, WEIGHTS_FILE
 from attention_zoo.text.readers import read_examples
@@ -89,7 +90,7 @@ def _train(recipe, out, resume, progress):
     references = task.references(trainer.valid)
     figures["signatures"] = metric_signatures(metrics, references, task.metric_options)
     with atomic_file(out / REPORT_FILE) as temporary:
-        temporary.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json_text(figures, indent=2) + "\n", encoding="utf-8")
     return task, figures
 
 
@@ -167,7 +168,7 @@ def _train_seeds(recipe, out, seeds, resume, progress):
         "valid": {key: _spread([result[key] for result in results]) for key in results[0]},
     }
     with atomic_file(out / REPORT_FILE) as temporary:
-        temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json_text(report, indent=2) + "\n", encoding="utf-8")
     return report
 
 

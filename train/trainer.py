@@ -18,7 +18,7 @@ from attention_zoo.train.evaluation import evaluate
 from attention_zoo.train.metrics import check_metrics
 from attention_zoo.train.optimizer import make_optimizer, trained_variables
 from attention_zoo.train.progress import Progression, shown
-from attention_zoo.train.ranking import as_json, rank
+from attention_zoo.train.ranking import rank
 from attention_zoo.train.schedules import make_schedule
 from attention_zoo.train.step import make_train_step
 
@@ -235,7 +235,7 @@ class Trainer:
         state["evaluations_since_best"] = 0 if new > old else state["evaluations_since_best"] + 1
         is_best = new >= old or not self.valid
         if is_best:
-            state.update(best_step=state["step"], best=as_json(figures))
+            state.update(best_step=state["step"], best=figures)
             self.task.save(self.out / TASK_FOLDER)
         if self.valid:
             progress.evaluation(state["step"], figures, is_best)

@@ -58,16 +58,17 @@ def check_arguments(model_class, config, arrays, origin):
             raise UserError(f"{origin}: {name} must be a number above 0, received {shown(value)}")
     if sizes["max_length"] > LONGEST:
         raise UserError(
-            f"{origin}: max_length must be at most {LONGEST}, received {sizes['max_length']}"
+            f"{origin}: max_length must be at most {LONGEST}, received {shown(sizes['max_length'])}"
         )
     depth = sum(sizes.get(name) or 0 for name in _DEPTHS)
     if depth > len(arrays):
-        raise UserError(f"{origin}: {depth} blocks or layers, but only {len(arrays)} weights")
+        raise UserError(
+            f"{origin}: {shown(depth)} blocks or layers, but only {len(arrays)} weights"
+        )
     needed, found = _fewest_numbers(sizes, depth), sum(array.size for array in arrays.values())
     if needed > found:
         raise UserError(
-            f"{origin}: a model of these sizes has {needed:,} numbers or more in its weights, "
-            f"the file {found:,}"
+            f"{origin}: the file of the weights has {found:,} numbers, too few for these sizes"
         )
 
 

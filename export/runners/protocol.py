@@ -1,15 +1,16 @@
 """What the runners share: how they are asked, and how they answer.
 
 A runner is started as `python -I RUNNER ARTEFACT REQUEST ANSWER`. REQUEST and ANSWER
-are `.npz` files. In the request, `request` is JSON: `threads` (0: as many as there are
-cores) and `calls`, a list of objects with `signature`, `inputs` (argument name to array
-name), `output` (prefix of the arrays to answer with), `batch` (rows a call), and if wanted
-`rows` (how many of the arrays have, 0 for one call with none), `options` (arguments that are the
-same for all rows: name to type and value), `threads` (so many make the calls at the same time;
-their answers stand one below the other), `timed` (report the time of each call, made without
-the padding of its rows) and `rehearsed` (make each call once before it is timed). The answer has
-an array for each output, and `figures`, JSON with times, peak memory, the signatures and the
-versions of what ran it.
+are `.npz` files, in which strings stand as `pack` makes them: nothing in them is unpickled,
+since the answer comes from a process that has run what a stranger may have made. In the
+request, `request` is JSON: `threads` (0: as many as there are cores) and `calls`, a list of
+objects with `signature`, `inputs` (argument name to array name), `output` (prefix of the arrays
+to answer with), `batch` (rows a call), and if wanted `rows` (how many of the arrays have, 0 for
+one call with none), `options` (arguments that are the same for all rows: name to type and
+value), `threads` (so many make the calls at the same time; their answers stand one below the
+other), `timed` (report the time of each call, made without the padding of its rows) and
+`rehearsed` (make each call once before it is timed). The answer has an array for each output,
+and `figures`, JSON with times, peak memory, the signatures and the versions of what ran it.
 
 The exit status is 3 where it is not the artefact that is at fault, such as a full disk, and 4 where
 the runtime is too old for this runner.
@@ -69,7 +70,8 @@ def answer(load, conditions=()):
             with `inputs` and `outputs`, which map names to types and shapes.
         conditions: under which the artefact is run, for the report.
     """
-    file = np.load(sys.argv[2], allow_pickle=True)
+    with np.load(sys.argv[2]) as asked:
+        file = unpack(asked)
     request = json.loads(str(file["request"]))
     run, signatures = load(sys.argv[1], request["threads"])
     arrays, times = {}, {}
@@ -97,10 +99,49 @@ def answer(load, conditions=()):
     }
     try:
         with open(sys.argv[3], "wb") as file:
-            np.savez(file, figures=np.array(json.dumps(figures)), **arrays)
+            np.savez(file, figures=np.array(json.dumps(figures)), **pack(arrays))
     except OSError as error:
         print(f"{sys.argv[3]}: {error.strerror}", file=sys.stderr)
         sys.exit(NOT_THE_ARTEFACT)
+
+
+_BYTES, _LENGTHS = "|bytes", "|lengths"
+
+
+def pack(arrays):
+    """Arrays of which those of strings become two: all bytes in a row, and the lengths.
+
+    Args:
+        arrays: a dict from name to array; objects are strings or bytes.
+    """
+    packed = {}
+    for name, array in arrays.items():
+        if array.dtype != object:
+            packed[name] = array
+            continue
+        strings = [s.encode() if isinstance(s, str) else s for s in array.flat]
+        packed[name + _BYTES] = np.frombuffer(b"".join(strings), np.uint8)
+        packed[name + _LENGTHS] = np.array(list(map(len, strings)), int).reshape(array.shape)
+    return packed
+
+
+def unpack(packed):
+    """The reverse of `pack`; strings are bytes.
+
+    Raises:
+        ValueError, KeyError: if the lengths are none of the bytes.
+    """
+    arrays = {n: packed[n] for n in packed if not n.endswith((_BYTES, _LENGTHS))}
+    for name in [n.removesuffix(_LENGTHS) for n in packed if n.endswith(_LENGTHS)]:
+        content, lengths = packed[name + _BYTES].tobytes(), packed[name + _LENGTHS]
+        if lengths.dtype.kind != "i" or (lengths < 0).any() or lengths.sum() != len(content):
+            raise ValueError(f"{name} has other lengths than bytes")
+        ends = np.cumsum(lengths.reshape(-1))
+        array = np.empty(len(ends), object)
+        for i, (end, length) in enumerate(zip(ends, lengths.reshape(-1), strict=True)):
+            array[i] = content[end - length : end]
+        arrays[name] = array.reshape(lengths.shape)
+    return arrays
 
 
 class PerThread:

@@ -16,10 +16,12 @@ import protocol
 protocol.ban("attention_zoo", "tensorflow_text")
 
 import numpy as np  # noqa: E402
+from keras_files import check_keras_file  # noqa: E402
 
 
 def load(path, threads):
     """A function over a model, which has one signature whatever it is called."""
+    check_keras_file(path)
     keras = _keras_of(path)
     is_tensorflow = path.endswith(".h5") or keras.backend.backend() == "tensorflow"
     if is_tensorflow:

@@ -10,6 +10,7 @@ import protocol
 protocol.ban("attention_zoo", "tensorflow", "keras")
 
 import onnxruntime  # noqa: E402
+from onnx_files import read_whole  # noqa: E402
 
 
 def load(folder, threads):
@@ -18,7 +19,7 @@ def load(folder, threads):
     options.intra_op_num_threads = threads
     sessions = {
         name.removesuffix(".onnx"): onnxruntime.InferenceSession(
-            os.path.join(folder, name), options, providers=["CPUExecutionProvider"]
+            read_whole(os.path.join(folder, name)), options, providers=["CPUExecutionProvider"]
         )
         for name in sorted(os.listdir(folder))
     }

@@ -16,6 +16,7 @@ protocol.ban("attention_zoo")
 
 import tensorflow as tf  # noqa: E402
 import tensorflow_text  # noqa: E402, F401  (registers the operators of the tokenizers)
+from saved_graph import check_saved_graph  # noqa: E402
 
 
 def switch_xla_off():
@@ -35,6 +36,7 @@ def switch_xla_off():
 
 def load(path, threads):
     """A function over the signatures of a SavedModel, and what they take and give."""
+    check_saved_graph(path)
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     signatures = tf.saved_model.load(path).signatures

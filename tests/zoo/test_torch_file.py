@@ -154,3 +154,48 @@ def test_a_cut_file_of_torch(keep, rxnfp, tmp_path):
     path.write_bytes(content[: int(keep * len(content))])
     with pytest.raises(UserError, match="is no file of tensors, or is damaged"):
         read_torch_file(path)
+
+
+def zipped(content, path, numbers, compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", compression=compression) as archive:
+        archive.writestr("archive/data.pkl", content)
+        archive.writestr("archive/data/0", numbers)
+    return path
+
+
+def test_tensors_much_larger_than_the_file(tmp_path, monkeypatch):
+    for name, module in torch_modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    again = pickled({"x": Tensor("FloatStorage", "0", 1, (10**9,), (0,))})
+    with pytest.raises(UserError, match="its tensors are many times as large as the file"):
+        read_torch_file(zipped(again, tmp_path / "a.bin", bytes(4)))
+    views = {str(i): Tensor("FloatStorage", "0", 9000, (9000,), (1,)) for i in range(40)}
+    with pytest.raises(UserError, match="its tensors are many times as large as the file"):
+        read_torch_file(zipped(pickled(views), tmp_path / "b.bin", bytes(36000)))
+    zeros = pickled({"x": Tensor("FloatStorage", "0", 10**6, (10**6,), (1,))})
+    compressed = zipped(zeros, tmp_path / "c.bin", bytes(4 * 10**6), zipfile.ZIP_DEFLATED)
+    with pytest.raises(UserError, match="it is compressed, which torch's files never are"):
+        read_torch_file(compressed)
+    shared = pickled({n: Tensor("FloatStorage", "0", 3, (3,), (1,)) for n in ("tied", "table")})
+    found = read_torch_file(zipped(shared, tmp_path / "d.bin", np.float32([1, 2, 3]).tobytes()))
+    assert [array.tolist() for array in found.values()] == [[1, 2, 3]] * 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\x80\x02}r\xff\xff\xff\x7f.", "it remembers more than there is"),
+        (
+            # A list of two lists of two lists ...: short to write, endless to show.
+            b"\x80\x02(lq\x00"
+            + b"".join(b"(h%ch%clq%c" % (i, i, i + 1) for i in range(8, 100))
+            + b"Q.",
+            "is no file of tensors, or is damaged",
+        ),
+        (b"\x80\x02}K\x01K\x02s.", "is no state dict"),
+    ],
+    ids=["memo", "nested", "numbers"],
+)
+def test_pickles_that_are_no_tensors(content, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        read_torch_file(zipped(content, tmp_path / "a.bin", b""))

@@ -1,0 +1,59 @@
+"""The SHA-256 of what an export consists of, by which `report.json` knows it again."""
+
+import hashlib
+
+from attention_zoo.files import read_file
+from attention_zoo.tasks.task import TASK_FILE, TOKENIZER_FOLDER
+
+# What an export directory holds beside artefacts and the report.
+_BESIDE = (TASK_FILE, TOKENIZER_FOLDER, "serving", "verification")
+CHANGED = "is not, byte for byte, what was exported"
+
+
+def digest(path):
+    """The SHA-256 of a file, or of the names and contents of all files in a directory."""
+    found = hashlib.sha256()
+    for file in files_in(path):
+        found.update(file.relative_to(path).as_posix().encode() + read_file(file))
+    return found.hexdigest()
+
+
+def digests(directory, beside=_BESIDE):
+    """The SHA-256 of every file that lies beside the artefacts, by its path.
+
+    Args:
+        directory: the export directory.
+        beside: names of the files and folders to look at.
+    """
+    return {
+        file.relative_to(directory).as_posix(): digest(file)
+        for name in beside
+        for file in files_in(directory / name)
+    }
+
+
+def changed(directory, files, beside=_BESIDE):
+    """Which of the files beside the artefacts are not as exported, are missing or were added.
+
+    Args:
+        directory: the export directory.
+        files: `files` of the report.
+        beside: as of `digests`.
+    """
+    if not files:  # reports of earlier versions name none
+        return []
+    found = digests(directory, beside)
+    wanted = {name: files[name] for name in files if name.split("/")[0] in beside}
+    return sorted(n for n in wanted.keys() | found.keys() if wanted.get(n) != found.get(n))
+
+
+def files_in(path):
+    """A file, or all files in a directory and below."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [file for file in files if file.is_file()]
+
+
+def irregular(path):
+    """What in a directory and below is neither file nor directory: devices, pipes, dead links."""
+    found = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [file for file in found if not file.is_file() and not file.is_dir()]
