@@ -1,5 +1,6 @@
 """What training shows and records: a progress bar, `metrics.jsonl`, TensorBoard."""
 
+import json
 import time
 from pathlib import Path
 

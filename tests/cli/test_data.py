@@ -2,12 +2,13 @@
 
 import dataclasses
 import io
+import json
 import re
 import sys
 
 import pytest
 
-from attention_zoo import cli
+from attention_zoo import commands
 from attention_zoo.errors import UserError
 from attention_zoo.predicting import predict_lines
 from attention_zoo.tasks.answering import Answering
@@ -18,6 +19,7 @@ from attention_zoo.text import lines
 class Echo(Answering):
     """A task that answers with what it was asked, in capitals."""
 
+    kind = "seq2seq"
     fields: tuple = ("zh", "en")
     text_inputs: tuple = ("text",)
     metrics: tuple = ("exact_match",)
@@ -26,7 +28,7 @@ class Echo(Answering):
     def __call__(self, texts):
         return [text.upper() for text in texts]
 
-    def truncated(self, texts):
+    def input_sides(self, texts):
         return []
 
     def predict(self, texts):
@@ -36,36 +38,33 @@ class Echo(Answering):
 @pytest.fixture
 def evaluate(tmp_path, monkeypatch, capsys):
     """`attention-zoo evaluate` without a run, in a folder with files; gives what it prints."""
-    monkeypatch.setattr(cli, "_load", lambda source: Echo())
+    monkeypatch.setattr(commands, "_load", lambda source: Echo())
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.zh").write_text("a\nb\n")
     (tmp_path / "a.en").write_text("A\nc\n")
     (tmp_path / "a.tsv").write_text("zh\ten\na\tA\n")
 
     def run(*data):
-        cli.evaluate("run", data=list(data), json_=True)
-        return capsys.readouterr().out
+        commands.evaluate("run", data=list(data), json_=True)
+        result = json.loads(capsys.readouterr().out)
+        return result["metrics"]["exact_match"], result["examples"]
 
     return run
 
 
-def score(value, number):
-    return f'{{"metrics": {{"exact_match": {value}}}, "examples": {number}}}\n'
-
-
 def test_files_to_evaluate_on(evaluate, monkeypatch):
-    assert evaluate("a.tsv") == score(100.0, 1)
-    assert evaluate("a.tsv", "a.tsv") == score(100.0, 2)
-    assert evaluate("zh=a.zh", "en=a.en") == score(50.0, 2)
+    assert evaluate("a.tsv") == (100.0, 1)
+    assert evaluate("a.tsv", "a.tsv") == (100.0, 2)
+    assert evaluate("zh=a.zh", "en=a.en") == (50.0, 2)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"zh\ten\nb\tB\nb\tb\n")))
-    assert evaluate("-") == score(50.0, 2)
+    assert evaluate("-") == (50.0, 2)
 
 
 def test_the_advice_for_parallel_files_is_what_the_command_takes(evaluate):
     with pytest.raises(UserError) as raised:
         evaluate("a.zh")
     options = re.findall(r"--data (\w+)=FILE", str(raised.value))
-    assert evaluate(*(f"{name}=a.{name}" for name in options)) == score(50.0, 2)
+    assert evaluate(*(f"{name}=a.{name}" for name in options)) == (50.0, 2)
     with pytest.raises(UserError, match='no file for "en"; Accepted: zh'):
         evaluate("zh=a.zh")
     with pytest.raises(UserError, match=r"'a\.tsv' is for no field"):
@@ -104,6 +103,6 @@ def test_a_line_to_predict_without_an_end(monkeypatch):
 
 
 def test_a_device_to_predict(monkeypatch):
-    monkeypatch.setattr(cli, "_load", lambda source: Echo())
+    monkeypatch.setattr(commands, "_load", lambda source: Echo())
     with pytest.raises(UserError, match="/dev/zero is a device"):
-        cli.predict("run", input_="/dev/zero", batch=2)
+        commands.predict("run", input_="/dev/zero", batch=2)
