@@ -42,7 +42,7 @@ class _Model(Content):
 class _Task(Content):
     format: Literal[1] = 1
     task: str
-    fields: list[str]
+    fields: list[str | int]  # names of columns, or their numbers
     metrics: list[str]
     model: _Model
 
