@@ -42,7 +42,7 @@ class _Model(Content):
 class _Task(Content):
     format: Literal[1] = 1
     task: str
-    fields: list[int | str]
+    fields: list[str | int]  # names of columns, or their numbers
     metrics: list[str]
     metric_options: dict[str, str] = Field(default={})  # which earlier versions did not write
     model: _Model
