@@ -222,15 +222,18 @@ def test_what_a_format_has_not_is_said():
 
 
 def test_damaged_artefacts_are_clear_errors(copy):
+    report = copy / "report.json"
+    report.rename(copy / "kept")  # its checksums would tell
     (copy / TFLITE).write_bytes(b"no flatbuffer")
     with pytest.raises(UserError, match="is no LiteRT file of ours, or is damaged"):
         load_artefact(copy / TFLITE)
     (copy / "saved_model/1/saved_model.pb").write_bytes(b"\xff\xff")
-    with pytest.raises(UserError, match="is no SavedModel, or is damaged"):
+    with pytest.raises(UserError, match="is no SavedModel of ours, or is damaged"):
         load_artefact(copy / "saved_model/1")
     shutil.rmtree(copy / "tokenizer" / "source")
     with pytest.raises(UserError, match=r"tokenizer\.json is no tokenizer"):
         load_artefact(copy)
+    (copy / "kept").rename(report)
     (copy / "verification/expected.npz").write_bytes(b"x")
     with pytest.raises(UserError, match="cannot be verified"):
         verify_export(copy)
