@@ -24,7 +24,8 @@ def export_run(
     from attention_zoo.export.export import export
     from attention_zoo.tasks.kinds import load_task
     from attention_zoo.text.readers import named_files, read_examples
-    from attention_zoo.train.recipe import ExportSettings, load_recipe
+    from attention_zoo.train.recipe import load_recipe
+    from attention_zoo.train.settings import ExportSettings
 
     folder = locate(run)
     recipe_file = folder / "recipe.yaml"

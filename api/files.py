@@ -107,8 +107,9 @@ def locked(directory):
     """Makes a directory, and refuses it to other processes that ask for it, in the block.
 
     The lock lies on the open directory, so there is no file to be left behind, and the
-    operating system takes it off when the process ends. A directory that is new, and
-    empty after the block, is removed again.
+    operating system takes it off when the process ends. Where a file system locks no
+    directories, as some network file systems do not, nobody is kept out. A directory that
+    is new, and empty after the block, is removed again.
 
     Raises:
         UserError: if another process has it, or it cannot be made.
@@ -145,7 +146,7 @@ def _lock(handle, directory):
             f"another process is writing to {directory}: wait for it to end, or choose another"
         ) from error
     except OSError:
-        pass  # some network file systems lock no directories; nobody can do better there
+        pass  # this file system locks no directories
 
 
 @contextlib.contextmanager

@@ -44,18 +44,7 @@ def read_csv(path, lines, fields, holds):
     """Reads a table as RFC 4180 has it: commas between columns, quotes around what needs them.
 
     Tabs or semicolons are taken instead of commas if the columns are found by them alone.
-
-    Args:
-        path: named in errors.
-        lines: the lines of the file.
-        fields: names of columns, or their numbers.
-        holds: see `attention_zoo.text.readers.read_examples`.
-
-    Returns:
-        A list of `Example`.
-
-    Raises:
-        UserError: naming file and line.
+    Arguments and what comes back are those of `read_tsv`.
     """
     return _read_records(path, _records(path, lines, _delimiter(lines, fields)), fields, holds)
 

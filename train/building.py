@@ -12,7 +12,7 @@ from attention_zoo.tasks.seq2seq import Seq2Seq
 from attention_zoo.tasks.task import model_config
 from attention_zoo.text.examples import split_labels
 from attention_zoo.text.tokenizer import tokenizer_classes
-from attention_zoo.train.recipe import TokenizerSettings
+from attention_zoo.train.settings import TokenizerSettings
 from attention_zoo.train.task_options import task_options
 from attention_zoo.zoo import MODELS, PRESETS, Bert
 from attention_zoo.zoo.options import ENCODERS, MOST_WEIGHTS, model_options, preset_model

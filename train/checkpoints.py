@@ -18,13 +18,8 @@ import safetensors.numpy
 from attention_zoo.errors import UserError
 from attention_zoo.files import atomic_directory, atomic_file, sha256
 from attention_zoo.json_files import json_text
-from attention_zoo.tasks.task import (
-    WEIGHTS_FILE,
-    read_safetensors,
-    read_weights,
-    write_weights,
-)
-from attention_zoo.zoo.weights import saved_weights, weight_name
+from attention_zoo.tasks.task import WEIGHTS_FILE, read_weights, write_weights
+from attention_zoo.zoo.weights import assign_weights, read_safetensors
 
 _OPTIMIZER_FILE = "optimizer.safetensors"
 _STATE_FILE = "state.json"
@@ -120,8 +115,8 @@ def load_average(folder, steps, model):
         else:
             for name, array in arrays.items():
                 total[name] += array
-    for variable in saved_weights(model):
-        variable.assign((total[weight_name(variable)] / len(steps)).astype(variable.dtype))
+    means = {name: (array / len(steps)).astype("float32") for name, array in total.items()}
+    assign_weights(model, means, f"the mean of the checkpoints in {folder}")
 
 
 def remove_old(folder, keep, best):

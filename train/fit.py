@@ -8,7 +8,7 @@ from attention_zoo.errors import UserError, suggest
 from attention_zoo.files import locked
 from attention_zoo.text.readers import read_examples
 from attention_zoo.train.evaluation import require_metrics
-from attention_zoo.train.recipe import TrainSettings, train_settings
+from attention_zoo.train.settings import TrainSettings, train_settings
 from attention_zoo.train.texts import notes_on_texts
 from attention_zoo.train.trainer import Trainer
 
@@ -25,7 +25,7 @@ def fit(task, train, valid=None, out=None, metrics=None, **settings):
         valid: validation examples likewise; without them the last weights are kept.
         out: the run directory; a temporary one when omitted.
         metrics: names of metrics; the first decides what is best.
-        **settings: fields of `attention_zoo.train.recipe.TrainSettings`, such as
+        **settings: fields of `attention_zoo.train.settings.TrainSettings`, such as
             `steps`, `batch_tokens`, `seed`.
 
     Returns:

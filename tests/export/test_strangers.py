@@ -12,9 +12,9 @@ import onnx
 import pytest
 import tensorflow as tf
 import tf_keras
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from reference.damage import files_in, flips, mutations
+from reference.damage import files_in, flips, fuzzed, mutations
 from reference.encoder_tasks import TEXTS, make
 from tensorflow.core.protobuf import saved_model_pb2
 
@@ -129,12 +129,7 @@ def test_reports_that_say_what_cannot_be(change, message, copy):
         load(copy / TFLITE)
 
 
-@settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@fuzzed(60)
 @given(data=st.data())
 def test_any_report_and_any_task_json_is_read_or_refused(data, copy):
     for name in ("report.json", "task.json"):

@@ -3,6 +3,7 @@
 import copy
 import random
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 # What may stand where something else is expected.
@@ -66,3 +67,13 @@ def mutations(content):
         return changed
 
     return st.lists(changes, min_size=1, max_size=3).map(mutate)
+
+
+def fuzzed(number):
+    """Settings of a test of so many inputs that are drawn, the same ones in every run."""
+    return settings(
+        max_examples=number,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )

@@ -7,9 +7,9 @@ import shutil
 import numpy as np
 import pytest
 import safetensors.numpy
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from reference.damage import files_in, flips, mutations
+from reference.damage import files_in, flips, fuzzed, mutations
 from reference.encoder_tasks import TEXTS, make
 
 from attention_zoo.errors import UserError
@@ -211,12 +211,7 @@ def test_a_tokenizer_of_another_size(unsummed):
         load_task(unsummed)
 
 
-@settings(
-    max_examples=50,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@fuzzed(50)
 @given(data=st.data())
 def test_any_task_json_loads_or_is_refused(data, saved, unsummed):
     content = json.loads((saved[0] / "task.json").read_text())

@@ -137,8 +137,8 @@ def test_what_csv_writes_is_read(rows, tmp_path_factory):
 @pytest.fixture
 def write_parquet(tmp_path):
     """A function that writes columns as `a.parquet` and gives its name."""
-    pyarrow = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
+    import pyarrow
+    from pyarrow import parquet
 
     def write(**columns):
         parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")

@@ -8,7 +8,7 @@ from attention_zoo.tasks.classify import Classify
 from attention_zoo.tasks.embed import Embed
 from attention_zoo.tasks.fill_mask import FillMask
 from attention_zoo.train.optimizer import make_optimizer, trained_variables
-from attention_zoo.train.recipe import TrainSettings
+from attention_zoo.train.settings import TrainSettings
 from attention_zoo.zoo import Bert, BertClassifier, BertPretrainer
 from attention_zoo.zoo.weights import weight_name
 

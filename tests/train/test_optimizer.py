@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 from attention_zoo.errors import UserError
 from attention_zoo.train.optimizer import AdamW, layer_rates, make_optimizer, trained_variables
-from attention_zoo.train.recipe import TrainSettings, train_settings
+from attention_zoo.train.settings import TrainSettings, train_settings
 from attention_zoo.zoo import Bert, BertClassifier, Transformer
 from attention_zoo.zoo.weights import weight_name
 

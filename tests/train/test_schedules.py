@@ -2,8 +2,8 @@
 
 import pytest
 
-from attention_zoo.train.recipe import LearningRateSettings
 from attention_zoo.train.schedules import Constant, Cosine, LinearDecay, Noam, make_schedule
+from attention_zoo.train.settings import LearningRateSettings
 
 
 def test_noam_is_equation_3():

@@ -15,7 +15,7 @@ import pytest
 
 from attention_zoo.errors import ResultError, UserError
 from attention_zoo.train import checkpoints
-from attention_zoo.train.recipe import TrainSettings
+from attention_zoo.train.settings import TrainSettings
 from attention_zoo.train.trainer import Trainer
 
 SETTINGS = {
@@ -122,7 +122,7 @@ def test_a_killed_run_resumes(make_task, pairs, tmp_path):
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from attention_zoo.tasks.seq2seq import Seq2Seq\n"
-        "from attention_zoo.train.recipe import TrainSettings\n"
+        "from attention_zoo.train.settings import TrainSettings\n"
         "from attention_zoo.train.trainer import Trainer\n"
         "task = Seq2Seq.load(sys.argv[1])\n"
         "settings = TrainSettings(batch_tokens=64, steps=10**6, evaluate_every=1)\n"

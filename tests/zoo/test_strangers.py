@@ -10,9 +10,9 @@ import keras_hub
 import numpy as np
 import pytest
 import safetensors.numpy
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from reference.damage import files_in, flips, mutations
+from reference.damage import files_in, flips, fuzzed, mutations
 
 from attention_zoo.errors import UserError
 from attention_zoo.export.hugging_face import write_hugging_face
@@ -158,12 +158,7 @@ def test_a_preset_that_says_what_cannot_be(preset):
         import_task(preset)
 
 
-@settings(
-    max_examples=25,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@fuzzed(25)
 @given(data=st.data())
 def test_any_json_is_imported_or_refused(data, folder):
     names = ("config.json", "tokenizer.json", "tokenizer_config.json", "1_Pooling/config.json")
