@@ -6,10 +6,8 @@ import math
 import pydantic
 from pydantic_core import from_json
 
-from attention_zoo.errors import UserError
+from attention_zoo.errors import UserError, shown
 from attention_zoo.files import read_file
-
-_SHOWN = 60  # characters of a wrong value
 
 
 class Content(pydantic.BaseModel):
@@ -89,12 +87,6 @@ received '8'
         raise UserError(
             f"{origin}: {field}: {message}, received {shown(problem['input'])}"
         ) from error
-
-
-def shown(value):
-    """A value as errors show it: not all of it, if it is long."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def json_text(content, **options):

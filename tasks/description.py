@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.json_files import Content, check_content, read_json
-from attention_zoo.zoo.limits import LONGEST
+from attention_zoo.zoo.options import LONGEST
 
 TASK_FILE = "task.json"
 # The models of each task; an artefact may be of a class that only its makers have.

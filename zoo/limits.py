@@ -6,12 +6,10 @@ of weights must be in the file, though, so its size bounds the sizes in the desc
 
 import inspect
 
-from attention_zoo.errors import UserError, suggest
-from attention_zoo.json_files import shown
+from attention_zoo.errors import UserError, shown, suggest
 from attention_zoo.zoo.bert import Bert
+from attention_zoo.zoo.options import LONGEST
 
-# Positions of which no weight need speak.
-LONGEST = 100_000
 _DEPTHS = (
     "num_blocks",
     "num_encoder_blocks",
@@ -32,6 +30,8 @@ _SIZES = (
     "num_segments",
     "max_length",
 )
+# These follow from others where they are null.
+_OPTIONAL = ("target_vocab_size", "feed_forward_width", "embedding_width")
 
 
 def check_arguments(model_class, config, arrays, origin):
@@ -54,7 +54,7 @@ def check_arguments(model_class, config, arrays, origin):
         sizes |= _complete(Bert, sizes["encoder"], f"{origin}: encoder")
     for name in _SIZES:
         value = sizes.get(name)
-        if value is not None and (not isinstance(value, int) or value is True or value < 1):
+        if name in sizes and (type(value) is not int or value < 1) and not _may_lack(name, value):
             raise UserError(f"{origin}: {name} must be a number above 0, received {shown(value)}")
     if sizes["max_length"] > LONGEST:
         raise UserError(
@@ -70,6 +70,10 @@ def check_arguments(model_class, config, arrays, origin):
         raise UserError(
             f"{origin}: the file of the weights has {found:,} numbers, too few for these sizes"
         )
+
+
+def _may_lack(name, value):
+    return value is None and name in _OPTIONAL
 
 
 def _complete(model_class, config, origin):
