@@ -40,7 +40,9 @@ def _next_lines(rest, batch, first):
     try:
         return list(itertools.islice(rest, batch))
     except OSError as error:
-        raise UserError(f"the input, from line {first}: {error.strerror or error}") from error
+        raise UserError(
+            f"the input cannot be read from line {first} on: {error.strerror or error}"
+        ) from error
 
 
 def _input(line, number, task, warn):

@@ -8,11 +8,11 @@ from pydantic import Field
 from attention_zoo.errors import UserError
 from attention_zoo.json_files import Content, check_content, parse_json, read_json
 from attention_zoo.tasks.embed import Embed
+from attention_zoo.tasks.google_checkpoint import read_checkpoint
 from attention_zoo.tasks.kinds import TASKS
 from attention_zoo.text.wordpiece_tokenizer import WordPieceTokenizer, read_vocabulary
 from attention_zoo.zoo.importers.bert import head_of, make_bert
 from attention_zoo.zoo.importers.bert_names import from_google
-from attention_zoo.zoo.importers.google import read_checkpoint
 from attention_zoo.zoo.importers.hugging_face import bert_arguments, read_hugging_face_weights
 from attention_zoo.zoo.importers.keras_hub import keras_hub_arguments, read_keras_hub_weights
 

@@ -53,15 +53,20 @@ def test_the_make_targets_exist():
 
 def test_the_command_line(folder):
     commands = [line for line in "".join(_blocks("sh")).splitlines() if "attention-zoo" in line]
-    assert len(commands) == 10
-    answers = []
+    assert len(commands) == 11
+    answers, looks = [], []
     for command in commands:
         if " train " in command:  # a few steps show that the command is right
             command += " --set train.steps=20"
         output = _shell(command, folder)
         if " predict " in command:
             answers.append(output)
+        elif " explain " in command:
+            looks.append(output)
     assert len(answers) == 5
+    # A line for each phoneme of the answer above, and one for its end.
+    (look,) = looks
+    assert [line.split()[0] for line in look.splitlines()] == [*answers[3].split(), "end"]
     assert len(set(answers[:3])) == 1
     assert answers[3] == "AH T EH N SH AH N\n"
     assert len(json.loads(answers[4])["embedding"]) == 384

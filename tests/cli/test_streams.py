@@ -52,7 +52,9 @@ def test_messages_that_nobody_reads_are_dropped():
 def test_an_input_that_cannot_be_read(run):
     process = shell(f"ZOO predict {run} <&-")
     assert process.returncode == 2
-    assert process.stderr == "attention-zoo: standard input: Bad file descriptor\n"
+    assert process.stderr == (
+        "attention-zoo: the input cannot be read from line 1 on: Bad file descriptor\n"
+    )
 
 
 def test_a_folder_is_no_input(tmp_path):
