@@ -1,7 +1,6 @@
 """Layers and models run on every Keras backend: they may not name one. All else is TensorFlow."""
 
 import ast
-import importlib.util
 import os
 import re
 import subprocess
@@ -71,7 +70,6 @@ for ask in (lambda: az.load("g2p_rnn"), lambda: az.Seq2Seq, lambda: az.greedy_se
 """
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX is not installed")
 def test_what_runs_on_jax_and_what_does_not():
     run = run_python("-c", SCRIPT, backend="jax")
     first, *errors = run.stdout.splitlines()

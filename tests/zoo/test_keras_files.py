@@ -1,6 +1,5 @@
 """Files `.keras` of our layers and models, loaded by a process that has only imported us."""
 
-import importlib.util
 import inspect
 import json
 import os
@@ -131,7 +130,6 @@ def test_a_fresh_process_loads_every_layer_and_model(saved, on_tensorflow):
             assert_array_equal(on_tensorflow[name][f"asked_{i}"], own, err_msg=name)
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX is not installed")
 def test_jax_gives_the_same(saved, on_tensorflow):
     folder, models = saved
     # JAX cuts no table to an unknown length: there a model of ours in a functional one needs a
