@@ -61,7 +61,7 @@ def mutations(content):
                 if value == "remove":
                     del inner[last]
                 else:
-                    inner[last] = value
+                    inner[last] = copy.deepcopy(value)  # a later change may go into it
             except (KeyError, IndexError, TypeError):  # an earlier change took it away
                 continue
         return changed
