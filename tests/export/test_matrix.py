@@ -14,7 +14,7 @@ from attention_zoo.export.export import export
 from attention_zoo.export.formats import FORMATS, QUANTIZATIONS
 from attention_zoo.tasks.seq2seq import Seq2Seq
 from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
-from attention_zoo.train import recipe
+from attention_zoo.train import settings
 from attention_zoo.zoo import RNNAttention, Transformer
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
@@ -71,8 +71,8 @@ def test_quantisations():
 
 
 def test_recipes_take_every_name():
-    assert get_args(recipe._Format) == tuple(FORMATS)
-    assert get_args(recipe._Quantization) == QUANTIZATIONS
+    assert get_args(settings._Format) == tuple(FORMATS)
+    assert get_args(settings._Quantization) == QUANTIZATIONS
 
 
 TEXTS = ["alpha beta", "beta", "gamma alpha gamma", "delta beta alpha", "beta gamma", "delta"] * 4

@@ -1,14 +1,12 @@
 """Layers and models run on every Keras backend: they may not name one. All else is TensorFlow."""
 
 import ast
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
 import pytest
+from reference.backends import run_python
 
 import attention_zoo.layers
 import attention_zoo.zoo
@@ -33,17 +31,6 @@ def imported_packages(source):
 def test_imports_no_backend(path):
     backends = {"tensorflow", "tensorflow_text", "jax", "torch", "openvino"}
     assert not backends & set(imported_packages(path.read_text(encoding="utf-8")))
-
-
-def run_python(*arguments, backend, stdin=""):
-    return subprocess.run(
-        [sys.executable, *arguments],
-        env={**os.environ, "KERAS_BACKEND": backend},
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_what_needs_tensorflow_says_that_keras_runs_on_another_backend(monkeypatch):
@@ -89,7 +76,7 @@ def test_a_backend_that_is_not_there_is_named():
 def test_the_command_line_sets_another_backend_aside():
     command = ["-m", "attention_zoo.cli", "predict", "g2p_rnn"]
     asked, usual = (
-        run_python(*command, backend=backend, stdin="zoo\n") for backend in ("abacus", "tensorflow")
+        run_python(*command, backend=backend, input="zoo\n") for backend in ("abacus", "tensorflow")
     )
     assert (asked.returncode, usual.returncode) == (0, 0), asked.stderr[-2000:]
     assert asked.stdout == usual.stdout != ""

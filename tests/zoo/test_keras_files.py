@@ -2,14 +2,12 @@
 
 import inspect
 import json
-import os
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from reference.backends import run_python
 from reference.layer_examples import EXAMPLES, LAYERS, SIZES
 
 from attention_zoo.layers import EncoderBlock, LuongAttention
@@ -102,15 +100,8 @@ def saved(tmp_path_factory):
 
 def outputs_of(folder, models, backend):
     """What a process with another backend makes of the files: arrays by model and name."""
-    run = subprocess.run(
-        [sys.executable, "-c", LOADER],
-        cwd=folder,
-        env={**os.environ, "KERAS_BACKEND": backend},
-        input=json.dumps([list(models), TRAINED]),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    asked = json.dumps([list(models), TRAINED])
+    run = run_python("-c", LOADER, backend=backend, cwd=folder, input=asked)
     assert run.returncode == 0, run.stderr[-3000:]
     found = {}
     for name in models:

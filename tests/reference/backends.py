@@ -1,0 +1,26 @@
+"""Programs with another backend of Keras, in processes of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+# Where the Makefile puts it: in the environment itself TensorFlow would import it everywhere.
+JAX = Path(sys.prefix) / "jax"
+
+
+def run_python(*arguments, backend, **options):
+    """Runs Python; options are those of `subprocess.run`."""
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    if backend == "jax":
+        assert JAX.is_dir(), f"there is no JAX in {JAX}; make .venv/test installs it"
+        paths = [os.environ.get("PYTHONPATH", ""), str(JAX)]
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
