@@ -87,7 +87,7 @@ def train(
     ] = None,
 ):
     """Train a task from a recipe. Ctrl-C stops after the step and keeps what was learned."""
-    from attention_zoo.train.recipe import load_recipe
+    from attention_zoo.recipes.recipe import load_recipe
 
     loaded = load_recipe(recipe, set_ or ())
     numbers = _seeds(seeds)
@@ -100,7 +100,7 @@ def train(
         from attention_zoo.train.strategies import divide_cpu
 
         divide_cpu(cpu_devices)
-    from attention_zoo.train.run import train_recipe, train_seeds
+    from attention_zoo.recipes.run import train_recipe, train_seeds
 
     if numbers:
         report = train_seeds(loaded, out, numbers, resume, say)

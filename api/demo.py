@@ -7,8 +7,8 @@ from importlib import resources
 from attention_zoo.attention_map import attention_map, draw_attention
 from attention_zoo.export.artefact import load_artefact
 from attention_zoo.exporting import export_run, print_report
-from attention_zoo.train.recipe import load_recipe
-from attention_zoo.train.run import train_recipe
+from attention_zoo.recipes.recipe import load_recipe
+from attention_zoo.recipes.run import train_recipe
 
 # Written by hand, in forms that the data has.
 _QUESTIONS = ("2026年11月22日星期日", "二〇〇八年八月八日", "1999-12-31", "2024 年 2 月 29 日")

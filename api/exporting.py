@@ -22,9 +22,9 @@ def export_run(
         The report.
     """
     from attention_zoo.export.export import export
-    from attention_zoo.tasks.kinds import load_task
+    from attention_zoo.tasks.loading import load_task
     from attention_zoo.text.readers import named_files, read_examples
-    from attention_zoo.train.recipe import load_recipe
+    from attention_zoo.recipes.recipe import load_recipe
     from attention_zoo.train.settings import ExportSettings
 
     folder = locate(run)

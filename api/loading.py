@@ -21,7 +21,7 @@ def load(path_or_name):
     """
     path = locate(path_or_name)
     require_tensorflow_backend()
-    from attention_zoo.tasks.kinds import TASK_FOLDER, load_task
+    from attention_zoo.tasks.loading import TASK_FOLDER, load_task
 
     for candidate in (path / TASK_FOLDER, path):
         if (candidate / "model.safetensors").exists():

@@ -11,7 +11,7 @@ import argparse
 import importlib.util
 from pathlib import Path
 
-from attention_zoo.tasks.seq2seq import Seq2Seq
+from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
 from attention_zoo.text.readers import read_examples
 from attention_zoo.text.word_tokenizer import WordTokenizer

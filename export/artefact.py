@@ -13,11 +13,11 @@ from attention_zoo.export.report_file import REPORT_FILE, read_report
 from attention_zoo.export.runners.saved_graph import check_saved_graph
 from attention_zoo.files import require_regular
 from attention_zoo.quiet import silent_stderr
-from attention_zoo.tasks.description import TASK_FILE, read_task_config
+from attention_zoo.tasks.config import TASK_FILE, read_task_config
 from attention_zoo.tasks.encoder_task import ids_of
-from attention_zoo.tasks.kinds import TASKS
+from attention_zoo.tasks.loading import TASKS
 from attention_zoo.tasks.task import TOKENIZER_FOLDER
-from attention_zoo.tasks.text_to_text import TextToText, pad_rows
+from attention_zoo.tasks.seq2seq.text_to_text import TextToText, pad_rows
 
 
 class ExportedTask(TextToText):

@@ -7,9 +7,9 @@ from pydantic import Field
 
 from attention_zoo.errors import UserError
 from attention_zoo.json_files import Content, check_content, parse_json, read_json
-from attention_zoo.tasks.embed import Embed
+from attention_zoo.tasks.embed.task import Embed
 from attention_zoo.tasks.google_checkpoint import read_checkpoint
-from attention_zoo.tasks.kinds import TASKS
+from attention_zoo.tasks.loading import TASKS
 from attention_zoo.text.wordpiece_tokenizer import WordPieceTokenizer, read_vocabulary
 from attention_zoo.zoo.importers.bert import head_of, make_bert
 from attention_zoo.zoo.importers.bert_names import from_google

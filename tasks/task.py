@@ -14,7 +14,7 @@ from attention_zoo.checksums import verify_checksums, write_checksums
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.files import atomic_directory, atomic_file, read_file
 from attention_zoo.tasks.answering import Answering
-from attention_zoo.tasks.description import MODELS_OF, TASK_FILE, read_task_config
+from attention_zoo.tasks.config import MODELS_OF, TASK_FILE, read_task_config
 from attention_zoo.zoo import MODELS
 from attention_zoo.zoo.limits import check_arguments
 from attention_zoo.zoo.weights import (

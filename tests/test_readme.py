@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from attention_zoo.train.recipe import load_recipe
+from attention_zoo.recipes.recipe import load_recipe
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

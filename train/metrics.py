@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Callable
 
 from attention_zoo.errors import UserError, suggest
-from attention_zoo.train.classification_metrics import macro_f1, micro_f1, pearson, spearman
-from attention_zoo.train.squad_metrics import squad_exact_match, squad_f1
-from attention_zoo.train.tagging_metrics import entity_f1, tag_accuracy
-from attention_zoo.train.translation_metrics import bleu, bleu_signature, chrf, chrf_signature
+from attention_zoo.tasks.classify.metrics import macro_f1, micro_f1, pearson, spearman
+from attention_zoo.tasks.answer.metrics import squad_exact_match, squad_f1
+from attention_zoo.tasks.tag.metrics import entity_f1, tag_accuracy
+from attention_zoo.tasks.seq2seq.metrics import bleu, bleu_signature, chrf, chrf_signature
 
 
 def exact_match(answers, references):

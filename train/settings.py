@@ -10,7 +10,7 @@ from pydantic import Field
 
 from attention_zoo.errors import UserError, explain
 from attention_zoo.train.texts import MOST_UNKNOWN
-from attention_zoo.train.translation_metrics import check_bleu_tokenize
+from attention_zoo.tasks.seq2seq.metrics import check_bleu_tokenize
 from attention_zoo.zoo.options import LARGEST_VOCABULARY, LONGEST, Real, Share, Whole
 
 _LARGEST = 1_000_000_000

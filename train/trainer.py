@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from attention_zoo.errors import ResultError, UserError
-from attention_zoo.tasks.kinds import TASK_FOLDER
+from attention_zoo.tasks.loading import TASK_FOLDER
 from attention_zoo.tasks.task import WEIGHTS_FILE, read_weights
 from attention_zoo.text.batching import TokenBatches
 from attention_zoo.train import checkpoints

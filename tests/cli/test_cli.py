@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from attention_zoo.train.translation_metrics import chrf_signature
+from attention_zoo.tasks.seq2seq.metrics import chrf_signature
 
 
 def test_the_run_directory(run):
@@ -232,7 +232,7 @@ def test_a_damaged_task_is_named(zoo, run, tmp_path):
 def test_import_predict_and_evaluate_a_bert(zoo, tmp_path):
     """A folder as Hugging Face's libraries write it, made here of random weights."""
     from attention_zoo.export.hugging_face import write_hugging_face
-    from attention_zoo.tasks.classify import Classify
+    from attention_zoo.tasks.classify.task import Classify
     from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
     from attention_zoo.zoo import BertClassifier
 

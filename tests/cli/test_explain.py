@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from attention_zoo.attention_map import attention_map, draw_attention
 from attention_zoo.commands import app
 from attention_zoo.errors import UserError
-from attention_zoo.tasks.classify import Classify
-from attention_zoo.tasks.seq2seq import Seq2Seq
+from attention_zoo.tasks.classify.task import Classify
+from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
 from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
 from attention_zoo.zoo import BertClassifier, RNNAttention, Transformer

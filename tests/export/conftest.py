@@ -7,7 +7,7 @@ import keras
 import pytest
 
 from attention_zoo.export.export import export
-from attention_zoo.tasks.seq2seq import Seq2Seq
+from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from attention_zoo.zoo import Transformer
 

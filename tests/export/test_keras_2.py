@@ -12,9 +12,9 @@ from attention_zoo.errors import UserError
 from attention_zoo.export.expected import expected_of
 from attention_zoo.export.export import export
 from attention_zoo.export.keras_2 import write_h5
-from attention_zoo.tasks.classify import Classify
-from attention_zoo.tasks.embed import Embed
-from attention_zoo.tasks.seq2seq import Seq2Seq
+from attention_zoo.tasks.classify.task import Classify
+from attention_zoo.tasks.embed.task import Embed
+from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
 from attention_zoo.zoo import Bert, BertClassifier, RNNAttention, Transformer
 

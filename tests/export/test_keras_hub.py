@@ -5,7 +5,7 @@ import numpy as np
 from reference.encoder_tasks import ENCODER, TOKENIZER
 
 from attention_zoo.export.hugging_face import write_hugging_face
-from attention_zoo.tasks.classify import Classify
+from attention_zoo.tasks.classify.task import Classify
 from attention_zoo.zoo import BertClassifier
 
 

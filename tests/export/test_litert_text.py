@@ -12,8 +12,8 @@ from attention_zoo.errors import UserError
 from attention_zoo.export.export import export, verify_export
 from attention_zoo.export.litert_text import write_litert_text
 from attention_zoo.loading import load
-from attention_zoo.tasks.embed import Embed
-from attention_zoo.tasks.seq2seq import Seq2Seq
+from attention_zoo.tasks.embed.task import Embed
+from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
 from attention_zoo.zoo import Bert, Transformer

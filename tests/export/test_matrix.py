@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from attention_zoo.commands import app
 from attention_zoo.export.export import export
 from attention_zoo.export.formats import FORMATS, QUANTIZATIONS
-from attention_zoo.tasks.seq2seq import Seq2Seq
+from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from attention_zoo.train import settings
 from attention_zoo.zoo import RNNAttention, Transformer

@@ -12,7 +12,7 @@ from attention_zoo.errors import UserError
 from attention_zoo.export.export import export
 from attention_zoo.export.keras_3 import write_keras
 from attention_zoo.export.portable import portable_model
-from attention_zoo.tasks.seq2seq import Seq2Seq
+from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.zoo import RNNAttention, Transformer
 
 

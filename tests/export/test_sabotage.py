@@ -13,7 +13,7 @@ import pytest
 from attention_zoo.errors import ResultError
 from attention_zoo.export.export import export, verify_export
 from attention_zoo.export.formats import FORMATS
-from attention_zoo.tasks.tag import Tag
+from attention_zoo.tasks.tag.task import Tag
 from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
 from attention_zoo.zoo import BertTokenClassifier, bert
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from attention_zoo.errors import UserError
 from attention_zoo.export.export import export
 from attention_zoo.loading import load
-from attention_zoo.tasks.tag import Tag
+from attention_zoo.tasks.tag.task import Tag
 from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
 from attention_zoo.zoo import BertTokenClassifier
 

@@ -7,7 +7,7 @@ import pytest
 from attention_zoo.export import selective
 from attention_zoo.export.export import export
 from attention_zoo.export.litert import write_litert
-from attention_zoo.tasks.classify import Classify
+from attention_zoo.tasks.classify.task import Classify
 from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
 from attention_zoo.zoo import BertClassifier
 

@@ -11,7 +11,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from attention_zoo.export import serving
 from attention_zoo.export.serving import MODEL_NAME, WARMUP_FILE
-from attention_zoo.tasks.question_answering import QuestionAnswering
+from attention_zoo.tasks.answer.task import QuestionAnswering
 from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
 from attention_zoo.zoo import BertTokenClassifier
 

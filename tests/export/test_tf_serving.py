@@ -24,7 +24,7 @@ from reference.encoder_tasks import KINDS, make
 from attention_zoo.export.saved_model import saved_operators, write_saved_model
 from attention_zoo.export.saved_model_xla import write_saved_model_xla
 from attention_zoo.export.serving import MODEL_NAME, write_serving
-from attention_zoo.tasks.seq2seq import Seq2Seq
+from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.zoo import RNNAttention
 
 STAND_IN = Path(__file__).with_name("tf_serving_stand_in.py")

@@ -13,7 +13,7 @@ from reference.encoder_tasks import make
 from attention_zoo.errors import ResultError
 from attention_zoo.export.export import export, verify_export
 from attention_zoo.export.formats import FORMATS
-from attention_zoo.tasks.seq2seq import Seq2Seq
+from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.zoo import RNNAttention
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from reference.encoder_tasks import make
 
 from attention_zoo.errors import UserError
 from attention_zoo.tasks.inputs import rows_of, strings_of
-from attention_zoo.tasks.seq2seq import Seq2Seq
+from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
 from attention_zoo.zoo import RNNAttention
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attention_zoo.tasks.masking import draw_masks
+from attention_zoo.tasks.fill_mask.masking import draw_masks
 
 LENGTH, ROWS = 42, 400
 

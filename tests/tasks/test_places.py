@@ -6,11 +6,11 @@ import re
 import pytest
 
 from attention_zoo.errors import UserError
-from attention_zoo.tasks.classify import Classify
-from attention_zoo.tasks.embed import Embed
-from attention_zoo.tasks.kinds import load_task
-from attention_zoo.tasks.question_answering import QuestionAnswering
-from attention_zoo.tasks.tag import Tag
+from attention_zoo.tasks.classify.task import Classify
+from attention_zoo.tasks.embed.task import Embed
+from attention_zoo.tasks.loading import load_task
+from attention_zoo.tasks.answer.task import QuestionAnswering
+from attention_zoo.tasks.tag.task import Tag
 from attention_zoo.text.readers import read_examples
 from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
 from attention_zoo.train.evaluation import evaluate

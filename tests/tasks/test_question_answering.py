@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from attention_zoo.errors import UserError
-from attention_zoo.tasks.question_answering import QuestionAnswering
+from attention_zoo.tasks.answer.task import QuestionAnswering
 from attention_zoo.zoo import BertTokenClassifier
 
 CONTEXT = "Alspha, 你好 é. Delta beta e gamma ?"

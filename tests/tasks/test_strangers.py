@@ -13,7 +13,7 @@ from reference.damage import files_in, flips, fuzzed, mutations
 from reference.encoder_tasks import TEXTS, make
 
 from attention_zoo.errors import UserError
-from attention_zoo.tasks.kinds import load_task
+from attention_zoo.tasks.loading import load_task
 
 
 @pytest.fixture(scope="module")

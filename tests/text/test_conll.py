@@ -91,7 +91,7 @@ def test_other_spaces_are_part_of_a_word(space, separator, read):
 
 def test_words_stay_with_their_tags(read):
     """However the tokenizer cuts what was read, each word has its tag."""
-    from attention_zoo.tasks.tag import Tag
+    from attention_zoo.tasks.tag.task import Tag
     from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
     from attention_zoo.zoo import BertTokenClassifier
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from attention_zoo.tasks.seq2seq import Seq2Seq
+from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
 from attention_zoo.zoo import RNNAttention, Transformer
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from conftest import FAMILIES
 
-from attention_zoo.tasks.seq2seq import Seq2Seq
+from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
 from attention_zoo.train.optimizer import AdamW
 from attention_zoo.train.step import make_train_step

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from reference.encoder_tasks import ENCODER, KINDS, TEXTS, TOKENIZER, make
 
-from attention_zoo.tasks.classify import Classify
-from attention_zoo.tasks.embed import Embed
-from attention_zoo.tasks.fill_mask import FillMask
+from attention_zoo.tasks.classify.task import Classify
+from attention_zoo.tasks.embed.task import Embed
+from attention_zoo.tasks.fill_mask.task import FillMask
 from attention_zoo.train.optimizer import make_optimizer, trained_variables
 from attention_zoo.train.settings import TrainSettings
 from attention_zoo.zoo import Bert, BertClassifier, BertPretrainer

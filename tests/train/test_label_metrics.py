@@ -10,9 +10,9 @@ from seqeval.scheme import BILOU, IOB1, IOB2, IOBES, IOE2
 from sklearn.metrics import f1_score
 
 from attention_zoo.errors import UserError
-from attention_zoo.train.classification_metrics import macro_f1, micro_f1, pearson, spearman
-from attention_zoo.train.squad_metrics import normalize_answer, squad_exact_match, squad_f1
-from attention_zoo.train.tagging_metrics import entities, entity_f1, tag_accuracy
+from attention_zoo.tasks.classify.metrics import macro_f1, micro_f1, pearson, spearman
+from attention_zoo.tasks.answer.metrics import normalize_answer, squad_exact_match, squad_f1
+from attention_zoo.tasks.tag.metrics import entities, entity_f1, tag_accuracy
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -121,7 +121,7 @@ def test_a_killed_run_resumes(make_task, pairs, tmp_path):
     """SIGKILL at any moment leaves whole checkpoints only."""
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from attention_zoo.tasks.seq2seq import Seq2Seq\n"
+        "from attention_zoo.tasks.seq2seq.task import Seq2Seq\n"
         "from attention_zoo.train.settings import TrainSettings\n"
         "from attention_zoo.train.trainer import Trainer\n"
         "task = Seq2Seq.load(sys.argv[1])\n"

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 from attention_zoo.decoding.greedy import greedy_search
 from attention_zoo.errors import UserError
-from attention_zoo.tasks.seq2seq import Seq2Seq
+from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
 from attention_zoo.text.word_tokenizer import WordTokenizer
 from attention_zoo.zoo.importers.g2p_en import LETTERS, PHONEMES, import_g2p_en

@@ -94,7 +94,7 @@ def test_which_class_a_task_makes_of_a_preset():
 
 def test_presets_and_recipes_are_read_without_keras():
     source = (
-        "import sys, attention_zoo.train.recipe, attention_zoo.zoo.presets, attention_zoo.zoo;"
+        "import sys, attention_zoo.recipes.recipe, attention_zoo.zoo.presets, attention_zoo.zoo;"
         "assert not {'keras', 'tensorflow'} & set(sys.modules);"
         "attention_zoo.zoo.Bertt"
     )

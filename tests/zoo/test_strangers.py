@@ -16,7 +16,7 @@ from reference.damage import files_in, flips, fuzzed, mutations
 
 from attention_zoo.errors import UserError
 from attention_zoo.export.hugging_face import write_hugging_face
-from attention_zoo.tasks.embed import Embed
+from attention_zoo.tasks.embed.task import Embed
 from attention_zoo.tasks.importing import import_task
 from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
 from attention_zoo.zoo import Bert

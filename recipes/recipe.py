@@ -14,7 +14,7 @@ import yaml
 from attention_zoo.errors import UserError, explain, shown
 from attention_zoo.pretrained import pretrained_tasks
 from attention_zoo.train.metrics import check_metrics, kind_of_answers
-from attention_zoo.train.recipe_yaml import override, plain_values, read_yaml
+from attention_zoo.recipes.yaml_text import override, plain_values, read_yaml
 from attention_zoo.train.settings import (
     COLUMN_ORDER,
     COLUMNS,

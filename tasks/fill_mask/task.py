@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from attention_zoo.errors import UserError
 from attention_zoo.tasks.encoder_task import EncoderTask, Prediction, with_mask
-from attention_zoo.tasks.losses import smoothed_cross_entropy
-from attention_zoo.tasks.masking import draw_masks
+from attention_zoo.train.losses import smoothed_cross_entropy
+from attention_zoo.tasks.fill_mask.masking import draw_masks
 from attention_zoo.tasks.sides import Side
 from attention_zoo.text.documents import packed_segments, segment_pairs
 

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from attention_zoo.tasks.classify import Classify
-from attention_zoo.tasks.embed import Embed
-from attention_zoo.tasks.fill_mask import FillMask
-from attention_zoo.tasks.question_answering import QuestionAnswering
-from attention_zoo.tasks.seq2seq import Seq2Seq
-from attention_zoo.tasks.tag import Tag
+from attention_zoo.tasks.classify.task import Classify
+from attention_zoo.tasks.embed.task import Embed
+from attention_zoo.tasks.fill_mask.task import FillMask
+from attention_zoo.tasks.answer.task import QuestionAnswering
+from attention_zoo.tasks.seq2seq.task import Seq2Seq
+from attention_zoo.tasks.tag.task import Tag
 from attention_zoo.tasks.task import read_whole_task_config
 
 TASKS = {cls.kind: cls for cls in (Classify, Embed, FillMask, QuestionAnswering, Seq2Seq, Tag)}

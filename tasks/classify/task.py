@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from attention_zoo.errors import UserError
 from attention_zoo.tasks.encoder_task import EncoderTask, Prediction
-from attention_zoo.tasks.losses import smoothed_cross_entropy
+from attention_zoo.train.losses import smoothed_cross_entropy
 from attention_zoo.text.examples import LABEL, LABELS, SEPARATOR, located, read_number, split_labels
 
 _PROBLEMS = ("one", "several", "number")

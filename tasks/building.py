@@ -7,8 +7,8 @@ import os
 import tensorflow as tf
 
 from attention_zoo.errors import UserError
-from attention_zoo.tasks.kinds import TASKS, load_task
-from attention_zoo.tasks.seq2seq import Seq2Seq
+from attention_zoo.tasks.loading import TASKS, load_task
+from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.tasks.task import model_config
 from attention_zoo.text.examples import split_labels
 from attention_zoo.text.tokenizer import tokenizer_classes

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from attention_zoo.errors import UserError
 from attention_zoo.tasks.encoder_task import EncoderTask, Prediction
-from attention_zoo.tasks.losses import smoothed_cross_entropy
+from attention_zoo.train.losses import smoothed_cross_entropy
 from attention_zoo.text.examples import LABEL, read_number
 
 POOLINGS = ("mean", "cls", "max")

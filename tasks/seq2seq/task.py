@@ -6,9 +6,9 @@ import tensorflow as tf
 from attention_zoo.decoding.beam_search import beam_search
 from attention_zoo.decoding.greedy import greedy_search
 from attention_zoo.decoding.sampling import sample
-from attention_zoo.tasks.losses import smoothed_cross_entropy
+from attention_zoo.train.losses import smoothed_cross_entropy
 from attention_zoo.tasks.task import Task
-from attention_zoo.tasks.text_to_text import TextToText, shift_right
+from attention_zoo.tasks.seq2seq.text_to_text import TextToText, shift_right
 from attention_zoo.text.rows import cut_rows
 from attention_zoo.text.tokenizer import is_blank
 from attention_zoo.text.vocabulary import END_ID, PAD_ID

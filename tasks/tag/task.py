@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from attention_zoo.errors import UserError
 from attention_zoo.tasks.encoder_task import EncoderTask, Prediction, with_mask
-from attention_zoo.tasks.losses import smoothed_cross_entropy
+from attention_zoo.train.losses import smoothed_cross_entropy
 from attention_zoo.text.examples import WORDS, located
 from attention_zoo.text.rows import to_dense
 from attention_zoo.text.tags import split_tag
