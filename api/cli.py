@@ -17,9 +17,10 @@ def main():
         streams.open_streams()
         streams.raise_on_interrupt()
         from attention_zoo.commands import app  # here, where Ctrl-C is looked after
+        from attention_zoo.plugins import plugins_first
 
         try:
-            app()
+            app(plugins_first(sys.argv[1:]))
         finally:
             sys.stdout.flush()  # not when Python ends, where nobody could say what went wrong
     except SystemExit as end:

@@ -46,8 +46,20 @@ def _options(
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="say which it is"),
     ] = False,
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODULE", help="a module or .py file that registers more; with any command"
+        ),
+    ] = None,
 ):
     """What stands before a command."""
+    if plugin:
+        import_tensorflow()
+        from attention_zoo.plugins import load_plugin
+
+        for name in plugin:
+            load_plugin(name)
 
 
 @app.command("list")
@@ -296,6 +308,14 @@ def verify(
     from attention_zoo.exporting import print_report
 
     print_report(verify_export(directory, say, python))
+
+
+@app.command()
+def schema():
+    """Print the JSON Schema of recipes, with which editors complete and check them."""
+    from attention_zoo.recipes.recipe import recipe_schema
+
+    print(json_text(recipe_schema(), indent=2))
 
 
 @app.command()

@@ -79,7 +79,8 @@ def _explain_field(field, section, problems):
     if kind == "extra_forbidden":
         *outer, last = problems[0]["loc"]
         accepted = _section_at(section, outer).model_fields
-        return f'unknown key "{field}"; {suggest(last, accepted)}'
+        hint = suggest(last, accepted) if accepted else "this section has no keys"
+        return f'unknown key "{field}"; {hint}'
     if kind == "missing":
         return f'the key "{field}" is missing'
     if kind == "value_error":
@@ -95,12 +96,15 @@ def _explain_field(field, section, problems):
     return f"{field}: Input should be {wanted}, received {received}{hint}"
 
 
-def _section_at(section, place):
-    for name in place:
-        annotation = section.model_fields[name].annotation
-        # Of `Section | None` the section.
-        members = (annotation, *getattr(annotation, "__args__", ()))
-        section = next(member for member in members if hasattr(member, "model_fields"))
+def section_of(field):
+    """The pydantic model that a field holds, as of `Section | None`; None if it is a value."""
+    members = (field.annotation, *getattr(field.annotation, "__args__", ()))
+    return next((member for member in members if hasattr(member, "model_fields")), None)
+
+
+def _section_at(section, path):
+    for name in path:
+        section = section_of(section.model_fields[name])
     return section
 
 

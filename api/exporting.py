@@ -22,10 +22,10 @@ def export_run(
         The report.
     """
     from attention_zoo.export.export import export
-    from attention_zoo.tasks.loading import load_task
-    from attention_zoo.text.readers import named_files, read_examples
     from attention_zoo.recipes.recipe import load_recipe
-    from attention_zoo.train.settings import ExportSettings
+    from attention_zoo.tasks.loading import load_task
+    from attention_zoo.tasks.settings import ExportSettings
+    from attention_zoo.text.readers import named_files, read_examples
 
     folder = locate(run)
     recipe_file = folder / "recipe.yaml"

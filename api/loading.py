@@ -21,7 +21,8 @@ def load(path_or_name):
     """
     path = locate(path_or_name)
     require_tensorflow_backend()
-    from attention_zoo.tasks.loading import TASK_FOLDER, load_task
+    from attention_zoo.tasks.loading import load_task
+    from attention_zoo.train.trainer import TASK_FOLDER
 
     for candidate in (path / TASK_FOLDER, path):
         if (candidate / "model.safetensors").exists():

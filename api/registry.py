@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from attention_zoo.errors import UserError, suggest
+from attention_zoo.plugins import load_installed_plugins
 
 Value = TypeVar("Value")
 Given = TypeVar("Given")
@@ -64,8 +65,10 @@ Accepted: red. A plugin that registers it is named by --plugin
         """The object of a name.
 
         Raises:
-            UserError: if there is none; says which names there are.
+            UserError: if there is none, among the installed plugins neither; says which there are.
         """
+        if name not in self:
+            load_installed_plugins()
         if name not in self:
             raise UserError(
                 f"there is no {self.kind} {name!r}; {suggest(name, self)}. "

@@ -18,16 +18,16 @@ from attention_zoo.files import (
     sha256,
 )
 from attention_zoo.json_files import json_text
-from attention_zoo.tasks.loading import TASK_FOLDER, TASKS, load_task
-from attention_zoo.tasks.task import TASK_FILE, WEIGHTS_FILE
+from attention_zoo.recipes.recipe import load_recipe, save_recipe
+from attention_zoo.tasks.loading import load_task
+from attention_zoo.tasks.task_files import TASK_FILE
 from attention_zoo.text.readers import read_examples
-from attention_zoo.tasks.building import make_task
 from attention_zoo.train.metrics import metric_signatures
 from attention_zoo.train.ranking import rank
-from attention_zoo.recipes.recipe import load_recipe, save_recipe
 from attention_zoo.train.strategies import make_strategy
 from attention_zoo.train.texts import notes_on_texts
-from attention_zoo.train.trainer import Trainer
+from attention_zoo.train.trainer import TASK_FOLDER, Trainer
+from attention_zoo.zoo.weights import WEIGHTS_FILE
 
 RECIPE_FILE = "recipe.yaml"
 REPORT_FILE = "report.json"
@@ -62,8 +62,7 @@ def train_recipe(recipe, out, resume=False, progress=lambda message: None):
 
 def _train(recipe, out, resume, progress):
     keras.utils.set_random_seed(recipe.train.seed)
-    columns = recipe.columns
-    holds = TASKS[recipe.task].column_contents(columns, recipe.options.get("problem"))
+    columns, holds = recipe.columns, recipe.holds
     examples = read_examples(recipe.data.train, columns, holds=holds)
     valid = read_examples(recipe.data.valid, columns, holds=holds) if recipe.data.valid else []
     strategy = make_strategy(recipe.train.strategy)
@@ -72,12 +71,13 @@ def _train(recipe, out, resume, progress):
         task = (
             load_task(out)
             if resume and (out / TASK_FOLDER).is_dir()
-            else make_task(recipe, examples)
+            else recipe.task_class().build(recipe, examples)
         )
+    task.metric_options = recipe.evaluate.metric_options
     metrics = recipe.evaluate.metrics or task.metrics
     for note in notes_on_texts(task, examples, recipe.train.max_unknown):
         progress(note)
-    progress("cutting the examples into ids")
+    progress("tokenizing the examples")
     read = digests(recipe, examples, valid)
     trainer = Trainer(task, recipe.train, examples, valid, out, metrics, strategy, read)
     with atomic_file(out / RECIPE_FILE) as temporary:

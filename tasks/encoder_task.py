@@ -1,22 +1,36 @@
 """What the tasks of an encoder have in common: strings to ids, a model, its outputs to answers."""
 
-import dataclasses
+from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import keras
 import numpy as np
 import tensorflow as tf
 
 from attention_zoo.errors import UserError
-from attention_zoo.tasks.answering import Compared
-from attention_zoo.tasks.inputs import rows_of
+from attention_zoo.tasks.building import (
+    build_preset,
+    copied_encoder,
+    is_same_task,
+    load_base,
+    room_for,
+    train_wordpieces,
+)
+from attention_zoo.tasks.encoder_settings import EncoderRecipe
+from attention_zoo.tasks.engine import Engine, KerasEngine
 from attention_zoo.tasks.sides import Side
-from attention_zoo.tasks.task import Task
+from attention_zoo.tasks.task import Compared, Example, Signature, Task
 from attention_zoo.text.lines import one_line
 from attention_zoo.text.rows import cut_rows
-from attention_zoo.text.tokenizer import CHUNK, load_tokenizer
+from attention_zoo.text.tokenizer import CHUNK, Tokenizer, load_tokenizer
 from attention_zoo.text.vocabulary import PAD_ID
+from attention_zoo.train.optimizer import embedding_layers, layer_rates
 
 ID_INPUTS = ("token_ids", "mask", "segment_ids")
-_PREDICT_BATCH = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,10 +43,10 @@ class Prediction:
     """
 
     text: str
-    record: dict
+    record: dict[str, Any]
 
     @property
-    def lines(self):
+    def lines(self) -> list[str]:
         """What the command line prints: one line, whatever stood in the text or the labels."""
         return [one_line(self.text)]
 
@@ -40,15 +54,13 @@ class Prediction:
 class EncoderTask(Task):
     """Strings in, answers out, by an encoder with a head.
 
-    Everything happens in three steps, each of which runs in-graph: `encode` turns strings
-    into ids, `compute` ids into numbers, `read` numbers into named outputs. A SavedModel
-    holds all three; of a LiteRT file only the second is part. Subclasses give `read`, and
-    `_predictions`, which makes Python objects of the named outputs; where they differ,
-    also `encode`, `compute` and `specs`.
+    Everything happens in three steps: `encode` turns strings into ids, the engine ids into
+    numbers, `read` numbers into named outputs. A SavedModel holds all three; a LiteRT file only
+    the second. Subclasses give `read`, `read_answers`, which makes Python objects of the named
+    outputs, `to_ids` and `loss`; where they differ, also `encode`, `compute` and `head_options`.
 
     Args:
-        model: an encoder, see `attention_zoo.zoo`; None for something that reads the
-            outputs of artefacts.
+        model: an encoder, see `attention_zoo.zoo`; or another engine.
         tokenizer: a `WordPieceTokenizer`.
         max_length: longest input in ids; longer ones are truncated. The model's when None.
         fields: names of the columns of an example; all but the last are the input, if
@@ -59,30 +71,33 @@ class EncoderTask(Task):
             or fewer columns than the task has use for.
     """
 
+    recipe: ClassVar[type[EncoderRecipe]]
     output = "logits"  # of `compute`: what artefacts are compared by
-    by_token = False  # whether there is an output for each token, those of padding too
-    text_inputs = ("text",)
     id_inputs = ID_INPUTS
-    options = ()  # of `predict`
-    field_counts = ()  # how many columns an example may have
-    run_eagerly = False  # where `compute` is not for TensorFlow's graphs
+    field_counts: tuple[int, ...] = ()  # how many columns an example may have
 
-    def __init__(self, model, tokenizer, max_length=None, fields=("text", "label")):
-        self.model = model
+    def __init__(
+        self,
+        model: keras.Model | Engine,
+        tokenizer: Any,
+        max_length: int | None = None,
+        fields: Iterable[str] = ("text", "label"),
+    ) -> None:
+        super().__init__(model, fields)
         self.tokenizer = tokenizer
-        self.max_length = max_length or model.max_length
-        self.fields = tuple(fields)
-        self._respond = None
         if len(self.fields) not in self.field_counts:
             accepted = " or ".join(map(str, self.field_counts))
             raise ValueError(
                 f"{self.kind} has {accepted} columns, received {', '.join(self.fields) or 'none'}"
             )
-        if model is None:
-            return
-        if tokenizer.vocab_size > model.vocab_size:
+        self.max_length = max_length or self.model.max_length
+        if isinstance(self.engine, KerasEngine):
+            self._check_model(self.model)
+
+    def _check_model(self, model: Any) -> None:
+        if self.tokenizer.vocab_size > model.vocab_size:
             raise ValueError(
-                f"the tokenizer has {tokenizer.vocab_size} ids, the model {model.vocab_size}"
+                f"the tokenizer has {self.tokenizer.vocab_size} ids, the model {model.vocab_size}"
             )
         if not 3 < self.max_length <= model.max_length:
             raise ValueError(
@@ -90,18 +105,26 @@ class EncoderTask(Task):
                 f"received {self.max_length}"
             )
 
+    def _check_outputs(self, wanted: int) -> None:
+        if isinstance(self.engine, KerasEngine) and self.model.num_outputs != wanted:
+            raise ValueError(f"{wanted} outputs are needed, the model has {self.model.num_outputs}")
+
     # Strings to answers
 
-    def encode(self, text, pair=None):
+    def encode(self, *columns: tf.Tensor) -> dict[str, Any]:
         """Strings `(B,)` to a dict of int32 `(B, T)`: `token_ids`, `segment_ids`, `mask`."""
-        token_ids, segment_ids = self.tokenizer.encode_with_segments(text, self.max_length, pair)
+        token_ids, segment_ids = self.tokenizer.encode_with_segments(
+            columns[0], self.max_length, *columns[1:]
+        )
         return with_mask(token_ids, segment_ids)
 
-    def compute(self, inputs):
-        """Ids to numbers: a dict of float tensors."""
-        return {self.output: self.model(inputs, training=False)}
+    def compute(self, inputs: Mapping[str, Any], training: bool = False) -> dict[str, Any]:
+        """Ids to numbers by the Keras model, in-graph: a dict of float tensors."""
+        return {self.output: self.model(inputs, training=training)}
 
-    def read(self, numbers, inputs, *columns):
+    def read(
+        self, numbers: Mapping[str, Any], inputs: Mapping[str, Any], *columns: tf.Tensor
+    ) -> dict[str, Any]:
         """Numbers to named outputs.
 
         Args:
@@ -114,138 +137,175 @@ class EncoderTask(Task):
         """
         raise NotImplementedError
 
-    def respond(self, *columns):
-        """Strings `(B,)` to named outputs, in-graph."""
+    def respond(self, *columns: tf.Tensor, **options: Any) -> dict[str, Any]:
+        """Strings `(B,)` to named outputs."""
         inputs = self.encode(*columns)
-        return self.read(self.compute(ids_of(inputs)), inputs, *columns)
+        return self.read(self.engine.compute(self, ids_of(inputs)), inputs, *columns)
 
-    def __call__(self, texts, **options):
-        """Answers a list of strings, or of tuples of strings, with a list of strings."""
-        return [prediction.text for prediction in self.predict(texts, **options)]
-
-    def predict(self, texts, **options):
-        """Answers texts.
-
-        Args:
-            texts: strings or UTF-8 bytes, as a list, a tuple, an array or a tensor; for
-                inputs of several columns tuples of them, or an array `(N, 2)`.
-            **options: those named in `self.options`; most tasks have none.
-
-        Returns:
-            A list of `Prediction`, in the order of the texts.
-        """
-        columns = self.columns(texts)
-        options = self._checked(options)
-        if self._respond is None:
-            specs = [tf.TensorSpec([None], tf.string)] * len(self.text_inputs)
-            self._respond = (
-                self.respond
-                if self.run_eagerly
-                else tf.function(self.respond, input_signature=specs, autograph=False)
-            )
-        # Sorted by length, so that a batch holds little padding.
-        order = np.argsort(
-            [sum(map(len, row)) for row in zip(*columns, strict=True)], kind="stable"
-        )
-        predictions = [None] * len(order)
-        for start in range(0, len(order), _PREDICT_BATCH):
-            members = order[start : start + _PREDICT_BATCH]
-            rows = [np.array([column[i] for i in members], dtype=object) for column in columns]
-            outputs = self._respond(*(tf.constant(row) for row in rows))
-            outputs = {name: np.asarray(value) for name, value in outputs.items()}
-            found = self._predictions(outputs, rows, **options)
-            for i, prediction in zip(members, found, strict=True):
-                predictions[i] = prediction
-        return predictions
-
-    def columns(self, texts):
-        """Strings, or tuples of strings, as columns of UTF-8 bytes, one an input."""
-        rows = rows_of(texts)
-        expected = len(self.text_inputs)
-        for number, row in enumerate(rows, start=1):
-            if len(row) != expected:
-                raise UserError(
-                    f"each input must have {expected} text{'s' * (expected > 1)} "
-                    f"({', '.join(self.text_inputs)}), number {number} has {len(row)}: "
-                    f"{[text.decode(errors='replace') for text in row]}"
-                )
-        return [list(column) for column in zip(*rows, strict=True)] or [[]] * expected
-
-    def _checked(self, options):
-        """The options of `predict` that were given; the others have defaults."""
-        options = {name: value for name, value in options.items() if value is not None}
-        foreign = [name for name in options if name not in self.options]
-        if foreign:
-            accepted = ", ".join(self.options) or "none"
-            raise UserError(f"{self.kind} has no option {foreign[0]!r}; accepted: {accepted}")
-        return options
-
-    def input_sides(self, texts):
-        """The texts, those of a pair together; see `Answering`."""
+    def input_sides(self, texts: Any) -> list[Side]:
+        """The texts, those of a pair together; see `Task`."""
         columns = tuple(self.columns(texts))
         room = self.max_length - 1 - len(columns)
         return [Side("text", self.tokenizer, columns, room)]
 
-    @property
-    def max_source_length(self):
-        """Longest input in ids, as the command line names it."""
+    def longest(self, name: str) -> int:
+        """See `Task`; it is the same for all inputs."""
         return self.max_length
 
-    def attention(self, text):
+    def attention(self, text: Any) -> tuple[np.ndarray, list[str]]:
         """Where each block looked: weights `(blocks, heads, T, T)` and the T tokens.
 
         Args:
             text: an input; of one that is read in windows the first window counts.
         """
-        inputs = self.encode(*(tf.constant(column) for column in self.columns([text])))
-        first = {name: tensor[:1] for name, tensor in ids_of(inputs).items()}
+        inputs = self._encoded([text])
+        first = {name: array[:1] for name, array in ids_of(inputs).items()}
         weights = np.asarray(self.model.attention_weights(first))[0]
-        return weights, self.tokenizer.pieces(first["token_ids"][0].numpy())
+        return weights, self.tokenizer.pieces(first["token_ids"][0])
+
+    def _encoded(self, texts: Any) -> dict[str, np.ndarray]:
+        inputs = self.encode(*(tf.constant(column) for column in self.columns(texts)))
+        return {name: tensor.numpy() for name, tensor in inputs.items()}
 
     # Training
 
-    def id_rows(self, examples):
+    def id_rows(self, examples: Sequence[Example]) -> list[list[np.ndarray]]:
         """Token ids and segment ids of examples, as two lists of arrays without padding."""
-        found = {"token_ids": [], "segment_ids": []}
+        collected: dict[str, list[np.ndarray]] = {"token_ids": [], "segment_ids": []}
         for _, inputs in self.encoded(examples):
             lengths = inputs["mask"].sum(axis=1)
-            for name, rows in found.items():
+            for name, rows in collected.items():
                 rows += [row[:n] for row, n in zip(inputs[name], lengths, strict=True)]
-        return list(found.values())
+        return list(collected.values())
 
-    def encoded(self, examples):
+    def encoded(
+        self, examples: Sequence[Example]
+    ) -> Iterator[tuple[Sequence[Example], dict[str, np.ndarray]]]:
         """Examples, some at a time, each time with what `encode` makes of them, as arrays."""
         for start in range(0, len(examples), CHUNK):
             part = examples[start : start + CHUNK]
-            columns = self.columns([self.input_of(example) for example in part])
-            inputs = self.encode(*(tf.constant(column) for column in columns))
-            yield part, {name: tensor.numpy() for name, tensor in inputs.items()}
-
-    # Exporting
+            yield part, self._encoded([self.input_of(example) for example in part])
 
     @property
-    def compared(self):
-        """By which numbers artefacts are compared with the model."""
-        return Compared("ids", ID_INPUTS, self.output)
-
-    @property
-    def idle_weights(self):
+    def idle_weights(self) -> Sequence[Any]:
         """The pooler's, where nothing looks at it: training and converters leave it out."""
         bert = getattr(self.model, "bert", self.model)
         is_idle = bert.pooler and not getattr(self.model, "reads_pooled", False)
         return bert.pooler_projection.weights if is_idle else ()
 
-    def signatures(self):
-        """The functions of a SavedModel: strings to named outputs, ids to numbers.
+    def trained_variables(self, settings: Any) -> list[Any]:
+        """See `Task`; the setting `freeze` leaves out more.
 
-        Returns:
-            A dict from signature name to a function and the specs of its arguments.
+        Raises:
+            UserError: if the encoder has fewer blocks, or nothing is left to train.
         """
+        frozen = [] if settings.freeze is None else self._frozen_layers(settings.freeze)
+        try:
+            return self._variables_without(
+                [*self.idle_weights, *(v for layer in frozen for v in layer.variables)]
+            )
+        except UserError as error:
+            raise UserError(f"{error}; train.freeze is {settings.freeze!r}") from error
+
+    def _frozen_layers(self, freeze: Any) -> list[Any]:
+        encoder = getattr(self.model, "bert", self.model)
+        if freeze == "encoder":
+            return [encoder]
+        if freeze > len(encoder.blocks):
+            raise UserError(
+                f"train.freeze: there are {len(encoder.blocks)} blocks, received {freeze}"
+            )
+        return [*embedding_layers(encoder), *encoder.blocks[:freeze]]
+
+    def rates(self, settings: Any) -> Any:
+        """See `Task`; with the setting `layer_decay` rates fall from the head down."""
+        if settings.layer_decay == 1.0:
+            return None
+        return layer_rates(getattr(self.model, "bert", self.model), settings.layer_decay)
+
+    @classmethod
+    def build(cls, recipe: Any, examples: Sequence[Example]) -> EncoderTask:
+        """See `Task`."""
+        base = load_base(recipe)
+        options = cls.options_of(recipe, examples, base)
+        head = cls.head_options(options)
+        num_texts = cls.count_texts(recipe.columns)
+        if base is None:
+            texts = [text for example in examples for text in example[:num_texts]]
+            tokenizer = train_wordpieces(recipe.tokenizer, texts)
+            model = build_preset(recipe, {"vocab_size": tokenizer.vocab_size, **head})
+        else:
+            tokenizer = getattr(base, "tokenizer", None)
+            model = copied_encoder(recipe, base, head, is_same_task(base, recipe, options))
+        texts = [" ".join(example[:num_texts]) for example in examples]
+        limit = recipe.data.max_length or min(room_for(texts, tokenizer), model.max_length)
+        try:
+            return cls(model, tokenizer, **options, max_length=limit, fields=recipe.columns)
+        except ValueError as error:
+            raise UserError(f"options: {error}") from error
+
+    @classmethod
+    def options_of(
+        cls, recipe: Any, examples: Sequence[Example], base: Task | None
+    ) -> dict[str, Any]:
+        """The constructor's arguments: the options of the recipe, and what examples tell.
+
+        Args:
+            recipe: the recipe of the task.
+            examples: training examples.
+            base: the task whose weights to begin with, or None.
+        """
+        return dict(recipe.options)
+
+    @classmethod
+    def head_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of the model that only the head needs, given those of the task."""
+        return {}
+
+    @classmethod
+    def count_texts(cls, columns: Sequence[Any]) -> int:
+        """How many of the columns, the first ones, are text that the task reads."""
+        return max(1, len(columns) - 1)
+
+    # Importing
+
+    @classmethod
+    def import_weights(
+        cls, config: Mapping[str, Any], weights: dict[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """Weights of a Hugging Face folder under the names that they have here.
+
+        Args:
+            config: its `config.json`.
+            weights: under the names that `zoo/importers/bert_names.py` gives them.
+        """
+        return weights
+
+    @classmethod
+    def import_settings(cls, config: Mapping[str, Any], model: Any, folder: Path) -> dict[str, Any]:
+        """The constructor's arguments that a Hugging Face folder tells.
+
+        Args:
+            config: its `config.json`.
+            model: the model that was made of it.
+            folder: where it lies.
+        """
+        return {}
+
+    # Exporting
+
+    @property
+    def compared(self) -> Compared:
+        """By which numbers artefacts are compared with the model."""
+        return Compared("ids", ID_INPUTS, self.output)
+
+    def signatures(self) -> dict[str, Signature]:
+        """See `Task`."""
         texts = [tf.TensorSpec([None], tf.string, name) for name in self.text_inputs]
         ids = [tf.TensorSpec([None, None], tf.int32, name) for name in ID_INPUTS]
 
         def compute(*ids):
-            return self.compute(self._cut(*ids))
+            return self.engine.compute(self, self._cut(*ids))
 
         def attend(*ids):
             return {"attention": self.model.attention_weights(self._cut(*ids))}
@@ -256,7 +316,7 @@ class EncoderTask(Task):
             "attention": (attend, ids),
         }
 
-    def _cut(self, token_ids, mask, segment_ids):
+    def _cut(self, token_ids: Any, mask: Any, segment_ids: Any) -> dict[str, Any]:
         """Ids that a client has made, by name; what is too long for the model is cut off."""
         length = self.max_length
         return {
@@ -265,70 +325,63 @@ class EncoderTask(Task):
             "segment_ids": cut_rows(segment_ids, length),
         }
 
-    def lite_signatures(self):
-        """The functions of a LiteRT file, as `signatures`: ids to numbers."""
+    def lite_signatures(self) -> dict[str, Signature]:
+        """See `Task`: ids to numbers."""
         function = self.signatures()["ids"]
         return {"serving_default": function, "ids": function}
 
-    def export_inputs(self, examples):
-        """The arguments with which artefacts are compared with the model, by name.
-
-        Outputs for padding do not count: no two runtimes need to agree on them.
-        """
-        return self.inputs_of([self.input_of(example) for example in examples])
-
-    def inputs_of(self, texts, references=None):
-        """As `export_inputs`, of what is asked; references are of no concern."""
-        columns = self.columns(texts)
-        inputs = ids_of(self.encode(*(tf.constant(column) for column in columns)))
-        texts = zip(self.text_inputs, columns, strict=True)
+    def inputs_of(self, texts: Any, references: Any = None) -> dict[str, np.ndarray]:
+        """See `Task`. Outputs for padding do not count: no two runtimes need to agree on them."""
+        columns = zip(self.text_inputs, self.columns(texts), strict=True)
         arrays = {
-            **{name: np.array(column, dtype=object) for name, column in texts},
-            **{name: tensor.numpy() for name, tensor in inputs.items()},
+            **{name: np.array(column, dtype=object) for name, column in columns},
+            **ids_of(self._encoded(texts)),
         }
         return {**arrays, "counted": arrays["mask"] > 0} if self.by_token else arrays
 
-    def answers(self, outputs, texts):
-        """The answers in the outputs of `serving_default` of any artefact, as strings.
-
-        Args:
-            outputs: dict of arrays: named outputs, or numbers.
-            texts: what was asked, as `columns` takes it.
-        """
+    def answers(self, outputs: Mapping[str, Any], texts: Any) -> list[str]:
+        """See `Task`."""
         columns = self.columns(texts)
-        if self.output in outputs and not self._is_read(outputs):
-            tensors = [tf.constant(column) for column in columns]
-            outputs = self.read(outputs, self.encode(*tensors), *tensors)
-            outputs = {name: np.asarray(value) for name, value in outputs.items()}
-        return [prediction.text for prediction in self._predictions(outputs, columns)]
+        answers = self.read_answers(self._read_if_numbers(outputs, columns), columns)
+        return [answer.text for answer in answers]
 
-    def _is_read(self, outputs):
+    def _read_if_numbers(
+        self, outputs: Mapping[str, Any], columns: Sequence[Any]
+    ) -> Mapping[str, Any]:
+        """Named outputs as arrays, of themselves or of the numbers that they are read from."""
+        if self.output not in outputs or self._is_read(outputs):
+            return outputs
+        tensors = [tf.constant(column) for column in columns]
+        named = self.read(outputs, self.encode(*tensors), *tensors)
+        return {name: np.asarray(value) for name, value in named.items()}
+
+    def _is_read(self, outputs: Mapping[str, Any]) -> bool:
         return len(outputs) > 1
 
-    def tokenizers(self):
-        """The tokenizers by the names of their folders."""
+    # Files
+
+    def tokenizers(self) -> dict[str, Tokenizer]:
+        """See `Task`."""
         return {"text": self.tokenizer}
 
-    def _config(self):
-        return {"max_length": self.max_length}
-
     @classmethod
-    def _from_config(cls, config, folder, model):
-        tokenizer = load_tokenizer(folder / "text")
-        return cls(model, tokenizer, **cls._arguments(config), fields=config["fields"])
-
-    @classmethod
-    def _arguments(cls, config):
-        """The constructor arguments in a `task.json`, beside model, tokenizer and fields."""
-        return {"max_length": config["max_length"]}
+    def load_tokenizers(cls, config: Mapping[str, Any], folder: Path) -> dict[str, Tokenizer]:
+        """See `Task`."""
+        return {"tokenizer": load_tokenizer(folder / "text")}
 
 
-def with_mask(token_ids, segment_ids, **more):
+def with_mask(token_ids: Any, segment_ids: Any, **more: Any) -> dict[str, Any]:
     """The inputs of an encoder; the tokenizer gives id 0 to padding alone."""
     mask = tf.cast(tf.not_equal(token_ids, PAD_ID), tf.int32)
     return {"token_ids": token_ids, "mask": mask, "segment_ids": segment_ids, **more}
 
 
-def ids_of(inputs):
+def ids_of(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """What of the outputs of `encode` goes into the model."""
     return {name: inputs[name] for name in ID_INPUTS}
+
+
+def imported_labels(config: Mapping[str, Any], count: int) -> list[str]:
+    """The labels in a `config.json` of Hugging Face, or the names it has for those without."""
+    names = config.get("id2label") or {}
+    return [str(names.get(str(i), f"LABEL_{i}")) for i in range(count)]

@@ -1,43 +1,31 @@
 """Tasks from what others have trained: Hugging Face, google-research/bert, KerasHub."""
 
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import Field
 
 from attention_zoo.errors import UserError
-from attention_zoo.json_files import Content, check_content, parse_json, read_json
+from attention_zoo.json_files import Content, check_content, read_json
 from attention_zoo.tasks.embed.task import Embed
+from attention_zoo.tasks.encoder_settings import EncoderRecipe
 from attention_zoo.tasks.google_checkpoint import read_checkpoint
-from attention_zoo.tasks.loading import TASKS
+from attention_zoo.tasks.settings import TASKS
 from attention_zoo.text.wordpiece_tokenizer import WordPieceTokenizer, read_vocabulary
 from attention_zoo.zoo.importers.bert import head_of, make_bert
 from attention_zoo.zoo.importers.bert_names import from_google
 from attention_zoo.zoo.importers.hugging_face import bert_arguments, read_hugging_face_weights
 from attention_zoo.zoo.importers.keras_hub import keras_hub_arguments, read_keras_hub_weights
 
-# What Hugging Face calls a model, the head it has here, and the task.
-_ARCHITECTURES = {
-    "BertModel": (None, "embed"),
-    "BertForPreTraining": ("pretrainer", "fill_mask"),
-    "BertForMaskedLM": ("pretrainer", "fill_mask"),
-    "BertForNextSentencePrediction": ("classifier", "classify"),
-    "BertForSequenceClassification": ("classifier", "classify"),
-    "BertForTokenClassification": ("token_classifier", "tag"),
-    "BertForQuestionAnswering": ("token_classifier", "answer"),
-}
+# The task of weights of which nothing else is known, by the head that they have.
 _TASK_OF_HEAD = {
     None: "embed",
     "pretrainer": "fill_mask",
     "classifier": "classify",
     "token_classifier": "tag",
 }
-# Of next-sentence prediction: outputs, and the columns of an example.
-_FOLLOWING = {"labels": ["next", "random"], "fields": ("text", "pair", "label")}
-_POOLINGS = {
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_cls_token": "cls",
-    "pooling_mode_max_tokens": "max",
+_HEAD_OF_MODEL = {
+    "Bert": None,
+    "BertPretrainer": "pretrainer",
+    "BertClassifier": "classifier",
+    "BertTokenClassifier": "token_classifier",
 }
 
 
@@ -47,18 +35,6 @@ class _Config(Content):
     architectures: list[str] | None = None
     id2label: dict[str, str | int | float] | None = None
     problem_type: str | None = None
-
-
-class _Module(Content):
-    type: str
-
-
-class _Modules(Content):
-    modules: list[_Module]
-
-
-class _Lengths(Content):
-    max_seq_length: Annotated[int, Field(ge=1)] | None = None
 
 
 class _TokenizerConfig(Content):
@@ -145,74 +121,32 @@ def _import(folder, given):
 
 
 def _import_hugging_face(folder, config, given):
-    said = check_content(config, _Config, folder / "config.json")
+    check_content(config, _Config, folder / "config.json")
     weights = read_hugging_face_weights(folder)
-    architecture = (said.architectures or [None])[0]
-    if architecture is None:
-        head = head_of(weights)
-        kind = _TASK_OF_HEAD[head]
-    elif architecture in _ARCHITECTURES:
-        head, kind = _ARCHITECTURES[architecture]
-    else:
-        raise UserError(
-            f"{folder / 'config.json'}: there is no task for {architecture}; "
-            f"known are {', '.join(_ARCHITECTURES)}"
-        )
-    follows = architecture == "BertForNextSentencePrediction"
-    if follows:
-        weights = {name.replace("sentence_head/", "head/"): a for name, a in weights.items()}
+    recipe = _recipe_of(folder, config, weights)
+    task_class, head = recipe.task_class(), _HEAD_OF_MODEL[recipe.head]
+    weights = task_class.import_weights(config, weights)
     arguments = bert_arguments(config, folder / "config.json")
     model = make_bert(arguments, weights, head, folder)
-    settings = _FOLLOWING if follows else _settings(kind, config, model)
-    if kind == "embed":
-        settings = _sentence_transformer(folder, model)
-    return TASKS[kind](model, _hugging_face_tokenizer(folder), **{**settings, **given})
+    settings = task_class.import_settings(config, model, folder)
+    return task_class(model, _hugging_face_tokenizer(folder), **{**settings, **given})
 
 
-def _settings(kind, config, model):
-    """What a task has to know of its labels."""
-    if kind == "classify":
-        return _classification(config, model.num_outputs)
-    return {"labels": _labels(config, model.num_outputs)} if kind == "tag" else {}
-
-
-def _labels(config, number):
-    names = config.get("id2label") or {}
-    return [str(names.get(str(i), f"LABEL_{i}")) for i in range(number)]
-
-
-def _classification(config, number):
-    problem = config.get("problem_type")
-    if problem == "regression" or (problem is None and number == 1):
-        return {"problem": "number"}
-    several = problem == "multi_label_classification"
-    return {"problem": "several" if several else "one", "labels": _labels(config, number)}
-
-
-def _sentence_transformer(folder, model):
-    """Pooling, normalisation and longest input, as sentence-transformers writes them."""
-    modules = folder / "modules.json"
-    if not modules.exists():
-        return {"pooling": "mean", "normalize": True}
-    said = check_content({"modules": parse_json(modules)}, _Modules, modules)
-    types = [module.type.rsplit(".", 1)[-1] for module in said.modules]
-    unknown = [name for name in types if name not in ("Transformer", "Pooling", "Normalize")]
-    if unknown:
-        raise UserError(f"{modules}: there is no {unknown[0]} here")
-    settings = read_json(folder / "1_Pooling" / "config.json")
-    modes = [name for name, value in settings.items() if name.startswith("pooling_mode") and value]
-    if len(modes) != 1 or modes[0] not in _POOLINGS:
-        raise UserError(
-            f"{folder / '1_Pooling' / 'config.json'}: accepted is one of {', '.join(_POOLINGS)}, "
-            f"received {', '.join(modes) or 'none'}"
-        )
-    lengths = folder / "sentence_bert_config.json"
-    longest = read_json(lengths, _Lengths).get("max_seq_length") if lengths.exists() else None
-    return {
-        "pooling": _POOLINGS[modes[0]],
-        "normalize": "Normalize" in types,
-        "max_length": min(longest or model.max_length, model.max_length),
-    }
+def _recipe_of(folder, config, weights):
+    """The recipe of the task that a folder is for."""
+    architecture = (config.get("architectures") or [None])[0]
+    if architecture is None:
+        return TASKS[_TASK_OF_HEAD[head_of(weights)]]
+    encoders = [recipe for recipe in TASKS.values() if issubclass(recipe, EncoderRecipe)]
+    # A task that knows its folders by more than the architecture goes first.
+    encoders.sort(key=lambda recipe: recipe.is_particular, reverse=True)
+    for recipe in encoders:
+        if recipe.recognizes(architecture, config):
+            return recipe
+    known = sorted({name for recipe in encoders for name in recipe.architectures})
+    raise UserError(
+        f"{folder / 'config.json'}: no task for {architecture}; known are {', '.join(known)}"
+    )
 
 
 def _hugging_face_tokenizer(folder):
@@ -269,7 +203,9 @@ def _import_google(folder, given):
     # Its models with capitals have no other sign of it than their names.
     lower_case = config.get("do_lower_case", "uncased" in folder.name or "cased" not in folder.name)
     tokenizer = WordPieceTokenizer(read_vocabulary(folder / "vocab.txt"), lower_case)
-    return TASKS[kind](model, tokenizer, **{**_settings(kind, {}, model), **given})
+    task_class = TASKS[kind].task_class()
+    settings = task_class.import_settings({}, model, folder)
+    return task_class(model, tokenizer, **{**settings, **given})
 
 
 def _import_keras_hub(folder, config, given):

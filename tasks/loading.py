@@ -1,20 +1,19 @@
-"""The tasks there are, by the names that recipes and `task.json` give them."""
+"""Loading whatever task a directory holds."""
+
+from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from attention_zoo.tasks.classify.task import Classify
-from attention_zoo.tasks.embed.task import Embed
-from attention_zoo.tasks.fill_mask.task import FillMask
-from attention_zoo.tasks.answer.task import QuestionAnswering
-from attention_zoo.tasks.seq2seq.task import Seq2Seq
-from attention_zoo.tasks.tag.task import Tag
-from attention_zoo.tasks.task import read_whole_task_config
+from attention_zoo.tasks.settings import TASKS
+from attention_zoo.tasks.task_files import read_whole_task_config
+from attention_zoo.train.trainer import TASK_FOLDER
 
-TASKS = {cls.kind: cls for cls in (Classify, Embed, FillMask, QuestionAnswering, Seq2Seq, Tag)}
-TASK_FOLDER = "task"
+if TYPE_CHECKING:
+    from attention_zoo.tasks.task import Task
 
 
-def load_task(directory):
+def load_task(directory: str | Path) -> Task:
     """Loads a task directory, or the task of a run directory.
 
     Raises:
@@ -24,4 +23,4 @@ def load_task(directory):
     if (directory / TASK_FOLDER).is_dir():
         directory = directory / TASK_FOLDER
     config = read_whole_task_config(directory)
-    return TASKS[config["task"]].from_directory(directory, config)
+    return TASKS[config["task"]].task_class().from_directory(directory, config)

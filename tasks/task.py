@@ -1,81 +1,435 @@
 """What every task offers to training, exporting and the command line."""
 
-import inspect
-import json
-from pathlib import Path
+from __future__ import annotations
 
+import abc
+import copy
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import keras
 import numpy as np
-import safetensors.numpy
 import tensorflow as tf
-from pydantic_core import from_json
 
 from attention_zoo.backend import require_tensorflow_backend
-from attention_zoo.checksums import verify_checksums, write_checksums
-from attention_zoo.errors import UserError, suggest
-from attention_zoo.files import atomic_directory, atomic_file, read_file
-from attention_zoo.tasks.answering import Answering
-from attention_zoo.tasks.config import MODELS_OF, TASK_FILE, read_task_config
-from attention_zoo.zoo import MODELS
-from attention_zoo.zoo.limits import check_arguments
-from attention_zoo.zoo.weights import (
-    assign_weights,
-    read_safetensors,
-    saved_weights,
-    weight_name,
+from attention_zoo.checksums import write_checksums
+from attention_zoo.errors import UserError
+from attention_zoo.files import atomic_directory, atomic_file
+from attention_zoo.tasks.engine import Engine, KerasEngine
+from attention_zoo.tasks.inputs import rows_of
+from attention_zoo.tasks.settings import Recipe, TaskConfig
+from attention_zoo.tasks.sides import Side
+from attention_zoo.tasks.task_files import (
+    EXAMPLES_FILE,
+    TASK_FILE,
+    TOKENIZER_FOLDER,
+    load_model,
+    read_example_lines,
+    read_whole_task_config,
 )
+from attention_zoo.text.tokenizer import Tokenizer
+from attention_zoo.train.evaluation import evaluate
+from attention_zoo.train.fit import fit
+from attention_zoo.zoo.model import model_config
+from attention_zoo.zoo.weights import WEIGHTS_FILE, write_weights
 
 require_tensorflow_backend()
 
-WEIGHTS_FILE = "model.safetensors"
-TOKENIZER_FOLDER = "tokenizer"
-EXAMPLES_FILE = "examples.jsonl"
+_PREDICT_BATCH = 32
+Example = tuple[str, ...]
+Signature = tuple[Callable[..., Any], list[tf.TensorSpec]]
 
 
-class Task(Answering):
-    """A model with its tokenizers; strings in, answers out.
-
-    `train/` and `export/` see a task only through these:
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """A signature that every artefact of a task has, and what goes in and comes out.
 
     Attributes:
-        kind: name of the task in recipes and in `task.json`.
-        model: the Keras model, from ids to numbers.
+        signature: its name.
+        inputs: the names of its arguments.
+        output: the name of the numbers that are compared.
+    """
+
+    signature: str
+    inputs: tuple[str, ...]
+    output: str
+
+
+class Answer(Protocol):
+    """An answer to one input."""
+
+    @property
+    def text(self) -> str:
+        """The answer as text."""
+        ...
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The answer as a dict for JSON."""
+        ...
+
+    @property
+    def lines(self) -> list[str]:
+        """What the command line prints."""
+        ...
+
+
+class Task(abc.ABC):
+    """A model with its tokenizers; strings in, answers out.
+
+    What computes is the task's `engine`: the Keras model, or an artefact that was exported.
+
+    Args:
+        model: the Keras model, or another `Engine`.
         fields: names of the columns of an example; the last is the reference answer.
+
+    Attributes:
+        recipe: its recipe, which holds the facts that need no TensorFlow.
         metrics: names of the metrics it is judged by.
+        metric_options: see `attention_zoo.train.metrics.compute_metrics`.
         examples: some examples that were not trained on, which exporting verifies with.
         text_inputs: names of the strings that a SavedModel takes.
         id_inputs: names of the ids that a LiteRT file takes.
-        compared: a `Compared`, by which numbers artefacts are compared with the model.
-
-    Methods that subclasses give:
-        to_ids(examples): examples as tuples of arrays, for batches.
-        loss(batch, training, label_smoothing, seed): sum of losses and number of targets.
-        predict(texts): one answer a text, with `text`, `record` and `lines`.
-        signatures(): functions over strings and ids for a SavedModel.
-        lite_signatures(): functions over ids for LiteRT.
-        export_inputs(examples), answers(outputs, texts): see `export/verify.py`.
-        tokenizers(): a dict from folder name to tokenizer.
-        _config(), _from_config(config, folder, model).
+        decodes: whether an answer is decoded token by token.
+        answers_alone: whether an answer depends on its own text alone, not on the others.
+        answers_are_even: whether an output of `serving_default` has as many columns whatever was
+            asked, so that those of several calls can be put together.
+        by_token: whether there is an output for each token, those of padding too.
     """
 
-    kind = None
-    metrics = ()
-    examples = ()
-    idle_weights = ()  # those that neither an answer nor the loss depends on
+    recipe: ClassVar[type[Recipe]]
+    metrics: tuple[str, ...] = ()
+    examples: Sequence[Example] = ()
+    text_inputs: tuple[str, ...] = ("text",)
+    id_inputs: tuple[str, ...] = ()
+    decodes = False
+    answers_alone = True
+    answers_are_even = True
+    by_token = False
 
-    def fit(self, train, valid=None, out=None, **settings):
+    def __init__(self, model: keras.Model | Engine, fields: Iterable[str]) -> None:
+        self.engine = model if isinstance(model, Engine) else KerasEngine(model)
+        self.fields = tuple(fields)
+        self.metric_options: Mapping[str, Any] = {}
+        self._responders: dict[tuple, Callable[..., Any]] = {}
+
+    @property
+    def kind(self) -> str:
+        """The name of the task in recipes and in `task.json`."""
+        return self.recipe.kind
+
+    @property
+    def model(self) -> Any:
+        """The Keras model, from ids to numbers."""
+        return self.engine.model
+
+    def with_engine(self, engine: Engine) -> Task:
+        """The same task, computed by another engine."""
+        task = copy.copy(self)
+        task.engine = engine
+        task._responders = {}
+        return task
+
+    # Strings to answers
+
+    def __call__(self, texts: Any, **options: Any) -> list[str]:
+        """Answers a list of strings, or of tuples of strings, with a list of strings.
+
+        Args:
+            texts: as of `predict`.
+            **options: as of `predict`.
+        """
+        return [answer.text for answer in self.predict(texts, **options)]
+
+    def predict(self, texts: Any, **options: Any) -> list[Any]:
+        """Answers texts.
+
+        Args:
+            texts: strings or UTF-8 bytes, as a list, a tuple, an array or a tensor; for
+                inputs of several columns tuples of them, or an array `(N, 2)`.
+            **options: see the task's class; most have none.
+
+        Returns:
+            A list of answers, in the order of the texts, each with `text`, `record` (for JSON)
+            and `lines`.
+
+        Raises:
+            UserError: if an option is unknown or out of range, or an input is not a text.
+        """
+        columns = self.columns(texts)
+        options = self.check_options(options)
+        inputs = list(zip(*columns, strict=True))
+        answers = [self.answer_to_blank(row, options) for row in inputs]
+        asked = [i for i, answer in enumerate(answers) if answer is None]
+        # Sorted by length, so that a batch holds little padding.
+        order = sorted(asked, key=lambda i: sum(map(len, inputs[i])))
+        with self.engine.guard():
+            for start in range(0, len(order), _PREDICT_BATCH):
+                members = order[start : start + _PREDICT_BATCH]
+                rows = [np.array([column[i] for i in members], dtype=object) for column in columns]
+                outputs = self.engine.respond(self, rows, self.graph_options(options))
+                read = self.read_answers(outputs, rows, **options)
+                for i, answer in zip(members, read, strict=True):
+                    answers[i] = answer
+        return answers
+
+    def answer_to_blank(self, row: Sequence[bytes], options: Mapping[str, Any]) -> Any:
+        """The answer to an input that the engine need not be asked about; None for all others."""
+        return None
+
+    def check_options(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Checks the options of `predict`; an option that is None was not given."""
+        given = [name for name, value in options.items() if value is not None]
+        if given:
+            raise UserError(f"{self.kind} has no option {given[0]!r}; accepted: none")
+        return {}
+
+    def graph_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the checked options that `respond` takes."""
+        return {}
+
+    def responder(self, options: Mapping[str, Any]) -> Callable[..., Mapping[str, Any]]:
+        """A function of string tensors, for the engine: `respond`, compiled if that can be."""
+
+        def respond(*columns):
+            return self.respond(*columns, **options)
+
+        if not self.engine.in_graph:
+            return respond
+        key = tuple(sorted(options.items()))
+        if key not in self._responders:
+            specs = [tf.TensorSpec([None], tf.string)] * len(self.text_inputs)
+            self._responders[key] = tf.function(respond, input_signature=specs, autograph=False)
+        return self._responders[key]
+
+    def columns(self, texts: Any) -> list[list[bytes]]:
+        """Strings, or tuples of strings, as columns of UTF-8 bytes, one an input."""
+        rows = rows_of(texts)
+        expected = len(self.text_inputs)
+        for number, row in enumerate(rows, start=1):
+            if len(row) != expected:
+                raise UserError(
+                    f"each input must have {expected} text{'s' * (expected > 1)} "
+                    f"({', '.join(self.text_inputs)}), number {number} has {len(row)}: "
+                    f"{[text.decode(errors='replace') for text in row]}"
+                )
+        return [list(column) for column in zip(*rows, strict=True)] or [
+            [] for _ in self.text_inputs
+        ]
+
+    @abc.abstractmethod
+    def respond(self, *columns: tf.Tensor, **options: Any) -> dict[str, Any]:
+        """Strings `(B,)` to named outputs, a row for each text; in-graph where the engine is."""
+
+    @abc.abstractmethod
+    def read_answers(
+        self, outputs: Mapping[str, np.ndarray], columns: Sequence[Any], **options: Any
+    ) -> list[Any]:
+        """Named outputs to answers.
+
+        Args:
+            outputs: what `respond` gave, as arrays.
+            columns: what was asked, UTF-8 bytes.
+            **options: as checked.
+        """
+
+    @abc.abstractmethod
+    def compute(self, inputs: Mapping[str, Any], training: bool = False) -> dict[str, Any]:
+        """Ids to numbers by the Keras model, in-graph."""
+
+    # Examples
+
+    @property
+    def holds(self) -> dict[str, str]:
+        """What the columns of its examples hold where it is not text."""
+        return self.recipe.column_contents(self, list(self.fields))
+
+    @property
+    def kind_of_answers(self) -> str:
+        """What its answers are, by which metrics are chosen."""
+        return self.recipe.kind_of_answers(self, len(self.fields))
+
+    def input_of(self, example: Example) -> Any:
+        """The input in an example: a string, or a tuple of strings."""
+        inputs = tuple(example[: len(self.text_inputs)])
+        return inputs[0] if len(inputs) == 1 else inputs
+
+    @abc.abstractmethod
+    def input_sides(self, texts: Any) -> list[Side]:
+        """The inputs of examples, by the side they stand on."""
+
+    def sides(self, examples: Sequence[Example]) -> list[Side]:
+        """All of the examples that is tokenized, by side."""
+        return self.input_sides([self.input_of(example) for example in examples])
+
+    def truncated(self, texts: Any) -> list[int]:
+        """The indices of the texts of which not all is read."""
+        return sorted({i for side in self.input_sides(texts) for i in side.beyond()})
+
+    @abc.abstractmethod
+    def longest(self, name: str) -> int:
+        """The greatest length of an input of this name."""
+
+    def references(self, examples: Sequence[Example]) -> list[str]:
+        """What is expected of the examples, strings."""
+        return [example[-1] for example in examples]
+
+    def answers_for(self, examples: Sequence[Example], **options: Any) -> tuple[list, list, list]:
+        """Answers examples.
+
+        Args:
+            examples: list of tuples of strings.
+            **options: of `predict`.
+
+        Returns:
+            Three lists, of which metrics are made: sources, answers, references.
+        """
+        sources = [self.input_of(example) for example in examples]
+        return sources, self(sources, **options), self.references(examples)
+
+    # Training
+
+    @abc.abstractmethod
+    def to_ids(self, examples: Sequence[Example]) -> list[tuple[np.ndarray, ...]]:
+        """Examples as tuples of arrays, for batches."""
+
+    @abc.abstractmethod
+    def loss(
+        self, batch: Any, training: bool = True, label_smoothing: float = 0.0, seed: Any = None
+    ) -> tuple[Any, Any]:
+        """The sum of the losses of a batch and the number of targets, scalars."""
+
+    @property
+    def idle_weights(self) -> Sequence[Any]:
+        """Weights that neither an answer nor the loss depends on."""
+        return ()
+
+    def trained_variables(self, settings: Any) -> list[Any]:
+        """The weights that a training changes; the model itself stays as it is.
+
+        Args:
+            settings: the section `train` of the task's recipe.
+
+        Raises:
+            UserError: if nothing is left to train.
+        """
+        return self._variables_without(self.idle_weights)
+
+    def _variables_without(self, left_out: Iterable[Any]) -> list[Any]:
+        ids = {id(variable) for variable in left_out}
+        variables = [v for v in self.model.trainable_variables if id(v) not in ids]
+        if not variables:
+            raise UserError("every weight is frozen, there is nothing to train")
+        return variables
+
+    def rates(self, settings: Any) -> Callable[[Any], float] | None:
+        """What multiplies the learning rate of a variable, a function; None for 1 for all."""
+        return None
+
+    def loss_options(self, settings: Any) -> Callable[[Any], dict[str, Any]] | None:
+        """Further arguments of `loss`, a function of the step; None for none."""
+        return None
+
+    def fit(self, train: Any, valid: Any = None, out: Any = None, **settings: Any) -> Any:
         """Trains the task; see `attention_zoo.train.fit.fit` for the arguments."""
-        # The one arrow that points to the right: users expect `fit` on the thing they fit.
-        from attention_zoo.train.fit import fit
-
         return fit(self, train, valid, out, **settings)
 
-    def evaluate(self, examples, metrics=None, **options):
+    def evaluate(self, examples: Any, metrics: Any = None, **options: Any) -> dict[str, Any]:
         """Scores the task on examples; see `attention_zoo.train.evaluation.evaluate`."""
-        from attention_zoo.train.evaluation import evaluate
-
         return evaluate(self, examples, metrics, **options)
 
-    def save(self, directory, dtype="float32"):
+    @classmethod
+    @abc.abstractmethod
+    def build(cls, recipe: Any, examples: Sequence[Example]) -> Task:
+        """Trains the tokenizers and builds the model of a recipe.
+
+        Args:
+            recipe: the recipe of the task.
+            examples: training examples, tuples of strings.
+
+        Raises:
+            UserError: if something in the recipe does not fit.
+        """
+
+    # Exporting
+
+    @property
+    @abc.abstractmethod
+    def compared(self) -> Compared:
+        """By which numbers artefacts are compared with the model."""
+
+    @property
+    def export_metrics(self) -> Sequence[str]:
+        """The metrics by which the answers of artefacts are judged."""
+        return self.metrics
+
+    @property
+    def searches(self) -> dict[str, dict[str, tuple[str, Any]]]:
+        """Signatures that answer as `serving_default` does when they are asked so.
+
+        A dict from the name of a signature to options: name to type and value.
+        """
+        return {}
+
+    @abc.abstractmethod
+    def signatures(self) -> dict[str, Signature]:
+        """The functions of a SavedModel: strings to named outputs, and ids to numbers.
+
+        Returns:
+            A dict from signature name to a function and the specs of its arguments.
+        """
+
+    @abc.abstractmethod
+    def lite_signatures(self) -> dict[str, Signature]:
+        """The functions of a LiteRT file, as `signatures`: no strings."""
+
+    def export_inputs(self, examples: Sequence[Example]) -> dict[str, np.ndarray]:
+        """The arguments with which artefacts are compared with the model, by name."""
+        sources = [self.input_of(example) for example in examples]
+        return self.inputs_of(sources, [example[-1] for example in examples])
+
+    @abc.abstractmethod
+    def inputs_of(self, texts: Any, references: Any = None) -> dict[str, np.ndarray]:
+        """As `export_inputs`, of inputs and references apart.
+
+        Returns:
+            Arrays with a row for each example: the strings, their ids, and `counted` where
+            not all numbers count.
+        """
+
+    @abc.abstractmethod
+    def answers(self, outputs: Mapping[str, Any], texts: Any) -> list[str]:
+        """The answers in the outputs of `serving_default` of any artefact.
+
+        Args:
+            outputs: dict of arrays: named outputs, or what stands between ids and them.
+            texts: what was asked, as `predict` takes it.
+        """
+
+    def is_same(self, first: str, second: str) -> bool:
+        """Whether two answers, of the model and of an artefact, are the same."""
+        return first == second
+
+    # Files
+
+    @abc.abstractmethod
+    def tokenizers(self) -> dict[str, Tokenizer]:
+        """The tokenizers by the names of their folders; a shared one stands once."""
+
+    @classmethod
+    @abc.abstractmethod
+    def load_tokenizers(cls, config: Mapping[str, Any], folder: Path) -> dict[str, Tokenizer]:
+        """The tokenizers in a folder, by the names of the constructor's arguments."""
+
+    @classmethod
+    def _own_fields(cls) -> list[str]:
+        """The fields of its `task.json` that other tasks need not have."""
+        return [n for n in cls.recipe.task_config.model_fields if n not in TaskConfig.model_fields]
+
+    def save(self, directory: str | Path, dtype: str = "float32") -> None:
         """Writes `task.json`, the weights and the tokenizers: data only, no code.
 
         The directory appears at once and whole, or stays as it was. Its `SHA256SUMS` tells
@@ -97,7 +451,7 @@ class Task(Answering):
             (temporary / EXAMPLES_FILE).write_text("".join(lines), encoding="utf-8")
             write_checksums(temporary)
 
-    def save_without_weights(self, directory):
+    def save_without_weights(self, directory: str | Path) -> None:
         """Writes `task.json` and the tokenizers: what an artefact needs beside it."""
         for name, tokenizer in self.tokenizers().items():
             tokenizer.save(Path(directory) / TOKENIZER_FOLDER / name)
@@ -106,48 +460,54 @@ class Task(Answering):
             "task": self.kind,
             "fields": list(self.fields),
             "metrics": list(self.metrics),
-            "metric_options": self.metric_options,
+            "metric_options": dict(self.metric_options),
             "model": {"class": type(self.model).__name__, "config": model_config(self.model)},
-            **self._config(),
+            **{name: getattr(self, name) for name in self._own_fields()},
         }
         with atomic_file(Path(directory) / TASK_FILE) as temporary:
             temporary.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, directory):
+    def load(cls, directory: str | Path) -> Task:
         """Reads a task that `save` wrote.
 
         Raises:
             UserError: if a file is missing, damaged, or of another kind of task.
         """
         config = read_whole_task_config(directory)
-        if config["task"] != cls.kind:
-            raise UserError(f"{directory} holds the task {config['task']!r}, not {cls.kind!r}")
+        if config["task"] != cls.recipe.kind:
+            raise UserError(
+                f"{directory} holds the task {config['task']!r}, not {cls.recipe.kind!r}"
+            )
         return cls.from_directory(Path(directory), config)
 
     @classmethod
-    def from_directory(cls, directory, config):
+    def from_directory(cls, directory: Path, config: dict[str, Any]) -> Task:
         """As `load`, where `read_whole_task_config` has been called already."""
-        task = cls.from_config(config, directory, _load_model(config, directory))
+        task = cls.from_config(config, directory, load_model(cls.recipe, config, directory))
         examples = directory / EXAMPLES_FILE
         if examples.exists():
-            task.examples = _read_examples(examples)
+            task.examples = read_example_lines(examples)
         return task
 
     @classmethod
-    def from_config(cls, config, directory, model):
+    def from_config(
+        cls, config: dict[str, Any], directory: str | Path, model: keras.Model | Engine
+    ) -> Task:
         """Makes a task of its `task.json`, with the tokenizers that lie beside it.
 
         Args:
             config: what `read_task_config` gave.
             directory: where it was read.
-            model: a model; None for something that reads the outputs of artefacts.
+            model: a model, or another engine.
 
         Raises:
-            UserError: if a setting is none, or does not fit model or tokenizers.
+            UserError: if a setting is invalid, or does not fit model or tokenizers.
         """
+        tokenizers = cls.load_tokenizers(config, Path(directory) / TOKENIZER_FOLDER)
+        given = {name: config[name] for name in cls._own_fields() if name in config}
         try:
-            task = cls._from_config(config, Path(directory) / TOKENIZER_FOLDER, model)
+            task = cls.from_settings(model, tokenizers, given, config["fields"])
         except UserError:
             raise
         except ValueError as error:
@@ -156,74 +516,13 @@ class Task(Answering):
         task.metric_options = config["metric_options"]
         return task
 
-
-def read_whole_task_config(directory):
-    """As `read_task_config`, of a task directory in which every file is as it was written."""
-    verify_checksums(directory, (TASK_FILE, WEIGHTS_FILE))
-    return read_task_config(directory)
-
-
-def _load_model(config, directory):
-    """Makes the model of a `task.json` and reads its weights, which say how large it may be."""
-    path, description = directory / TASK_FILE, config["model"]
-    name, known = description["class"], MODELS_OF[config["task"]]
-    if name not in known:
-        raise UserError(f"{path}: no model {name!r} for {config['task']}; {suggest(name, known)}")
-    arrays = read_safetensors(directory / WEIGHTS_FILE)
-    origin = f"{path}: model.config"
-    check_arguments(MODELS[name], description["config"], arrays, origin)
-    try:
-        model = MODELS[name](**description["config"])
-    except _REFUSALS as error:
-        raise UserError(f"{origin}: {error}") from error
-    assign_weights(model, arrays, directory / WEIGHTS_FILE)
-    return model
-
-
-# What Keras and TensorFlow raise at arguments of a layer that are none.
-_REFUSALS = (TypeError, ValueError, AttributeError, ArithmeticError, tf.errors.OpError)
-
-
-def _read_examples(path):
-    """The examples that training kept: lists of strings, one a line."""
-    examples = []
-    for number, line in enumerate(read_file(path).split(b"\n"), start=1):
-        if line:
-            try:
-                example = from_json(line)
-            except ValueError as error:
-                raise UserError(f"{path} is damaged in line {number}: {error}") from error
-            if not isinstance(example, list) or not all(isinstance(s, str) for s in example):
-                raise UserError(f"{path}: line {number} is no list of strings")
-            examples.append(tuple(example))
-    return examples
-
-
-def model_config(model):
-    """The model's own constructor arguments: numbers and names, no serialised objects."""
-    own = inspect.signature(type(model).__init__).parameters
-    return {name: value for name, value in model.get_config().items() if name in own}
-
-
-def write_weights(model, path, dtype="float32"):
-    """Writes the weights as safetensors, under the names of `weight_name`."""
-    arrays = {weight_name(v): _convert(v, dtype) for v in saved_weights(model)}
-    # Bytes first, so that a full disk is seen by our own write and named by its path.
-    Path(path).write_bytes(safetensors.numpy.save(arrays))
-
-
-def _convert(variable, dtype):
-    array = variable.numpy()
-    if not np.abs(array).max(initial=0) <= np.finfo(dtype).max:
-        raise UserError(f"{weight_name(variable)} holds numbers too large for {dtype}, or NaN")
-    return array.astype(dtype)
-
-
-def read_weights(model, path):
-    """Reads weights into a model.
-
-    Raises:
-        UserError: if the file is missing or damaged, a weight is missing or left
-            over, a shape differs, or a number is NaN or infinite: all of them are listed.
-    """
-    assign_weights(model, read_safetensors(path), path)
+    @classmethod
+    def from_settings(
+        cls,
+        model: keras.Model | Engine,
+        tokenizers: dict[str, Tokenizer],
+        settings: dict[str, Any],
+        fields: Sequence[str],
+    ) -> Task:
+        """Calls the constructor with tokenizers and the settings of a `task.json` by name."""
+        return cls(model, **tokenizers, **settings, fields=fields)  # pyright: ignore

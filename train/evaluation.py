@@ -4,7 +4,7 @@ from attention_zoo.errors import UserError
 from attention_zoo.train.metrics import (
     check_metrics,
     compute_metrics,
-    kind_of_answers,
+    metric_names,
     metric_signatures,
 )
 from attention_zoo.train.texts import truncation
@@ -16,7 +16,8 @@ def evaluate(task, examples, metrics=None, **options):
     Args:
         task: a task.
         examples: list of tuples of strings; the last field is the reference.
-        metrics: names of metrics; the task's own when omitted.
+        metrics: names of metrics, or functions of answers and references; the task's own when
+            omitted.
         **options: of the task's `predict`, such as `beam_size`.
 
     Returns:
@@ -27,10 +28,10 @@ def evaluate(task, examples, metrics=None, **options):
     Raises:
         UserError: if there is no example, or a metric is none for the task.
     """
-    metrics = list(metrics or task.metrics)
+    metrics = metric_names(metrics or task.metrics)
     require_metrics(task, metrics)
     if not examples:
-        raise UserError("there is no example to evaluate")
+        raise UserError("no examples to evaluate")
     sources, answers, references = task.answers_for(examples, **options)
     scores = compute_metrics(metrics, sources, answers, references, task.metric_options)
     signatures = metric_signatures(metrics, references, task.metric_options)
@@ -52,5 +53,4 @@ def require_metrics(task, names):
     Raises:
         UserError: naming the metric, and those that are accepted.
     """
-    problem = getattr(task, "problem", "one")
-    check_metrics(names, kind_of_answers(task.kind, problem, len(task.fields)))
+    check_metrics(names, task.kind_of_answers)

@@ -4,11 +4,10 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from attention_zoo.errors import UserError, suggest
 from attention_zoo.files import locked
 from attention_zoo.text.readers import read_examples
 from attention_zoo.train.evaluation import require_metrics
-from attention_zoo.train.settings import TrainSettings, train_settings
+from attention_zoo.train.metrics import metric_names
 from attention_zoo.train.texts import notes_on_texts
 from attention_zoo.train.trainer import Trainer
 
@@ -24,9 +23,10 @@ def fit(task, train, valid=None, out=None, metrics=None, **settings):
         train: examples, tuples of strings, or whatever `read_examples` takes as files.
         valid: validation examples likewise; without them the last weights are kept.
         out: the run directory; a temporary one when omitted.
-        metrics: names of metrics; the first decides what is best.
-        **settings: fields of `attention_zoo.train.settings.TrainSettings`, such as
-            `steps`, `batch_tokens`, `seed`.
+        metrics: names of metrics, or functions of answers and references; the first decides
+            what is best.
+        **settings: fields of the section `train` of the task's recipes, such as `steps`,
+            `batch_tokens`, `seed`.
 
     Returns:
         The figures of the run, see `Trainer.run`.
@@ -34,17 +34,14 @@ def fit(task, train, valid=None, out=None, metrics=None, **settings):
     Raises:
         UserError: if a setting is unknown or out of range, or a metric is none for the task.
     """
-    unknown = [name for name in settings if name not in TrainSettings.model_fields]
-    if unknown:
-        hint = suggest(unknown[0], TrainSettings.model_fields)
-        raise UserError(f"fit has no setting {unknown[0]!r}; {hint}")
-    require_metrics(task, metrics or task.metrics)
+    metrics = metric_names(metrics or task.metrics)
+    require_metrics(task, metrics)
+    settings = task.recipe.train_settings(**settings)
     train, valid = (_examples(data, task) for data in (train, valid or []))
-    settings = train_settings(task.kind, settings)
     for note in notes_on_texts(task, train, settings.max_unknown):
         warnings.warn(note, stacklevel=3)
     with tempfile.TemporaryDirectory() as temporary, locked(out or temporary):
-        trainer = Trainer(task, settings, train, valid, out or temporary, metrics or task.metrics)
+        trainer = Trainer(task, settings, train, valid, out or temporary, metrics)
         return trainer.run()
 
 

@@ -5,7 +5,6 @@ import re
 import keras
 from keras import ops
 
-from attention_zoo.errors import UserError
 from attention_zoo.train.schedules import make_schedule
 
 # What the names of norms and biases end in: they are not drawn towards zero.
@@ -74,27 +73,23 @@ def _registered(name):
     return found
 
 
-def make_optimizer(settings, model, variables):
+def make_optimizer(settings, width, variables, rates=None):
     """The optimizer that a recipe's `train` asks for, built for the weights that are trained.
 
     Args:
         settings: `TrainSettings`.
-        model: the model.
-        variables: its weights that are trained, see `trained_variables`.
-
-    Raises:
-        UserError: if layers are to have rates of their own and the model has no blocks.
+        width: of the model, for the schedule noam.
+        variables: the weights that are trained.
+        rates: see `AdamW`.
     """
     options = {
-        "learning_rate": make_schedule(settings.learning_rate, model.width, settings.steps),
+        "learning_rate": make_schedule(settings.learning_rate, width, settings.steps),
         "beta_1": settings.beta_1,
         "beta_2": settings.beta_2,
         "epsilon": settings.epsilon,
     }
-    if settings.layer_decay < 1.0:
-        options["rates"] = layer_rates(encoder_of(model, "layer_decay"), settings.layer_decay)
-    if settings.weight_decay or "rates" in options:
-        optimizer = AdamW(**options, weight_decay=settings.weight_decay)
+    if settings.weight_decay or rates:
+        optimizer = AdamW(**options, rates=rates, weight_decay=settings.weight_decay)
     else:
         optimizer = keras.optimizers.Adam(**options)
     optimizer.build(variables)
@@ -113,7 +108,7 @@ def layer_rates(encoder, decay):
         and so on; the embeddings have the lowest.
     """
     blocks = len(encoder.blocks)
-    lowest = {id(v) for layer in _embeddings(encoder) for v in layer.trainable_variables}
+    lowest = {id(v) for layer in embedding_layers(encoder) for v in layer.trainable_variables}
 
     def rate(variable):
         block = re.search(r"(?:^|/)block_(\d+)/", variable.path)
@@ -124,49 +119,8 @@ def layer_rates(encoder, decay):
     return rate
 
 
-def trained_variables(task, freeze=None):
-    """The weights that a training changes; the model itself stays as it is.
-
-    Those are left out that the user has frozen (`layer.trainable = False`), that the
-    setting freezes, and that no answer of the task depends on.
-
-    Args:
-        task: a task.
-        freeze: `"encoder"`, all of it; a number, the embeddings and so many blocks; or None.
-
-    Raises:
-        UserError: if the model has no encoder of blocks, or not so many, or nothing is
-            left to train.
-    """
-    frozen = [] if freeze is None else _frozen_layers(task.model, freeze)
-    left_out = [*task.idle_weights, *(v for layer in frozen for v in layer.variables)]
-    left_out = {id(variable) for variable in left_out}
-    variables = [v for v in task.model.trainable_variables if id(v) not in left_out]
-    if not variables:
-        raise UserError(
-            f"every weight is frozen, there is nothing to train; train.freeze is {freeze!r}"
-        )
-    return variables
-
-
-def _frozen_layers(model, freeze):
-    encoder = encoder_of(model, "freeze")
-    if freeze == "encoder":
-        return [encoder]
-    if freeze > len(encoder.blocks):
-        raise UserError(f"train.freeze: there are {len(encoder.blocks)} blocks, received {freeze}")
-    return [*_embeddings(encoder), *encoder.blocks[:freeze]]
-
-
-def encoder_of(model, setting):
-    """The `Bert` in a model, or the model itself if it is one."""
-    encoder = getattr(model, "bert", model)
-    if not hasattr(encoder, "segment_embedding"):
-        raise UserError(f"train.{setting} is for BERT, the model is {type(model).__name__}")
-    return encoder
-
-
-def _embeddings(encoder):
+def embedding_layers(encoder):
+    """The layers of a `Bert` below its first block."""
     return (
         encoder.token_embedding,
         encoder.segment_embedding,

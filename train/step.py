@@ -25,7 +25,7 @@ def make_train_step(
     clip_norm=None,
     seed=0,
     jit_compile=False,
-    scheduled_sampling=None,
+    loss_options=None,
     variables=None,
 ):
     """Makes the function that trains on one batch.
@@ -39,8 +39,8 @@ def make_train_step(
         seed: of the dropout masks and of whatever else is drawn.
         jit_compile: compile with XLA: with one replica the whole step, with several
             forward and backward pass (the rest talks to other replicas).
-        scheduled_sampling: a function from the step, an int32 scalar, to the share of
-            the decoder's inputs that are the model's own words; None for none.
+        loss_options: a function from the step, an int32 scalar, to further arguments of the
+            loss, a dict; None for none.
         variables: the weights to train, those that the optimizer was built for; all
             trainable ones of the model when omitted.
 
@@ -54,10 +54,8 @@ def make_train_step(
     seed_states = [v for v in task.model.variables if v.path.endswith("seed_generator_state")]
 
     def options(step, replica):
-        drawn = {"seed": _fold(seed, 1, step, replica)}
-        if scheduled_sampling is None:
-            return drawn
-        return {**drawn, "own_words": scheduled_sampling(step)}
+        more = {} if loss_options is None else loss_options(step)
+        return {"seed": _fold(seed, 1, step, replica), **more}
 
     def gradients(batch, step, replica):
         drawn = _seeds(seed_states, seed, step, replica)

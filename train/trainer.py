@@ -10,17 +10,18 @@ import numpy as np
 import tensorflow as tf
 
 from attention_zoo.errors import ResultError, UserError
-from attention_zoo.tasks.loading import TASK_FOLDER
-from attention_zoo.tasks.task import WEIGHTS_FILE, read_weights
 from attention_zoo.text.batching import TokenBatches
 from attention_zoo.train import checkpoints
 from attention_zoo.train.evaluation import evaluate
 from attention_zoo.train.metrics import check_metrics
-from attention_zoo.train.optimizer import make_optimizer, trained_variables
+from attention_zoo.train.optimizer import make_optimizer
 from attention_zoo.train.progress import Progression, shown
 from attention_zoo.train.ranking import rank
 from attention_zoo.train.schedules import make_schedule
 from attention_zoo.train.step import make_train_step
+from attention_zoo.zoo.weights import WEIGHTS_FILE, read_weights
+
+TASK_FOLDER = "task"
 
 # Without validation data, so many training examples go with the task.
 _EXAMPLES_KEPT = 100
@@ -67,9 +68,11 @@ class Trainer:
         self._valid_batches = (
             TokenBatches(task.to_ids(self.valid), settings.batch_tokens) if self.valid else None
         )
-        variables = trained_variables(task, settings.freeze)
+        variables = task.trained_variables(settings)
         with self.strategy.scope():
-            self.optimizer = make_optimizer(settings, task.model, variables)
+            self.optimizer = make_optimizer(
+                settings, task.model.width, variables, task.rates(settings)
+            )
         self._rate = make_schedule(settings.learning_rate, task.model.width, settings.steps)
         self._train_step = make_train_step(
             task,
@@ -79,7 +82,7 @@ class Trainer:
             settings.clip_norm,
             settings.seed,
             settings.jit_compile,
-            self._scheduled_sampling(),
+            task.loss_options(settings),
             variables,
         )
         self._valid_loss = tf.function(
@@ -96,12 +99,6 @@ class Trainer:
             "evaluated": True,
             "read": read or {},
         }
-
-    def _scheduled_sampling(self):
-        last = self.settings.scheduled_sampling
-        if not last:
-            return None
-        return lambda step: last * tf.cast(step, tf.float32) / self.settings.steps
 
     def resume(self):
         """Goes back to the last checkpoint; a run that has none starts at step 0.

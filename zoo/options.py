@@ -4,14 +4,13 @@ Imports no Keras, so that a mistake is reported at once. `tests/zoo/test_options
 names and defaults with the constructors.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pydantic
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from attention_zoo.errors import UserError, explain, suggest
-from attention_zoo.zoo.presets import PRESETS
 
 LONGEST = 100_000  # ids in a sequence: beyond, attention's matrices alone fill any memory
 LARGEST_VOCABULARY = 10_000_000
@@ -37,6 +36,8 @@ _Epsilon = Annotated[Real, Field(gt=0, lt=1)]
 class _Options(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    is_seq2seq: ClassVar[bool] = False
+
 
 class _Heads(_Options):
     @pydantic.model_validator(mode="after")
@@ -51,6 +52,8 @@ class _Heads(_Options):
 
 class TransformerOptions(_Heads):
     """Those of `Transformer`."""
+
+    is_seq2seq: ClassVar[bool] = True
 
     width: _Width = 512
     num_heads: _Count = 8
@@ -85,6 +88,8 @@ class TransformerOptions(_Heads):
 
 class RNNAttentionOptions(_Options):
     """Those of `RNNAttention`."""
+
+    is_seq2seq: ClassVar[bool] = True
 
     width: _Width = 256
     embedding_width: _Width | None = None
@@ -160,40 +165,16 @@ _OPTIONS = {
     "RNNAttention": RNNAttentionOptions,
     "Transformer": TransformerOptions,
 }
-# What the tasks of encoders put around BERT.
-ENCODERS = {
-    "classify": "BertClassifier",
-    "tag": "BertTokenClassifier",
-    "answer": "BertTokenClassifier",
-    "embed": "Bert",
-    "fill_mask": "BertPretrainer",
-}
 
 
-def preset_model(name, task):
-    """The name of the class that a task makes of a preset.
-
-    Args:
-        name: of the preset.
-        task: name of the kind of task.
-
-    Raises:
-        UserError: if there is no such preset, or it is none for the task.
+def is_seq2seq(model):
+    """Whether a class of models, given by its name, is for sequence to sequence.
 
     Example:
-        >>> preset_model("bert_tiny", "tag")
-        'BertTokenClassifier'
+        >>> is_seq2seq("Transformer"), is_seq2seq("Bert")
+        (True, False)
     """
-    if name not in PRESETS:
-        raise UserError(f"model.preset: there is no preset {name!r}; {suggest(name, PRESETS)}")
-    family = PRESETS[name]["model"]
-    if (task in ENCODERS) != (family == "Bert"):
-        fitting = [n for n, p in PRESETS.items() if (p["model"] == "Bert") == (task in ENCODERS)]
-        raise UserError(
-            f"model.preset: {name} is no model for this task, {task}; accepted: "
-            f"{', '.join(fitting)}"
-        )
-    return ENCODERS.get(task, family)
+    return _OPTIONS[model].is_seq2seq
 
 
 def model_options(model, given, base, owner, vocab_size=0, most=MOST_WEIGHTS):

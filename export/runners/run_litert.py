@@ -3,14 +3,16 @@
 import os
 import sys
 
-sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+if __package__:  # of this package; otherwise it must not be imported
+    from attention_zoo.export.runners import protocol
+else:
+    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+    import protocol
+
+    protocol.ban("attention_zoo", "tensorflow", "keras")
 
 import numpy as np
-import protocol
-
-protocol.ban("attention_zoo", "tensorflow", "keras")
-
-from ai_edge_litert.interpreter import Interpreter  # noqa: E402
+from ai_edge_litert.interpreter import Interpreter
 
 
 def load(path, threads):

@@ -6,14 +6,16 @@
 import os
 import sys
 
-sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+if __package__:  # of this package; otherwise it must not be imported
+    from attention_zoo.export.runners import protocol
+else:
+    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+    import protocol
 
-import protocol
+    protocol.ban("attention_zoo", "tensorflow", "keras")
 
-protocol.ban("attention_zoo", "tensorflow", "keras")
-
-import numpy as np  # noqa: E402
-from ai_edge_litert.interpreter import Interpreter  # noqa: E402
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
 
 START_ID, END_ID = 2, 3
 
@@ -42,10 +44,15 @@ class Stream:
         return self.decode_step(token_id=token_id, position=position)["logits"][0]
 
     def tokens(self, source_ids):
-        """Yields the ids of the answer one by one, the end id last if there is room for it."""
-        token_id = START_ID
+        """Yields the ids of the answer one by one, the end id last if there is room for it.
+
+        `score` is the log-probability of what has been yielded.
+        """
+        token_id, self.score = START_ID, 0.0
         for position in range(self.read(source_ids)):
-            token_id = int(np.argmax(self.logits(token_id, position)))
+            logits = self.logits(token_id, position)
+            token_id = int(np.argmax(logits))
+            self.score -= float(np.log(np.sum(np.exp(logits - logits[token_id]))))
             yield token_id
             if token_id == END_ID:
                 return
@@ -63,11 +70,14 @@ def load(path, threads):
                 _teach(stream, *pair) for pair in zip(sources, arguments["target_ids"], strict=True)
             ]
             return {"logits": np.stack(rows)}
-        answers = [list(stream.tokens(source)) for source in sources]
+        answers, scores = [], []
+        for source in sources:
+            answers.append(list(stream.tokens(source)))
+            scores.append(stream.score)
         ids = np.zeros((len(answers), max(map(len, answers))), np.int32)
         for row, answer in zip(ids, answers, strict=True):
             row[: len(answer)] = answer
-        return {"target_ids": ids}
+        return {"target_ids": ids, "score": np.array(scores, np.float32)}
 
     stream = streams.get()
     runners = {"encode": stream.encode, "decode_step": stream.decode_step}

@@ -4,15 +4,17 @@ import os
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+if __package__:  # of this package; otherwise it must not be imported
+    from attention_zoo.export.runners import protocol
+else:
+    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+    import protocol
 
-import protocol
+    protocol.ban("attention_zoo")
 
-protocol.ban("attention_zoo")
-
-import numpy as np  # noqa: E402
-from ai_edge_litert.interpreter import InterpreterWithCustomOps  # noqa: E402
-from tensorflow_text.core.pybinds import tflite_registrar  # noqa: E402
+import numpy as np
+from ai_edge_litert.interpreter import InterpreterWithCustomOps
+from tensorflow_text.core.pybinds import tflite_registrar
 
 
 def load(path, threads):

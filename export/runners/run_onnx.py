@@ -3,14 +3,17 @@
 import os
 import sys
 
-sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+if __package__:  # of this package; otherwise it must not be imported
+    from attention_zoo.export.runners import protocol
+    from attention_zoo.export.runners.onnx_files import read_whole
+else:
+    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+    import protocol
+    from onnx_files import read_whole
 
-import protocol
+    protocol.ban("attention_zoo", "tensorflow", "keras")
 
-protocol.ban("attention_zoo", "tensorflow", "keras")
-
-import onnxruntime  # noqa: E402
-from onnx_files import read_whole  # noqa: E402
+import onnxruntime
 
 
 def load(folder, threads):

@@ -32,14 +32,14 @@ import attention_zoo as az
 from attention_zoo.errors import UserError
 from attention_zoo.files import atomic_file, clear_leftovers, locked, require_empty
 from attention_zoo.pretrained import locate
-from attention_zoo.train.losses import smoothed_cross_entropy
+from attention_zoo.recipes.recipe import load_recipe, save_recipe
+from attention_zoo.recipes.run import RECIPE_FILE, digests, require_same
+from attention_zoo.tasks.building import make_task
 from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.tasks.seq2seq.text_to_text import pad_rows, shift_right
 from attention_zoo.text.lines import read_lines
 from attention_zoo.text.readers import read_examples
-from attention_zoo.tasks.building import make_task
-from attention_zoo.recipes.recipe import load_recipe, save_recipe
-from attention_zoo.recipes.run import RECIPE_FILE, digests, require_same
+from attention_zoo.train.losses import smoothed_cross_entropy
 from attention_zoo.train.trainer import Trainer
 
 RECIPE = Path(__file__).with_name("recipe.yaml")

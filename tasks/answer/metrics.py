@@ -10,10 +10,12 @@ import re
 import string
 
 from attention_zoo.errors import UserError, shown
+from attention_zoo.train.metrics import SPAN, register_metric
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 
+@register_metric("squad_exact_match", (SPAN,))
 def squad_exact_match(answers, references):
     """Percentage of answers that equal one of their references, but for what is normalised.
 
@@ -24,6 +26,7 @@ def squad_exact_match(answers, references):
     return _mean(lambda a, b: float(a == b), answers, references)
 
 
+@register_metric("squad_f1", (SPAN,))
 def squad_f1(answers, references):
     """Mean over the answers of the best F1 of words with one of their references, in percent.
 

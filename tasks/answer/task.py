@@ -4,13 +4,14 @@ import numpy as np
 import tensorflow as tf
 
 from attention_zoo.errors import UserError
+from attention_zoo.tasks.answer.settings import AnswerRecipe
 from attention_zoo.tasks.encoder_task import EncoderTask, Prediction, with_mask
-from attention_zoo.train.losses import smoothed_cross_entropy
 from attention_zoo.tasks.sides import Side
-from attention_zoo.text.examples import ANSWERS, located
+from attention_zoo.text.examples import located
 from attention_zoo.text.rows import to_dense
 from attention_zoo.text.squad import check_answer, parse_answers
 from attention_zoo.text.tokenizer import replace_invalid
+from attention_zoo.train.losses import smoothed_cross_entropy
 
 # How many spans of each window, and of each text, are looked at.
 _CANDIDATES = 20
@@ -52,10 +53,9 @@ class QuestionAnswering(EncoderTask):
         True
     """
 
-    kind = "answer"
+    recipe = AnswerRecipe
     metrics = ("squad_f1", "squad_exact_match")
     text_inputs = ("question", "context")
-    options = ("n_best",)
     field_counts = (3,)
     by_token = True
 
@@ -77,16 +77,10 @@ class QuestionAnswering(EncoderTask):
         self.max_answer_length = max_answer_length
         self.no_answer = no_answer
         self.threshold = threshold
-        if model is not None and model.num_outputs != 2:
-            raise ValueError(f"2 outputs are needed, the model has {model.num_outputs}")
+        self._check_outputs(2)
         for name in ("stride", "max_question_length", "max_answer_length"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, received {getattr(self, name)}")
-
-    @classmethod
-    def column_contents(cls, fields, problem=None):
-        """See `Answering`."""
-        return {fields[-1]: ANSWERS}
 
     def references(self, examples):
         """The answers as JSON, a string an example."""
@@ -215,22 +209,27 @@ class QuestionAnswering(EncoderTask):
     def _is_read(self, outputs):
         return "answer" in outputs
 
-    def _checked(self, options):
-        n_best = options.get("n_best") or 1
+    def check_options(self, options):
+        """See `Task`; `n_best`, 1 to 20, asks for further answers."""
+        n_best = options.pop("n_best", None) or 1
         if not 1 <= n_best <= _CANDIDATES:
             raise UserError(f"n_best must be from 1 to {_CANDIDATES}, received {n_best}")
-        return super()._checked(options)
+        unknown = [name for name, value in options.items() if value is not None]
+        if unknown:
+            raise UserError(f"{self.kind} has no option {unknown[0]!r}; accepted: n_best")
+        return {"n_best": n_best}
 
-    def _predictions(self, outputs, columns, n_best=1):
+    def read_answers(self, outputs, columns, n_best=1):
+        """See `Task`."""
         predictions = []
         for row in zip(*(outputs[n] for n in ("answer", "start", "end", "score")), strict=True):
-            found = [
+            answers = [
                 {"answer": a.decode(), "start": int(s), "end": int(e), "score": float(p)}
                 for a, s, e, p in zip(*(values[:n_best] for values in row), strict=True)
                 if p > 0
             ] or [{"answer": "", "start": -1, "end": -1, "score": 0.0}]
-            record = found[0] if n_best == 1 else {**found[0], "n_best": found}
-            predictions.append(Prediction(found[0]["answer"], record))
+            record = answers[0] if n_best == 1 else {**answers[0], "n_best": answers}
+            predictions.append(Prediction(answers[0]["answer"], record))
         return predictions
 
     # Training
@@ -278,14 +277,10 @@ class QuestionAnswering(EncoderTask):
         total, count = smoothed_cross_entropy(logits_W2T, positions, counted_W2, label_smoothing)
         return total / 2.0, count / 2.0
 
-    _SETTINGS = ("stride", "max_question_length", "max_answer_length", "no_answer", "threshold")
-
-    def _config(self):
-        return {**super()._config(), **{name: getattr(self, name) for name in self._SETTINGS}}
-
     @classmethod
-    def _arguments(cls, config):
-        return {name: config[name] for name in ("max_length", *cls._SETTINGS)}
+    def head_options(cls, options):
+        """See `EncoderTask`."""
+        return {"num_outputs": 2}
 
 
 def _best(sums_BC, start_BC, end_BC):

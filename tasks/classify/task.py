@@ -1,14 +1,18 @@
 """Classification of texts and of pairs of texts: one label, several, or a number."""
 
+from typing import get_args
+
 import numpy as np
 import tensorflow as tf
 
 from attention_zoo.errors import UserError
-from attention_zoo.tasks.encoder_task import EncoderTask, Prediction
+from attention_zoo.tasks.building import is_same_task
+from attention_zoo.tasks.classify.settings import ClassifyRecipe, Problem
+from attention_zoo.tasks.encoder_task import EncoderTask, Prediction, imported_labels
+from attention_zoo.text.examples import SEPARATOR, located, read_number, split_labels
 from attention_zoo.train.losses import smoothed_cross_entropy
-from attention_zoo.text.examples import LABEL, LABELS, SEPARATOR, located, read_number, split_labels
 
-_PROBLEMS = ("one", "several", "number")
+_PROBLEMS = get_args(Problem)
 _ROUNDING = 2e-4  # of numbers written with four decimals
 
 
@@ -41,7 +45,7 @@ class Classify(EncoderTask):
         2
     """
 
-    kind = "classify"
+    recipe = ClassifyRecipe
     metrics = ("accuracy", "macro_f1")
     field_counts = (2, 3)
 
@@ -64,20 +68,13 @@ class Classify(EncoderTask):
         self.text_inputs = ("text", "pair")[: len(self.fields) - 1]
         if problem not in _PROBLEMS:
             raise ValueError(f"problem must be one of {_PROBLEMS}, received {problem!r}")
-        outputs = 1 if problem == "number" else len(self.labels)
-        if model is not None and model.num_outputs != outputs:
-            raise ValueError(f"{outputs} outputs are needed, the model has {model.num_outputs}")
+        self._check_outputs(1 if problem == "number" else len(self.labels))
         if problem == "number" and self.class_weights:
             raise ValueError("class_weights are for labels, the problem is a number")
         if problem == "number":
             self.metrics = ("pearson", "spearman")
         if problem == "several":
             self.metrics = ("exact_match", "micro_f1")
-
-    @classmethod
-    def column_contents(cls, fields, problem="one"):
-        """See `Answering`."""
-        return {fields[-1]: LABELS if problem == "several" else LABEL}
 
     def read(self, numbers, inputs, *columns):
         """Logits to `label` (string) and `scores` (`(B, L)`), or to `value`, a number."""
@@ -97,7 +94,8 @@ class Classify(EncoderTask):
     def _is_read(self, outputs):
         return "logits" not in outputs
 
-    def _predictions(self, outputs, columns):
+    def read_answers(self, outputs, columns, **options):
+        """See `Task`."""
         if self.problem == "number":
             return [Prediction(f"{v:.4f}", {"value": float(v)}) for v in outputs["value"]]
         return [
@@ -186,11 +184,62 @@ class Classify(EncoderTask):
             losses = tf.reduce_sum(losses_BL * weights_L, axis=1)
         return tf.reduce_sum(losses * counted), tf.reduce_sum(counted)
 
-    _SETTINGS = ("labels", "problem", "threshold", "class_weights")
-
-    def _config(self):
-        return {**super()._config(), **{name: getattr(self, name) for name in self._SETTINGS}}
+    @classmethod
+    def options_of(cls, recipe, examples, base):
+        """See `EncoderTask`; labels that the base has too keep its order, and its outputs."""
+        options = super().options_of(recipe, examples, base)
+        problem = options["problem"]
+        rows = [] if problem == "number" else [example[-1] for example in examples]
+        labels = [x for row in rows for x in ([row] if problem == "one" else split_labels(row))]
+        options["labels"] = sorted(set(labels))
+        if not labels and problem != "number":
+            raise UserError("none of the training examples has a label")
+        if base is not None and is_same_task(base, recipe, options):
+            options["labels"] = base.labels
+        if options["class_weights"] is not None:
+            options["class_weights"] = _class_weights(options, labels)
+        return options
 
     @classmethod
-    def _arguments(cls, config):
-        return {name: config[name] for name in ("max_length", *cls._SETTINGS)}
+    def import_weights(cls, config, weights):
+        """See `EncoderTask`; the head for next sentences is a classifier too."""
+        if not _is_next_sentence(config):
+            return weights
+        return {name.replace("sentence_head/", "head/"): a for name, a in weights.items()}
+
+    @classmethod
+    def import_settings(cls, config, model, folder):
+        """See `EncoderTask`."""
+        if _is_next_sentence(config):
+            return {"labels": ["next", "random"], "fields": ("text", "pair", "label")}
+        problem, count = config.get("problem_type"), model.num_outputs
+        if problem == "regression" or (problem is None and count == 1):
+            return {"problem": "number"}
+        several = problem == "multi_label_classification"
+        labels = imported_labels(config, count)
+        return {"problem": "several" if several else "one", "labels": labels}
+
+    @classmethod
+    def head_options(cls, options):
+        """See `EncoderTask`."""
+        return {"num_outputs": 1 if options["problem"] == "number" else len(options["labels"])}
+
+
+def _is_next_sentence(config):
+    return config.get("architectures") == ["BertForNextSentencePrediction"]
+
+
+def _class_weights(options, occurrences):
+    """A weight for each label: as given, or in inverse proportion to how often it occurs."""
+    given, labels = options["class_weights"], options["labels"]
+    if options["problem"] == "number":
+        raise UserError("options.class_weights are for labels, the problem is a number")
+    if given == "balanced":
+        total = len(occurrences)
+        return [total / (len(labels) * max(1, occurrences.count(label))) for label in labels]
+    if given.keys() - set(labels):
+        raise UserError(
+            'options.class_weights must be "balanced" or a weight for each of the labels '
+            f"({', '.join(labels)}); received {given!r}"
+        )
+    return [float(given.get(label, 1.0)) for label in labels]

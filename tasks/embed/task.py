@@ -6,9 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from attention_zoo.errors import UserError
+from attention_zoo.tasks.embed.sentence_transformers import read_settings
+from attention_zoo.tasks.embed.settings import EmbedRecipe
 from attention_zoo.tasks.encoder_task import EncoderTask, Prediction
+from attention_zoo.text.examples import read_number
 from attention_zoo.train.losses import smoothed_cross_entropy
-from attention_zoo.text.examples import LABEL, read_number
 
 POOLINGS = ("mean", "cls", "max")
 # Cosines between texts are multiplied by this before the softmax.
@@ -44,7 +46,8 @@ class Embed(EncoderTask):
         (3, 128)
     """
 
-    kind = "embed"
+    recipe = EmbedRecipe
+    answers_alone = False  # the nearest of the others
     metrics = ()
     output = "embedding"
     field_counts = (1, 2, 3)
@@ -59,11 +62,6 @@ class Embed(EncoderTask):
             raise ValueError(f"pooling must be one of {POOLINGS}, received {pooling!r}")
         # The first decides which weights are kept: how alike pairs are, or which is nearest.
         self.metrics = {1: (), 2: ("accuracy",), 3: ("spearman", "pearson")}[len(self.fields)]
-
-    @classmethod
-    def column_contents(cls, fields, problem=None):
-        """See `Answering`."""
-        return {fields[2]: LABEL} if len(fields) == 3 else {}
 
     def compute(self, inputs, training=False):
         """Ids to `embedding (B, D)`."""
@@ -89,7 +87,8 @@ class Embed(EncoderTask):
     def _is_read(self, outputs):
         return True
 
-    def _predictions(self, outputs, columns):
+    def read_answers(self, outputs, columns, **options):
+        """See `Task`."""
         return [
             Prediction(" ".join(f"{v:.6g}" for v in row), {"embedding": [float(v) for v in row]})
             for row in outputs["embedding"]
@@ -125,12 +124,8 @@ class Embed(EncoderTask):
         """None: artefacts are judged by the cosine with the model's own vectors."""
         return ()
 
-    def answers_to(self, texts):
-        """As `answers`, from the model."""
-        return self.answers({"embedding": self.embed(texts)}, texts)
-
     def sides(self, examples):
-        """The texts of each column; see `Answering`."""
+        """The texts of each column; see `Task`."""
         return [
             dataclasses.replace(side, name=name)
             for i, name in enumerate(("text", "pair")[: len(self.fields)])
@@ -196,12 +191,15 @@ class Embed(EncoderTask):
         vectors = self.compute({"token_ids": token_ids, "mask": mask}, training)["embedding"]
         return tf.math.l2_normalize(vectors, axis=1)
 
-    def _config(self):
-        return {**super()._config(), "pooling": self.pooling, "normalize": self.normalize}
+    @classmethod
+    def import_settings(cls, config, model, folder):
+        """See `EncoderTask`."""
+        return read_settings(folder, model)
 
     @classmethod
-    def _arguments(cls, config):
-        return {name: config[name] for name in ("max_length", "pooling", "normalize")}
+    def count_texts(cls, columns):
+        """See `EncoderTask`; pairs are two texts."""
+        return min(2, len(columns))
 
 
 def _cosines(first, second):

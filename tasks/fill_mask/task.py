@@ -6,11 +6,12 @@ import numpy as np
 import tensorflow as tf
 
 from attention_zoo.errors import UserError
-from attention_zoo.tasks.encoder_task import EncoderTask, Prediction, with_mask
-from attention_zoo.train.losses import smoothed_cross_entropy
+from attention_zoo.tasks.encoder_task import EncoderTask, Prediction, ids_of, with_mask
 from attention_zoo.tasks.fill_mask.masking import draw_masks
+from attention_zoo.tasks.fill_mask.settings import FillMaskRecipe
 from attention_zoo.tasks.sides import Side
 from attention_zoo.text.documents import packed_segments, segment_pairs
+from attention_zoo.train.losses import smoothed_cross_entropy
 
 MASK = "[MASK]"
 _BEST = 10  # tokens that are named for each mask
@@ -45,7 +46,7 @@ class FillMask(EncoderTask):
         2
     """
 
-    kind = "fill_mask"
+    recipe = FillMaskRecipe
     answers_are_even = False  # a column for each mask
     metrics = ("accuracy",)
     output = "token_logits"
@@ -65,7 +66,7 @@ class FillMask(EncoderTask):
         super().__init__(model, tokenizer, max_length, fields)
         self.whole_words = whole_words
         self.seed = seed
-        self.next_sentence = model.next_sentence if next_sentence is None else next_sentence
+        self.next_sentence = self.model.next_sentence if next_sentence is None else next_sentence
 
     def encode(self, text):
         """As of every encoder, `[MASK]` being one token."""
@@ -80,9 +81,9 @@ class FillMask(EncoderTask):
         token_ids, segment_ids = self.tokenizer.join(joined[:, :-1][:, : self.max_length - 2])
         return with_mask(token_ids, segment_ids)
 
-    def compute(self, inputs):
+    def compute(self, inputs, training=False):
         """Ids to `token_logits (B, T, V)`."""
-        return {self.output: self.model(inputs, training=False)[self.output]}
+        return {self.output: self.model(inputs, training=training)[self.output]}
 
     def read(self, numbers, inputs, text):
         """Logits to the best tokens of each mask, padded to the text with most masks.
@@ -106,7 +107,8 @@ class FillMask(EncoderTask):
     def _is_read(self, outputs):
         return "tokens" in outputs
 
-    def _predictions(self, outputs, columns):
+    def read_answers(self, outputs, columns, **options):
+        """See `Task`."""
         predictions = []
         for text, tokens, scores in zip(
             columns[0], outputs["tokens"], outputs["scores"], strict=True
@@ -151,7 +153,7 @@ class FillMask(EncoderTask):
         return sources, answers, references
 
     def _masked_logits(self, inputs, positions):
-        logits = np.asarray(self.compute(inputs)[self.output])
+        logits = np.asarray(self.engine.compute(self, ids_of(inputs))[self.output])
         return np.take_along_axis(logits, positions.numpy()[:, :, None], axis=1)
 
     # Training
@@ -174,7 +176,7 @@ class FillMask(EncoderTask):
         ]
 
     def sides(self, examples):
-        """The sentences of documents, of which all is read; see `Answering`."""
+        """The sentences of documents, of which all is read; see `Task`."""
         sentences = [line for example in examples for line in example[0].split("\n")]
         return [Side("text", self.tokenizer, (sentences,), None)]
 
@@ -249,27 +251,17 @@ class FillMask(EncoderTask):
     def _mask_one_word(self, example):
         return mask_one_word(example[0], self.max_length // _PIECES_OF_A_WORD)
 
-    def answers_to(self, texts):
-        """What stands in the first mask of each text, "" if that is cut off."""
-        masks = [prediction.record["masks"] for prediction in self.predict(texts)]
-        return [found[0][0]["token"] if found else "" for found in masks]
-
     def answers(self, outputs, texts):
-        """As `answers_to`, from the outputs of an artefact."""
-        if not self._is_read(outputs):
-            columns = [tf.constant(column) for column in self.columns(texts)]
-            outputs = self.read(outputs, self.encode(*columns), *columns)
+        """What stands in the first mask of each text, "" if that is cut off; see `Task`."""
+        outputs = self._read_if_numbers(outputs, self.columns(texts))
         tokens = np.asarray(outputs["tokens"])
         return [row[0][0].decode() if len(row) else "" for row in tokens]
 
-    _SETTINGS = ("whole_words", "seed", "next_sentence")
-
-    def _config(self):
-        return {**super()._config(), **{name: getattr(self, name) for name in self._SETTINGS}}
-
     @classmethod
-    def _arguments(cls, config):
-        return {name: config[name] for name in ("max_length", *cls._SETTINGS)}
+    def options_of(cls, recipe, examples, base):
+        """See `EncoderTask`; a seed that is not given is that of the training."""
+        options = super().options_of(recipe, examples, base)
+        return options if options["seed"] is not None else {**options, "seed": recipe.train.seed}
 
 
 def mask_one_word(text, last):

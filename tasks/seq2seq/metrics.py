@@ -5,6 +5,7 @@ import re
 from sacrebleu.metrics import BLEU, CHRF
 
 from attention_zoo.errors import UserError, suggest
+from attention_zoo.train.metrics import TEXT, register_metric
 
 _HAN = "\u2e80-\u2fdf\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _KANA = "\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9f"
@@ -21,6 +22,17 @@ _LEAST_UNSPACED = 0.25
 _LEAST_KANA = 0.05  # a Chinese text may have a Japanese name in it
 
 
+def bleu_signature(references, tokenize=None):
+    """How `bleu` counts, in sacreBLEU's words.
+
+    Example:
+        >>> bleu_signature(["a cat"]).split("|")[3]
+        'tok:13a'
+    """
+    return _signature(_make_bleu(tokenize or bleu_tokenize(references)))
+
+
+@register_metric("bleu", (TEXT,), options={"bleu_tokenize": "tokenize"}, signature=bleu_signature)
 def bleu(answers, references, tokenize=None):
     """Corpus BLEU of sacreBLEU, 0 to 100.
 
@@ -38,24 +50,15 @@ def bleu(answers, references, tokenize=None):
     return metric.corpus_score(answers, [references]).score
 
 
-def bleu_signature(references, tokenize=None):
-    """How `bleu` counts, in sacreBLEU's words.
-
-    Example:
-        >>> bleu_signature(["a cat"]).split("|")[3]
-        'tok:13a'
-    """
-    return _signature(_make_bleu(tokenize or bleu_tokenize(references)))
-
-
-def chrf(answers, references):
-    """Corpus chrF of sacreBLEU (chrF2: character 6-grams, no word n-grams), 0 to 100."""
-    return CHRF().corpus_score(answers, [references]).score
-
-
 def chrf_signature(references):
     """How `chrf` counts, in sacreBLEU's words."""
     return _signature(CHRF())
+
+
+@register_metric("chrf", (TEXT,), signature=chrf_signature)
+def chrf(answers, references):
+    """Corpus chrF of sacreBLEU (chrF2: character 6-grams, no word n-grams), 0 to 100."""
+    return CHRF().corpus_score(answers, [references]).score
 
 
 def bleu_tokenize(references):

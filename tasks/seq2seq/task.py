@@ -1,24 +1,69 @@
 """Sequence to sequence: a string in, a string out."""
 
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
 import numpy as np
 import tensorflow as tf
 
 from attention_zoo.decoding.beam_search import beam_search
 from attention_zoo.decoding.greedy import greedy_search
 from attention_zoo.decoding.sampling import sample
-from attention_zoo.train.losses import smoothed_cross_entropy
-from attention_zoo.tasks.task import Task
-from attention_zoo.tasks.seq2seq.text_to_text import TextToText, shift_right
-from attention_zoo.text.rows import cut_rows
-from attention_zoo.text.tokenizer import is_blank
+from attention_zoo.errors import UserError
+from attention_zoo.tasks.engine import Engine, KerasEngine
+from attention_zoo.tasks.inputs import strings_of
+from attention_zoo.tasks.seq2seq.building import build_parts
+from attention_zoo.tasks.seq2seq.ids import pad_rows, shift_right
+from attention_zoo.tasks.seq2seq.search import checked_options, graph_options
+from attention_zoo.tasks.seq2seq.settings import Seq2SeqRecipe
+from attention_zoo.tasks.seq2seq.signatures import saved_model_signatures
+from attention_zoo.tasks.sides import Side
+from attention_zoo.tasks.task import Compared, Example, Signature, Task
+from attention_zoo.text.lines import one_line
+from attention_zoo.text.tokenizer import Tokenizer, is_blank, load_tokenizer
 from attention_zoo.text.vocabulary import END_ID, PAD_ID
+from attention_zoo.train.losses import smoothed_cross_entropy
 
 
-class Seq2Seq(TextToText, Task):
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """An answer, its score, and the n-best list it leads: pairs of text and score."""
+
+    text: str
+    score: float
+    n_best: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The answer as a dict for JSON."""
+        record: dict[str, Any] = {"text": self.text, "score": self.score}
+        if len(self.n_best) > 1:
+            record["n_best"] = [{"text": text, "score": score} for text, score in self.n_best]
+        return record
+
+    @property
+    def lines(self) -> list[str]:
+        """What the command line prints: one line each, whatever the model learned to write."""
+        return [one_line(text) for text, _ in self.n_best]
+
+
+class Seq2Seq(Task):
     """Translation, summarisation, spelling to sound: any text to any text.
 
+    `predict` takes the options `beam_size` (1 is greedy search), `length_penalty` (alpha of Wu
+    et al. 2016), `max_length` (of answers, in ids) and `n_best` (hypotheses to return); or with
+    a `seed`, and if wanted `temperature`, `top_k` and `top_p`, it draws `n_best` answers instead
+    of searching. The score of an answer is its log-probability; of several hypotheses, over the
+    length penalty that they are compared by. A text that is empty, or white space alone, gets an
+    empty answer.
+
     Args:
-        model: a sequence-to-sequence model, see `attention_zoo.zoo`.
+        model: a sequence-to-sequence model, see `attention_zoo.zoo`; or another engine.
         source_tokenizer: of the input.
         target_tokenizer: of the answers; the source's when omitted.
         max_source_length: longest input in ids, the end included; longer is truncated.
@@ -27,7 +72,8 @@ class Seq2Seq(TextToText, Task):
         length_penalty: of beam search, unless a call says otherwise.
         fields: names of the columns of an example.
         replace_unknown: write the source token that was attended to most where the
-            answer has an unknown one, see `TextToText`.
+            answer has an unknown one (Luong et al. 2015, section 4.2). For tokens that
+            are characters or words, and models with attention.
 
     Raises:
         ValueError: if a vocabulary or a length does not fit the model, or unknown tokens
@@ -43,34 +89,43 @@ class Seq2Seq(TextToText, Task):
         2
     """
 
+    recipe = Seq2SeqRecipe
     metrics = ("exact_match", "chrf")
+    id_inputs = ("source_ids",)
+    decodes = True
 
     def __init__(
         self,
-        model,
-        source_tokenizer,
-        target_tokenizer=None,
-        max_source_length=None,
-        max_target_length=None,
-        beam_size=1,
-        length_penalty=0.6,
-        fields=("source", "target"),
-        replace_unknown=False,
-    ):
-        super().__init__(
-            source_tokenizer,
-            target_tokenizer or source_tokenizer,
-            max_source_length or model.max_length,
-            max_target_length or model.max_length,
-            beam_size,
-            length_penalty,
-            fields,
-            replace_unknown,
-        )
-        if replace_unknown and not model.attends:
+        model: keras.Model | Engine,
+        source_tokenizer: Any,
+        target_tokenizer: Any = None,
+        max_source_length: int | None = None,
+        max_target_length: int | None = None,
+        beam_size: int = 1,
+        length_penalty: float = 0.6,
+        fields: Iterable[str] = ("source", "target"),
+        replace_unknown: bool = False,
+    ) -> None:
+        super().__init__(model, fields)
+        self.source_tokenizer = source_tokenizer
+        self.target_tokenizer = target_tokenizer or source_tokenizer
+        self.max_source_length = max_source_length or self.model.max_length
+        self.max_target_length = max_target_length or self.model.max_length
+        self.beam_size = beam_size
+        self.length_penalty = length_penalty
+        self.replace_unknown = replace_unknown
+        for tokenizer in (self.source_tokenizer, self.target_tokenizer):
+            if replace_unknown and tokenizer.separator is None:
+                raise ValueError(
+                    "replace_unknown needs tokens that are characters or words, received a "
+                    f"tokenizer of the kind {tokenizer.kind!r}"
+                )
+        if isinstance(self.engine, KerasEngine):
+            self._check_model(self.model)
+
+    def _check_model(self, model: Any) -> None:
+        if self.replace_unknown and not model.attends:
             raise ValueError("replace_unknown needs a model with attention, this one has none")
-        self.model = model
-        self._decoders = {}
         for side, tokenizer, size in (
             ("source", self.source_tokenizer, model.source_vocab_size),
             ("target", self.target_tokenizer, model.target_vocab_size),
@@ -86,37 +141,125 @@ class Seq2Seq(TextToText, Task):
                     f"({model.max_length}), received {getattr(self, name)}"
                 )
 
-    # Training
+    # Strings to answers
 
-    def loss(self, batch, training=True, label_smoothing=0.0, seed=None, own_words=None):
-        """The loss of teacher forcing, or of scheduled sampling.
+    def check_options(self, options: dict[str, Any]) -> dict[str, Any]:
+        """See `Task`."""
+        return checked_options(self, options)
+
+    def graph_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """See `Task`."""
+        return graph_options(options)
+
+    def columns(self, texts: Any) -> list[list[bytes]]:
+        """See `Task`."""
+        return [[text.encode() for text in strings_of(texts)]]
+
+    def answer_to_blank(self, row: Sequence[bytes], options: Mapping[str, Any]) -> Any:
+        """See `Task`."""
+        is_blank_text = not row[0].decode().strip()
+        return Answer("", 0.0, (("", 0.0),) * options["n_best"]) if is_blank_text else None
+
+    def respond(self, *columns: tf.Tensor, **options: Any) -> dict[str, Any]:
+        """Strings `(B,)` to `text` and `score`, `(B, N)`, the best first."""
+        (text,) = columns
+        ids = {"source_ids": self.source_tokenizer.encode(text, self.max_source_length)}
+        return self.texts_of(self.engine.decode(self, ids, options), text)
+
+    def texts_of(self, numbers: Mapping[str, Any], text: Any) -> dict[str, Any]:
+        """Answers in ids, as `Engine.decode` gives them, to `text` and `score`, `(B, N)`.
 
         Args:
-            batch: source ids `(B, S)` and target ids `(B, T)`, both ending in the end id.
-            training: whether dropout is on.
-            label_smoothing: 0 to 1.
-            seed: int32 tensor `(2,)`, of scheduled sampling.
-            own_words: for scheduled sampling (Bengio et al. 2015) the share of the
-                decoder's inputs that are what the model itself would have said, 0 to 1.
-                What it would have said is taken from a first pass under teacher forcing,
-                so both passes stay parallel (Duckworth et al. 2019, with one pass).
+            numbers: the ids, and what comes with them.
+            text: string tensor `(B,)`, the sources; one that is blank gets an empty answer.
+        """
+        blank_B1 = tf.expand_dims(is_blank(text), 1)
+        _, count, length = tf.unstack(tf.shape(numbers["target_ids"]))
+        rows = {
+            name: tf.reshape(numbers[name], [-1, length])
+            for name in ("target_ids", "positions")
+            if name in numbers
+        }
+        strings = self.detokenize(rows["target_ids"], tf.repeat(text, count), rows.get("positions"))
+        return {
+            "text": tf.where(blank_B1, "", tf.reshape(strings, [-1, count])),
+            "score": tf.where(blank_B1, 0.0, numbers["score"]),
+        }
+
+    def detokenize(self, ids: Any, texts: Any, positions: Any = None) -> tf.Tensor:
+        """Ids of answers to strings.
+
+        Args:
+            ids: int32 tensor `(B, L)`.
+            texts: string tensor `(B,)`, the sources.
+            positions: int32 tensor `(B, L)`, where in the source each token looked;
+                needed to replace unknown ones.
 
         Returns:
-            The sum of the losses and the number of target tokens, scalars.
+            String tensor `(B,)`.
         """
-        source_ids, target_ids = batch
-        inputs = shift_right(target_ids)
-        if own_words is not None:
-            logits = self.model([source_ids, inputs], training=training)
-            said = shift_right(tf.argmax(logits, axis=2, output_type=tf.int32))
-            inputs = _replace(inputs, said, own_words, seed)
-        logits = self.model([source_ids, inputs], training=training)
-        mask = tf.not_equal(target_ids, PAD_ID)
-        return smoothed_cross_entropy(logits, target_ids, mask, label_smoothing)
+        if not self.replace_unknown:
+            return self.target_tokenizer.decode(ids)
+        tokens_BS = self.source_tokenizer.tokens(texts, self.max_source_length)
+        attended_BL = tf.gather(tokens_BS, positions, batch_dims=1)
+        return self.target_tokenizer.decode(ids, attended_BL)
 
-    # Answering
+    def read_answers(
+        self, outputs: Mapping[str, np.ndarray], columns: Sequence[Any], **options: Any
+    ) -> list[Answer]:
+        """See `Task`."""
+        n_best, answers = options["n_best"], []
+        for row, scores in zip(outputs["text"], outputs["score"], strict=True):
+            pairs = [
+                (answer.decode(), float(score))
+                for answer, score in zip(row[:n_best], scores[:n_best], strict=True)
+            ]
+            answers.append(Answer(*pairs[0], n_best=tuple(pairs)))
+        return answers
 
-    def attention(self, text, answer):
+    def compute(self, inputs: Mapping[str, Any], training: bool = False) -> dict[str, Any]:
+        """Source and target ids to `logits (B, T, V)` by teacher forcing, in-graph."""
+        ids = [inputs["source_ids"], inputs["target_ids"]]
+        return {"logits": self.model(ids, training=training)}
+
+    def decode(self, inputs: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+        """Source ids to answers in ids, by the decoder that the options ask for; see `Engine`."""
+        source_ids = inputs["source_ids"]
+        best = self.search(source_ids, **options)
+        outputs = {"target_ids": best.ids, "score": best.scores}
+        if self.replace_unknown:
+            outputs["positions"] = _most_attended(best, source_ids)
+        return outputs
+
+    def search(self, source_ids: Any, **options: Any) -> Any:
+        """Ids `(B, S)` to `Hypotheses`."""
+        options["return_attention"] = self.replace_unknown
+        if "seed" in options:
+            return sample(self.model, source_ids, **options)
+        if isinstance(options["beam_size"], int) and options["beam_size"] == 1:
+            options = {name: options[name] for name in ("max_length", "return_attention")}
+            return greedy_search(self.model, source_ids, **options)
+        # A single hypothesis is compared with no other: its score is greedy search's.
+        is_alone = tf.equal(options["beam_size"], 1)
+        penalty = tf.where(is_alone, 0.0, tf.cast(options["length_penalty"], tf.float32))
+        return beam_search(self.model, source_ids, **{**options, "length_penalty": penalty})
+
+    def input_sides(self, texts: Any) -> list[Side]:
+        """The sources; see `Task`."""
+        texts = strings_of(texts)
+        return [Side("source", self.source_tokenizer, (texts,), self.max_source_length - 1)]
+
+    def sides(self, examples: Sequence[Example]) -> list[Side]:
+        """Sources and targets; see `Task`."""
+        sources, targets = ([example[side] for example in examples] for side in (0, 1))
+        target = Side("target", self.target_tokenizer, (targets,), self.max_target_length - 1)
+        return [*self.input_sides(sources), target]
+
+    def longest(self, name: str) -> int:
+        """See `Task`."""
+        return self.max_target_length if name == "target_ids" else self.max_source_length
+
+    def attention(self, text: str, answer: str) -> tuple[np.ndarray, list[str], list[str]]:
         """Where the decoder looked: `(blocks, heads, T, S)` and the tokens of both axes.
 
         Args:
@@ -128,142 +271,177 @@ class Seq2Seq(TextToText, Task):
         return (
             np.asarray(weights)[0],
             self.source_tokenizer.pieces(source_ids[0]),
-            (self.target_tokenizer.pieces(target_ids[0])),
+            self.target_tokenizer.pieces(target_ids[0]),
         )
 
-    def _answer_batch(self, texts, options):
-        """Strings to arrays of answers and scores, by a function compiled for the options."""
-        key = tuple(sorted(options.items()))
-        if key not in self._decoders:
-            self._decoders[key] = tf.function(
-                lambda text: self.decode_text(text, **options),
-                input_signature=[tf.TensorSpec([None], tf.string)],
-                autograph=False,
+    # Training
+
+    @classmethod
+    def build(cls, recipe: Any, examples: Sequence[Example]) -> Seq2Seq:
+        """See `Task`."""
+        model, source, target, limits = build_parts(recipe, examples)
+        search = recipe.evaluate
+        try:
+            return cls(
+                model,
+                source,
+                target,
+                *limits,
+                search.beam_size,
+                search.length_penalty,
+                recipe.columns,
+                search.replace_unknown,
             )
-        strings, scores = self._decoders[key](tf.constant(texts))
-        return strings.numpy(), scores.numpy()
+        except ValueError as error:
+            raise UserError(f"evaluate: {error}") from error
 
-    def decode_text(self, text, **options):
-        """Strings `(B,)` to answers `(B, N)` and scores `(B, N)`, in-graph."""
-        source_ids = self.source_tokenizer.encode(text, self.max_source_length)
-        hypotheses = self.decode_ids(source_ids, **options)
-        answers = self._texts_of(hypotheses, text, source_ids)
-        is_blank_B1 = tf.expand_dims(is_blank(text), 1)
-        return (tf.where(is_blank_B1, "", answers), tf.where(is_blank_B1, 0.0, hypotheses.scores))
+    def to_ids(self, examples: Sequence[Example]) -> list[tuple[np.ndarray, ...]]:
+        """Turns pairs of strings into pairs of id arrays, which end in the end id.
 
-    def decode_ids(self, source_ids, **options):
-        """Ids `(B, S)` to `Hypotheses`, by the decoder that the options ask for."""
-        options = {**options, "return_attention": self.replace_unknown}
-        if "seed" in options:
-            return sample(self.model, source_ids, **options)
-        if isinstance(options["beam_size"], int) and options["beam_size"] == 1:
-            options = {name: options[name] for name in ("max_length", "return_attention")}
-            return greedy_search(self.model, source_ids, **options)
-        # A single hypothesis is compared with no other: its score is greedy search's.
-        is_alone = tf.equal(options["beam_size"], 1)
-        penalty = tf.where(is_alone, 0.0, tf.cast(options["length_penalty"], tf.float32))
-        return beam_search(self.model, source_ids, **{**options, "length_penalty": penalty})
+        A target that is cut off does not: it would teach to stop in the middle. A source
+        does, as in answering.
 
-    def _texts_of(self, hypotheses, text, source_ids):
-        """Hypotheses to strings `(B, N)`."""
-        _, number, length = tf.unstack(tf.shape(hypotheses.ids))
-        positions = None
-        if self.replace_unknown:
-            positions = tf.reshape(_positions(hypotheses, source_ids), [-1, length])
-        ids = tf.reshape(hypotheses.ids, [-1, length])
-        strings = self.detokenize(ids, tf.repeat(text, number), positions)
-        return tf.reshape(strings, [-1, number])
+        Args:
+            examples: list of pairs of strings.
+
+        Returns:
+            A list of pairs of int32 arrays, truncated to the longest lengths.
+        """
+        end = np.array([END_ID], dtype="int32")
+        sources, targets = (
+            tokenizer.rows([example[side] for example in examples])
+            for side, tokenizer in enumerate((self.source_tokenizer, self.target_tokenizer))
+        )
+        return [
+            (
+                np.append(source[: self.max_source_length - 1], end),
+                np.append(target, end)[: self.max_target_length],
+            )
+            for source, target in zip(sources, targets, strict=True)
+        ]
+
+    def loss(
+        self,
+        batch: Any,
+        training: bool = True,
+        label_smoothing: float = 0.0,
+        seed: Any = None,
+        sampling_probability: Any = None,
+    ) -> tuple[Any, Any]:
+        """The loss of teacher forcing, or of scheduled sampling.
+
+        Args:
+            batch: source ids `(B, S)` and target ids `(B, T)`, both ending in the end id.
+            training: whether dropout is on.
+            label_smoothing: 0 to 1.
+            seed: int32 tensor `(2,)`, of scheduled sampling.
+            sampling_probability: for scheduled sampling (Bengio et al. 2015) the probability, 0
+                to 1, that an input of the decoder is the model's own prediction. Predictions
+                are taken from a first pass under teacher forcing, so both passes stay parallel
+                (Duckworth et al. 2019, with one pass).
+
+        Returns:
+            The sum of the losses and the number of target tokens, scalars.
+        """
+        source_ids, target_ids = batch
+        inputs = shift_right(target_ids)
+        if sampling_probability is not None:
+            logits = self.model([source_ids, inputs], training=training)
+            predicted = shift_right(tf.argmax(logits, axis=2, output_type=tf.int32))
+            inputs = _replace(inputs, predicted, sampling_probability, seed)
+        logits = self.model([source_ids, inputs], training=training)
+        mask = tf.not_equal(target_ids, PAD_ID)
+        return smoothed_cross_entropy(logits, target_ids, mask, label_smoothing)
+
+    def loss_options(self, settings: Any) -> Any:
+        """See `Task`: the probability of scheduled sampling, which rises with the step."""
+        last, steps = settings.scheduled_sampling, settings.steps
+        if not last:
+            return None
+        return lambda step: {"sampling_probability": last * tf.cast(step, tf.float32) / steps}
 
     # Exporting
 
-    def signatures(self):
-        """The functions of a SavedModel: strings to strings, and ids to logits.
+    @property
+    def compared(self) -> Compared:
+        """See `Task`."""
+        return Compared("logits", ("source_ids", "target_ids"), "logits")
 
-        Returns:
-            A dict from signature name to a function and the specs of its arguments.
-        """
-        text = tf.TensorSpec([None], tf.string, "text")
-        beam_size = tf.TensorSpec([], tf.int32, "beam_size")
-        max_length = tf.TensorSpec([], tf.int32, "max_length")
-        length_penalty = tf.TensorSpec([], tf.float32, "length_penalty")
-        sampling = [
-            tf.TensorSpec([], tf.int32, "seed"),
-            tf.TensorSpec([], tf.float32, "temperature"),
-            tf.TensorSpec([], tf.int32, "top_k"),
-            tf.TensorSpec([], tf.float32, "top_p"),
-        ]
-        source_ids = tf.TensorSpec([None, None], tf.int32, "source_ids")
-        target_ids = tf.TensorSpec([None, None], tf.int32, "target_ids")
+    @property
+    def searches(self) -> dict[str, dict[str, tuple[str, Any]]]:
+        """See `Task`."""
+        types = {"beam_size": "int32", "max_length": "int32", "length_penalty": "float32"}
+        options = self.default_search()
+        return {"generate": {name: (types[name], value) for name, value in options.items()}}
 
-        def serve(text):
-            answers, scores = self.decode_text(text, **self._search())
-            return {"text": answers[:, 0], "score": scores[:, 0]}
-
-        def generate(text, beam_size, max_length, length_penalty):
-            # Beyond these limits TensorFlow's own errors would speak of shapes.
-            beam_size = tf.clip_by_value(beam_size, 1, self.target_tokenizer.vocab_size)
-            max_length = tf.clip_by_value(max_length, 1, self.model.max_length)
-            answers, scores = self.decode_text(
-                text, max_length=max_length, beam_size=beam_size, length_penalty=length_penalty
-            )
-            return {"text": answers, "score": scores}
-
-        def draw(text, seed, temperature, top_k, top_p):
-            options = {"seed": seed, "temperature": temperature, "top_k": top_k, "top_p": top_p}
-            answers, scores = self.decode_text(text, max_length=self.max_target_length, **options)
-            return {"text": answers[:, 0], "score": scores[:, 0]}
-
-        def answer_ids(source_ids):
-            return self._answer_ids(*self._cut(source_ids))
-
-        def teach(source_ids, target_ids):
-            return self.logits(*self._cut(source_ids, target_ids))
-
-        def attend(source_ids, target_ids):
-            ids = self._cut(source_ids, target_ids)
-            return {"attention": self.model.attention_weights(ids)}
-
-        functions = {
-            "serving_default": (serve, [text]),
-            "generate": (generate, [text, beam_size, max_length, length_penalty]),
-            "sample": (draw, [text, *sampling]),
-            "ids": (answer_ids, [source_ids]),
-            "logits": (teach, [source_ids, target_ids]),
+    def default_search(self) -> dict[str, Any]:
+        """How answers are searched for unless a call says otherwise."""
+        return {
+            "max_length": self.max_target_length,
+            "beam_size": self.beam_size,
+            "length_penalty": self.length_penalty,
         }
-        if self.model.attends:
-            functions["attention"] = (attend, [source_ids, target_ids])
-        return functions
 
-    def lite_signatures(self):
-        """The functions of a LiteRT file, as `signatures`: no strings, so ids to ids."""
+    def signatures(self) -> dict[str, Signature]:
+        """See `Task`."""
+        return saved_model_signatures(self)
+
+    def lite_signatures(self) -> dict[str, Signature]:
+        """See `Task`: ids to ids."""
         functions = self.signatures()
         return {"serving_default": functions["ids"], "logits": functions["logits"]}
 
-    def _cut(self, source_ids, *target_ids):
-        """Ids that a client has made; what is too long is cut off, as it is of strings."""
-        cut = [cut_rows(ids, self.max_target_length) for ids in target_ids]
-        return [cut_rows(source_ids, self.max_source_length, END_ID), *cut]
+    def inputs_of(self, texts: Any, references: Any = None) -> dict[str, np.ndarray]:
+        """See `Task`; `target_ids` is what the decoder sees under teacher forcing."""
+        pairs = self.to_ids(list(zip(texts, references, strict=True)))
+        source_ids, target_ids = (pad_rows([pair[side] for pair in pairs]) for side in (0, 1))
+        inputs = shift_right(target_ids).numpy()
+        return {
+            "text": np.array([source.encode() for source in texts], dtype=object),
+            "source_ids": source_ids,
+            "target_ids": inputs,
+            "counted": inputs != PAD_ID,
+        }
 
-    def _search(self):
-        return self._options(None, None, None, 1, {})
+    def answers(self, outputs: Mapping[str, Any], texts: Any) -> list[str]:
+        """See `Task`."""
+        if "text" in outputs:
+            return [text.decode() for text in outputs["text"]]
+        texts = tf.constant(strings_of(texts))
+        strings = self.detokenize(outputs["target_ids"], texts, outputs.get("positions"))
+        # As everywhere, an empty text gets an empty answer.
+        return [s.decode() for s in tf.where(is_blank(texts), "", strings).numpy()]
 
-    def _answer_ids(self, source_ids):
-        best = self.decode_ids(source_ids, **self._search())
-        outputs = {"target_ids": best.ids[:, 0], "score": best.scores[:, 0]}
-        if self.replace_unknown:
-            outputs["positions"] = _positions(best, source_ids)[:, 0]
-        return outputs
+    # Files
 
-    def logits(self, source_ids, target_ids):
-        """Ids to logits by teacher forcing, in-graph: a dict with `logits (B, T, V)`."""
-        return {"logits": self.model([source_ids, target_ids], training=False)}
+    @property
+    def shared_tokenizer(self) -> bool:
+        """Whether both sides have the same tokenizer."""
+        return self.target_tokenizer is self.source_tokenizer
+
+    def tokenizers(self) -> dict[str, Tokenizer]:
+        """See `Task`."""
+        if self.shared_tokenizer:
+            return {"source": self.source_tokenizer}
+        return {"source": self.source_tokenizer, "target": self.target_tokenizer}
 
     @classmethod
-    def _from_config(cls, config, folder, model):
-        return cls(model, **cls._read_config(config, folder))
+    def load_tokenizers(cls, config: Mapping[str, Any], folder: Path) -> dict[str, Tokenizer]:
+        """See `Task`."""
+        source = load_tokenizer(folder / "source")
+        target = source if config["shared_tokenizer"] else load_tokenizer(folder / "target")
+        return {"source_tokenizer": source, "target_tokenizer": target}
+
+    @classmethod
+    def from_settings(
+        cls, model: Any, tokenizers: Any, settings: dict[str, Any], fields: Sequence[str]
+    ) -> Task:
+        """See `Task`."""
+        rest = {n: value for n, value in settings.items() if n != "shared_tokenizer"}
+        return super().from_settings(model, tokenizers, rest, fields)
 
 
-def _positions(hypotheses, source_ids):
+def _most_attended(hypotheses: Any, source_ids: Any) -> tf.Tensor:
     """Which token of the source each token looked at most, int32 `(B, N, L)`; not its end."""
     is_token_BS = tf.not_equal(source_ids, PAD_ID) & tf.not_equal(source_ids, END_ID)
     is_token_B11S = tf.expand_dims(tf.expand_dims(is_token_BS, 1), 1)
@@ -271,7 +449,7 @@ def _positions(hypotheses, source_ids):
     return tf.argmax(seen_BNLS, axis=3, output_type=tf.int32)
 
 
-def _replace(inputs, said, share, seed):
-    """Replaces a share of the ids, drawn at random, by others; padding stays."""
-    drawn = tf.random.stateless_uniform(tf.shape(inputs), seed) < share
-    return tf.where(drawn & tf.not_equal(inputs, PAD_ID), said, inputs)
+def _replace(inputs: Any, predicted: Any, probability: Any, seed: Any) -> tf.Tensor:
+    """Replaces ids, drawn at random, by predicted ones; padding stays."""
+    drawn = tf.random.stateless_uniform(tf.shape(inputs), seed) < probability
+    return tf.where(drawn & tf.not_equal(inputs, PAD_ID), predicted, inputs)

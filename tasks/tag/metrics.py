@@ -1,8 +1,10 @@
 """Metrics of tags: answers and references are tags with spaces between, a string a text."""
 
 from attention_zoo.text.tags import split_tag
+from attention_zoo.train.metrics import TAGS, register_metric
 
 
+@register_metric("tag_accuracy", (TAGS,))
 def tag_accuracy(answers, references):
     """Percentage of words whose tag is right.
 
@@ -18,6 +20,7 @@ def tag_accuracy(answers, references):
     return 100.0 * right / max(total, 1)
 
 
+@register_metric("entity_f1", (TAGS,))
 def entity_f1(answers, references):
     """F1 over entities, in percent: right if first word, last word and type are.
 

@@ -4,11 +4,13 @@ import numpy as np
 import tensorflow as tf
 
 from attention_zoo.errors import UserError
-from attention_zoo.tasks.encoder_task import EncoderTask, Prediction, with_mask
-from attention_zoo.train.losses import smoothed_cross_entropy
-from attention_zoo.text.examples import WORDS, located
+from attention_zoo.tasks.building import is_same_task
+from attention_zoo.tasks.encoder_task import EncoderTask, Prediction, imported_labels, with_mask
+from attention_zoo.tasks.tag.settings import TagRecipe
+from attention_zoo.text.examples import located
 from attention_zoo.text.rows import to_dense
 from attention_zoo.text.tags import split_tag
+from attention_zoo.train.losses import smoothed_cross_entropy
 
 OUTSIDE = "O"
 
@@ -39,7 +41,7 @@ class Tag(EncoderTask):
         3
     """
 
-    kind = "tag"
+    recipe = TagRecipe
     metrics = ("entity_f1", "tag_accuracy")
     field_counts = (2,)
     by_token = True
@@ -50,15 +52,7 @@ class Tag(EncoderTask):
         self.labels = list(labels)
         if None in map(split_tag, self.labels):
             self.metrics = ("tag_accuracy",)
-        if model is not None and model.num_outputs != len(self.labels):
-            raise ValueError(
-                f"{len(self.labels)} outputs are needed, the model has {model.num_outputs}"
-            )
-
-    @classmethod
-    def column_contents(cls, fields, problem=None):
-        """See `Answering`."""
-        return dict.fromkeys(fields, WORDS)
+        self._check_outputs(len(self.labels))
 
     def encode(self, text):
         """As of every encoder, and `words (B, T)`: which word begins there, from 1, or 0."""
@@ -92,7 +86,8 @@ class Tag(EncoderTask):
     def _is_read(self, outputs):
         return "tags" in outputs
 
-    def _predictions(self, outputs, columns):
+    def read_answers(self, outputs, columns, **options):
+        """See `Task`."""
         predictions = []
         for row in outputs["tags"]:
             tags = [tag.decode() for tag in row if tag]
@@ -100,7 +95,7 @@ class Tag(EncoderTask):
         return predictions
 
     def answers_for(self, examples, **options):
-        """See `Answering`; every word needs a tag on both sides."""
+        """See `Task`; every word needs a tag on both sides."""
         sources = [self.input_of(example) for example in examples]
         predictions = self.predict(sources, **options)
         for example, prediction in zip(examples, predictions, strict=True):
@@ -152,12 +147,26 @@ class Tag(EncoderTask):
         counted = targets > 0
         return smoothed_cross_entropy(logits, tf.maximum(targets - 1, 0), counted, label_smoothing)
 
-    def _config(self):
-        return {**super()._config(), "labels": self.labels}
+    @classmethod
+    def options_of(cls, recipe, examples, base):
+        """See `EncoderTask`; tags that the base has too keep its order, and its outputs."""
+        labels = sorted({tag for example in examples for tag in example[-1].split()})
+        if not labels:
+            raise UserError("none of the training examples has a label")
+        options = {**super().options_of(recipe, examples, base), "labels": labels}
+        if base is not None and is_same_task(base, recipe, options):
+            options["labels"] = base.labels
+        return options
 
     @classmethod
-    def _arguments(cls, config):
-        return {name: config[name] for name in ("max_length", "labels")}
+    def import_settings(cls, config, model, folder):
+        """See `EncoderTask`."""
+        return {"labels": imported_labels(config, model.num_outputs)}
+
+    @classmethod
+    def head_options(cls, options):
+        """See `EncoderTask`."""
+        return {"num_outputs": len(options["labels"])}
 
 
 def _tags(example, number):

@@ -10,11 +10,11 @@ from numpy.testing import assert_allclose
 
 from attention_zoo.decoding.greedy import greedy_search
 from attention_zoo.errors import UserError
+from attention_zoo.recipes.recipe import load_recipe
 from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.text.batching import TokenBatches
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
 from attention_zoo.text.readers import read_examples
-from attention_zoo.recipes.recipe import load_recipe
 from attention_zoo.zoo import RNNAttention, Transformer
 
 FOLDER = Path(__file__).parents[2] / "recipes/g2p"

@@ -5,10 +5,10 @@ import json
 import keras
 import numpy as np
 
+from attention_zoo.tasks.answer.task import QuestionAnswering
 from attention_zoo.tasks.classify.task import Classify
 from attention_zoo.tasks.embed.task import Embed
 from attention_zoo.tasks.fill_mask.task import FillMask
-from attention_zoo.tasks.answer.task import QuestionAnswering
 from attention_zoo.tasks.tag.task import Tag
 from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
 from attention_zoo.zoo import Bert, BertClassifier, BertPretrainer, BertTokenClassifier

@@ -8,11 +8,11 @@ import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
 
 from attention_zoo.errors import UserError
+from attention_zoo.tasks.answer.task import QuestionAnswering
 from attention_zoo.tasks.classify.task import Classify
 from attention_zoo.tasks.embed.task import Embed
 from attention_zoo.tasks.fill_mask.task import FillMask
 from attention_zoo.tasks.loading import TASKS, load_task
-from attention_zoo.tasks.answer.task import QuestionAnswering
 from attention_zoo.tasks.tag.task import Tag
 from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
 from attention_zoo.zoo import Bert, BertClassifier, BertPretrainer, BertTokenClassifier

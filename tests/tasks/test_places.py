@@ -6,10 +6,10 @@ import re
 import pytest
 
 from attention_zoo.errors import UserError
+from attention_zoo.tasks.answer.task import QuestionAnswering
 from attention_zoo.tasks.classify.task import Classify
 from attention_zoo.tasks.embed.task import Embed
 from attention_zoo.tasks.loading import load_task
-from attention_zoo.tasks.answer.task import QuestionAnswering
 from attention_zoo.tasks.tag.task import Tag
 from attention_zoo.text.readers import read_examples
 from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer

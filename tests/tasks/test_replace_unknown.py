@@ -9,12 +9,12 @@ from attention_zoo.decoding.beam_search import beam_search
 from attention_zoo.errors import UserError
 from attention_zoo.export.export import export
 from attention_zoo.loading import load
+from attention_zoo.recipes.recipe import load_recipe
+from attention_zoo.recipes.run import make_task
 from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
 from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from attention_zoo.text.word_tokenizer import WordTokenizer
-from attention_zoo.recipes.recipe import load_recipe
-from attention_zoo.recipes.run import make_task
 from attention_zoo.zoo import RNNAttention
 
 TEXTS = ["one two Xyz four", "Abc three", "two Qrs one Abc", ""]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attention_zoo.train.losses import smoothed_cross_entropy
 from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
+from attention_zoo.train.losses import smoothed_cross_entropy
 from attention_zoo.zoo import RNNAttention, Transformer
 
 SOURCE = np.array([[4, 5, 6, 3], [7, 3, 0, 0]] * 20, "int32")

@@ -10,12 +10,12 @@ from numpy.testing import assert_array_equal
 
 from attention_zoo.errors import UserError
 from attention_zoo.pretrained import pretrained_tasks
+from attention_zoo.recipes.recipe import load_recipe
+from attention_zoo.recipes.run import train_recipe, train_seeds
+from attention_zoo.tasks.building import make_task
 from attention_zoo.tasks.loading import load_task
 from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
-from attention_zoo.tasks.building import make_task
-from attention_zoo.recipes.recipe import load_recipe
-from attention_zoo.recipes.run import train_recipe, train_seeds
 from attention_zoo.zoo import Transformer
 from attention_zoo.zoo.weights import saved_weights
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attention_zoo.errors import UserError
-from attention_zoo.text.readers import read_examples
 from attention_zoo.recipes.recipe import Recipe, load_recipe, save_recipe
+from attention_zoo.text.readers import read_examples
 
 GOOD = {
     "model": {"preset": "transformer_tiny", "dropout": 0.2},

@@ -8,9 +8,9 @@ import pytest
 
 from attention_zoo.errors import UserError
 from attention_zoo.files import locked
-from attention_zoo.tasks.loading import load_task
 from attention_zoo.recipes.recipe import load_recipe
 from attention_zoo.recipes.run import train_recipe
+from attention_zoo.tasks.loading import load_task
 
 RECIPE = """\
 model: {preset: transformer_tiny, width: 16, num_heads: 2, feed_forward_width: 24,

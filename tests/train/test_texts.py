@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 
 from attention_zoo.errors import UserError
+from attention_zoo.tasks.answer.task import QuestionAnswering
 from attention_zoo.tasks.classify.task import Classify
 from attention_zoo.tasks.embed.task import Embed
 from attention_zoo.tasks.loading import load_task
-from attention_zoo.tasks.answer.task import QuestionAnswering
 from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.tasks.seq2seq.text_to_text import shift_right
 from attention_zoo.text.character_tokenizer import CharacterTokenizer

@@ -12,10 +12,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from attention_zoo.errors import UserError
 from attention_zoo.export.hugging_face import write_hugging_face
+from attention_zoo.tasks.answer.task import QuestionAnswering
 from attention_zoo.tasks.classify.task import Classify
 from attention_zoo.tasks.encoder_task import ids_of
 from attention_zoo.tasks.importing import import_task
-from attention_zoo.tasks.answer.task import QuestionAnswering
 from attention_zoo.tasks.tag.task import Tag
 from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
 from attention_zoo.zoo import BertClassifier, BertTokenClassifier

@@ -1,0 +1,82 @@
+"""Plugins: a user's own modules that register models, tasks, tokenizers, metrics and formats.
+
+A plugin is named on the command line by `--plugin`, or installed with an entry point of the group
+`attention_zoo.plugins`; in Python importing it is enough.
+"""
+
+import functools
+import importlib
+import importlib.metadata
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from attention_zoo.errors import UserError
+
+GROUP = "attention_zoo.plugins"
+_OPTION = "--plugin"
+
+
+def load_plugin(name: str) -> None:
+    """Imports a plugin.
+
+    Args:
+        name: a module, which is also looked for in the working directory, or a `.py` file.
+
+    Raises:
+        UserError: if there is no such module, or it raises an error.
+    """
+    path = Path(name)
+    if path.suffix == ".py":
+        if not path.is_file():
+            raise UserError(f"--plugin {name}: no such file")
+        folder, name = path.resolve().parent, path.stem
+    else:
+        folder = Path.cwd()
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise UserError(f"--plugin {name}: {error}") from error
+    # A plugin is anyone's code, and may raise anything.
+    except Exception as error:
+        raise UserError(f"--plugin {name}: {type(error).__name__}: {error}") from error
+
+
+@functools.cache
+def load_installed_plugins() -> None:
+    """Imports the plugins that installed packages name as entry points, once.
+
+    Raises:
+        UserError: if one cannot be imported.
+    """
+    for entry in importlib.metadata.entry_points(group=GROUP):
+        try:
+            entry.load()
+        except Exception as error:
+            raise UserError(
+                f"the installed plugin {entry.name} ({entry.value}): "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+
+def plugins_first(arguments: Sequence[str]) -> list[str]:
+    """Command-line arguments with every `--plugin NAME` before the command.
+
+    Example:
+        >>> plugins_first(["train", "my.yaml", "--plugin", "mine", "--out=run"])
+        ['--plugin=mine', 'train', 'my.yaml', '--out=run']
+    """
+    plugins, others = [], []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == "--":
+            others += [argument, *rest]
+        elif argument == _OPTION:
+            plugins.append(f"{_OPTION}={next(rest, '')}")
+        elif argument.startswith(f"{_OPTION}="):
+            plugins.append(argument)
+        else:
+            others.append(argument)
+    return [*plugins, *others]

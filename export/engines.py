@@ -1,0 +1,153 @@
+"""Engines that are artefacts: a task answers with one as with the Keras model."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from attention_zoo.errors import UserError
+from attention_zoo.export.runners.saved_graph import check_saved_graph
+from attention_zoo.files import require_regular
+from attention_zoo.quiet import silent_stderr
+from attention_zoo.tasks.engine import Engine, Numbers
+
+# A signature and arrays by name, to arrays by name.
+Run = Callable[[str, Mapping[str, np.ndarray]], Mapping[str, Any]]
+
+
+class ArtefactEngine(Engine):
+    """An artefact that takes ids, between the tokenizers that lie beside it.
+
+    Args:
+        path: the artefact.
+        run: what runs its signatures.
+        name: what it is, for messages.
+    """
+
+    searches_itself = True
+
+    def __init__(self, path: Path, run: Run, name: str) -> None:
+        self.path = path
+        self.name = name
+        self._run = run
+
+    def compute(self, task: Any, ids: Numbers) -> Numbers:
+        """See `Engine`."""
+        return self._run(task.compared.signature, _arrays(ids))
+
+    def decode(self, task: Any, ids: Numbers, options: Mapping[str, Any]) -> Numbers:
+        """See `Engine`; there is one answer to each source."""
+        outputs = self._run("serving_default", _arrays(ids))
+        return {name: np.expand_dims(values, 1) for name, values in outputs.items()}
+
+    @contextlib.contextmanager
+    def guard(self) -> Iterator[None]:
+        """Explains what the runtime raises: an artefact may be anyone's, and lack something."""
+        try:
+            yield
+        except UserError:
+            raise
+        # Whatever its runtime raises, and what is wrong with what it gives.
+        except Exception as error:
+            raise UserError(
+                f"{self.path} does not answer as an export does: {type(error).__name__}: {error}"
+            ) from error
+
+
+class NumbersEngine(ArtefactEngine):
+    """An artefact that takes ids and gives the numbers that are compared, and nothing else."""
+
+    def decode(self, task: Any, ids: Numbers, options: Mapping[str, Any]) -> Numbers:
+        """See `Engine`; there is no decoding."""
+        raise UserError(f"{self.name} gives logits under teacher forcing and does not decode")
+
+
+class StringsEngine(ArtefactEngine):
+    """An artefact with its tokenizers inside."""
+
+    def respond(
+        self, task: Any, columns: Sequence[np.ndarray], options: Mapping[str, Any]
+    ) -> dict[str, np.ndarray]:
+        """See `Engine`."""
+        texts = dict(zip(task.text_inputs, columns, strict=True))
+        return self._complete(task, columns, self._run("serving_default", texts))
+
+    def _complete(
+        self, task: Any, columns: Sequence[np.ndarray], outputs: Mapping[str, Any]
+    ) -> dict[str, np.ndarray]:
+        """As many answers a text as there can be: one, of tasks that decode."""
+        if task.decodes:
+            numbers = {name: np.expand_dims(values, 1) for name, values in outputs.items()}
+            outputs = numbers if "text" in numbers else task.texts_of(numbers, columns[0])
+        return {name: np.asarray(values) for name, values in outputs.items()}
+
+
+class SavedModelEngine(StringsEngine):
+    """A SavedModel.
+
+    Args:
+        path: its directory.
+
+    Raises:
+        UserError: if it is damaged, or its graph does more than compute.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import tensorflow_text  # noqa: F401  (registers the operators of the tokenizers)
+
+        try:
+            check_saved_graph(path)
+            loaded = tf.saved_model.load(str(path))
+        # Whatever TensorFlow raises at bytes that are not as they were.
+        except Exception as error:
+            raise UserError(
+                f"{path} is not a SavedModel of ours, or is damaged: {error}"
+            ) from error
+        self._loaded = loaded  # its signatures do not keep it alive
+        self.searches_itself = "generate" not in loaded.signatures
+        super().__init__(path, self._call, "a SavedModel that is compiled")
+
+    def _call(self, signature: str, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
+        tensors = {name: tf.constant(array) for name, array in arrays.items()}
+        return self._loaded.signatures[signature](**tensors)
+
+    def respond(
+        self, task: Any, columns: Sequence[np.ndarray], options: Mapping[str, Any]
+    ) -> dict[str, np.ndarray]:
+        """See `Engine`; searches as the options say, if it has the signature for it."""
+        if not options or self.searches_itself:
+            return super().respond(task, columns, options)
+        if "seed" in options:
+            raise UserError("the SavedModel's samples are for its `sample` signature; use the run")
+        outputs = self._call("generate", {"text": columns[0], **options})
+        return {name: np.asarray(values) for name, values in outputs.items()}
+
+
+def run_by(path: Path, load: Callable[..., Any]) -> Run:
+    """What runs the signatures of a file, by the function of a runner that loads it.
+
+    Args:
+        path: the file, or a directory of files.
+        load: `load` of a module in `runners/`.
+
+    Raises:
+        UserError: if the file is damaged.
+    """
+    if not path.is_dir():
+        require_regular(path)
+    try:
+        with silent_stderr():  # LiteRT announces its delegate
+            run, _ = load(str(path), 1)
+    # Whatever a runtime raises at bytes that are not as they were.
+    except Exception as error:
+        raise UserError(f"{path} is not an export of ours, or is damaged: {error}") from error
+    return run
+
+
+def _arrays(ids: Numbers) -> dict[str, np.ndarray]:
+    return {name: np.asarray(array) for name, array in ids.items()}

@@ -1,0 +1,40 @@
+"""Recipes in the run directories of version 0.1, which named every field of every task."""
+
+from typing import Any
+
+from attention_zoo.errors import section_of
+from attention_zoo.tasks.settings import Recipe
+
+_ALL_COLUMNS = {"source", "target", "question", "context", "answers", "text", "pair", "label"}
+
+
+def is_written_by_0_1(content: dict[str, Any]) -> bool:
+    """Whether a recipe has the columns of all tasks, as nobody writes it by hand."""
+    data = content.get("data")
+    return isinstance(data, dict) and data.keys() >= _ALL_COLUMNS
+
+
+def without_foreign_keys(content: dict[str, Any], recipe_class: type[Recipe]) -> dict[str, Any]:
+    """Such a recipe without what its task did not look at."""
+    return _known(content, recipe_class)
+
+
+def _known(content: dict[str, Any], section: Any) -> dict[str, Any]:
+    known = {}
+    for name, value in content.items():
+        if name not in section.model_fields:
+            if section.model_config.get("extra") == "allow":
+                known[name] = value
+            continue
+        inner = section_of(section.model_fields[name])
+        known[name] = _known(value, inner) if inner and isinstance(value, dict) else value
+    if known.get("schedule") == "noam":
+        known.pop("peak", None)
+    elif "schedule" in known:
+        known.pop("factor", None)
+    if "kind" in known:  # of tokenizer
+        if known["kind"] not in section.model_fields["kind"].annotation.__args__:
+            known.pop("kind")  # the default, which encoders did not look at
+        elif known["kind"] != "sentencepiece":
+            known.pop("algorithm", None)
+    return known

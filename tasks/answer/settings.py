@@ -1,0 +1,76 @@
+"""What a recipe says of extractive question answering."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+import attention_zoo.tasks.answer.metrics  # noqa: F401  (registers metrics)
+from attention_zoo.tasks.encoder_settings import EncoderConfig, EncoderData, EncoderRecipe
+from attention_zoo.tasks.settings import Column, Length, TaskConfig, register_task
+from attention_zoo.text.examples import ANSWERS
+from attention_zoo.train.metrics import SPAN
+from attention_zoo.train.settings import Section
+from attention_zoo.zoo.options import LONGEST, Real, Whole
+
+_Tokens = Annotated[Whole, Field(ge=1, le=LONGEST)]
+
+
+class Data(EncoderData):
+    """Files, as SQuAD's or with columns of these names."""
+
+    question: Column = "question"
+    context: Column = "context"
+    answers: Column = "answers"
+
+
+class Options(Section):
+    """Arguments of `QuestionAnswering`."""
+
+    stride: _Tokens = Field(default=128, description="ids from one window to the next")
+    max_question_length: _Tokens = Field(default=64, description="longest question in ids")
+    max_answer_length: _Tokens = Field(default=30, description="longest answer in ids")
+    no_answer: bool = Field(default=False, description="whether a question may have none")
+    threshold: Real = Field(
+        default=0.0, description="by how much no answer must score higher than the best span"
+    )
+
+
+class Config(EncoderConfig):
+    """What its `task.json` holds."""
+
+    stride: Length
+    max_question_length: Length
+    max_answer_length: Length
+    no_answer: bool
+    threshold: float
+
+
+@register_task
+class AnswerRecipe(EncoderRecipe):
+    """The recipe of extractive question answering."""
+
+    task: Literal["answer"]
+    data: Data
+    options: Options = Options()
+
+    kind: ClassVar[str] = "answer"
+    head: ClassVar[str] = "BertTokenClassifier"
+    architectures: ClassVar[tuple[str, ...]] = ("BertForQuestionAnswering",)
+    task_config: ClassVar[type[TaskConfig]] = Config
+
+    @classmethod
+    def task_class(cls):
+        """See `Recipe`."""
+        from attention_zoo.tasks.answer.task import QuestionAnswering
+
+        return QuestionAnswering
+
+    @classmethod
+    def kind_of_answers(cls, options: Any, num_columns: int) -> str:
+        """See `Recipe`."""
+        return SPAN
+
+    @classmethod
+    def column_contents(cls, options: Any, columns: list[Any]) -> dict[Any, str]:
+        """See `Recipe`."""
+        return {columns[-1]: ANSWERS}

@@ -1,0 +1,59 @@
+"""What a folder of sentence-transformers says beside the model: pooling, length, normalisation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from attention_zoo.errors import UserError
+from attention_zoo.json_files import Content, check_content, parse_json, read_json
+
+_POOLINGS = {
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+}
+
+
+class _Module(Content):
+    type: str
+
+
+class _Modules(Content):
+    modules: list[_Module]
+
+
+class _Lengths(Content):
+    max_seq_length: Annotated[int, Field(ge=1)] | None = None
+
+
+def read_settings(folder: Path, model: Any) -> dict[str, Any]:
+    """The arguments of `Embed` that a folder names; mean pooling where it names none.
+
+    Raises:
+        UserError: if it names a step that `Embed` does not have.
+    """
+    modules = folder / "modules.json"
+    if not modules.exists():
+        return {"pooling": "mean", "normalize": True}
+    content = check_content({"modules": parse_json(modules)}, _Modules, modules)
+    types = [module.type.rsplit(".", 1)[-1] for module in content.modules]
+    unknown = [name for name in types if name not in ("Transformer", "Pooling", "Normalize")]
+    if unknown:
+        raise UserError(f"{modules}: {unknown[0]} is not supported")
+    settings = read_json(folder / "1_Pooling" / "config.json")
+    modes = [name for name, value in settings.items() if name.startswith("pooling_mode") and value]
+    if len(modes) != 1 or modes[0] not in _POOLINGS:
+        raise UserError(
+            f"{folder / '1_Pooling' / 'config.json'}: accepted is one of {', '.join(_POOLINGS)}, "
+            f"received {', '.join(modes) or 'none'}"
+        )
+    lengths = folder / "sentence_bert_config.json"
+    longest = read_json(lengths, _Lengths).get("max_seq_length") if lengths.exists() else None
+    return {
+        "pooling": _POOLINGS[modes[0]],
+        "normalize": "Normalize" in types,
+        "max_length": min(longest or model.max_length, model.max_length),
+    }

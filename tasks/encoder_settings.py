@@ -1,0 +1,109 @@
+"""What the recipes of all tasks of an encoder have in common."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+import pydantic
+from pydantic import Field
+
+from attention_zoo.tasks.settings import DataSettings, Length, Recipe, TaskConfig
+from attention_zoo.train.settings import LearningRateSettings, Section, TrainSettings
+from attention_zoo.zoo.options import LARGEST_VOCABULARY, LONGEST, Real, Share, Whole
+
+
+class EncoderData(DataSettings):
+    """Files, the columns in them, and how much of a text is read."""
+
+    max_length: Annotated[Whole, Field(gt=3, le=LONGEST)] | None = Field(
+        default=None,
+        description="longest input in ids, with the special ones; null: as the training data needs",
+    )
+
+
+class WordPieceSettings(Section):
+    """A WordPiece vocabulary, trained on the training data."""
+
+    kind: Literal["wordpiece"] = "wordpiece"
+    vocab_size: Annotated[Whole, Field(gt=0, le=LARGEST_VOCABULARY)] | None = Field(
+        default=None, description="number of pieces"
+    )
+    lower_case: bool = Field(default=True, description="whether text is lowercased")
+
+
+class EncoderLearningRate(LearningRateSettings):
+    """A learning-rate schedule; see `attention_zoo.train.schedules`."""
+
+    schedule: Literal["noam", "cosine", "linear", "constant"] = Field(
+        default="linear", description="how the rate changes after the warmup"
+    )
+    default_peak: ClassVar[float] = 1e-4
+
+
+class EncoderTrainSettings(TrainSettings):
+    """The training loop, with the defaults of Devlin et al. 2019, appendix A.3."""
+
+    learning_rate: LearningRateSettings = EncoderLearningRate.model_validate({})
+    label_smoothing: Share = 0.0
+    beta_2: Share = 0.999
+    epsilon: Annotated[Real, Field(gt=0)] = 1e-6
+    weight_decay: Annotated[Real, Field(ge=0)] = Field(
+        default=0.01, description="decoupled; for all weights but norms and biases"
+    )
+    average_last: Annotated[Whole, Field(gt=0)] = 1
+    layer_decay: Annotated[Real, Field(gt=0, le=1)] = Field(
+        default=1.0, description="the learning rate of a block over that of the block above it"
+    )
+    freeze: Literal["encoder"] | Annotated[Whole, Field(ge=0)] | None = Field(
+        default=None,
+        description="what stays as it is: the encoder, or the embeddings and this many blocks",
+    )
+
+    @pydantic.field_validator("learning_rate", mode="before")
+    @classmethod
+    def _own_defaults(cls, given: Any) -> Any:
+        return EncoderLearningRate.model_validate(given) if isinstance(given, dict) else given
+
+
+class EncoderConfig(TaskConfig):
+    """What the `task.json` of a task of an encoder holds."""
+
+    max_length: Length
+
+
+class EncoderRecipe(Recipe):
+    """The recipe of a task of an encoder.
+
+    Attributes:
+        head: the class that puts the task's head on the encoder.
+        architectures: what Hugging Face calls such models.
+        is_particular: whether `recognizes` looks at more than the architecture, and is asked first.
+    """
+
+    data: EncoderData
+    tokenizer: WordPieceSettings = WordPieceSettings()
+    train: EncoderTrainSettings = EncoderTrainSettings()
+
+    head: ClassVar[str] = "Bert"
+    architectures: ClassVar[tuple[str, ...]] = ()
+    is_particular: ClassVar[bool] = False
+    task_config: ClassVar[type[TaskConfig]] = EncoderConfig
+
+    @classmethod
+    def recognizes(cls, architecture: str, config: Mapping[str, Any]) -> bool:
+        """Whether a folder of Hugging Face is for the task, by its `config.json`."""
+        return architecture in cls.architectures
+
+    @classmethod
+    def model_class_name(cls, family: str) -> str:
+        """The class that puts the task's head on the encoder."""
+        return cls.head
+
+    @classmethod
+    def takes_family(cls, family: str) -> bool:
+        """See `Recipe`."""
+        return family == "Bert"
+
+    @classmethod
+    def takes_model(cls, name: str) -> bool:
+        """See `Recipe`."""
+        return name == cls.head

@@ -1,0 +1,62 @@
+"""What a recipe says of masked words and of BERT's pre-training."""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from attention_zoo.tasks.encoder_settings import EncoderConfig, EncoderData, EncoderRecipe
+from attention_zoo.tasks.settings import Column, TaskConfig, register_task
+from attention_zoo.train.metrics import WORD
+from attention_zoo.train.settings import Section, Seed
+
+
+class Data(EncoderData):
+    """Files of documents, and the column that holds them."""
+
+    text: Column
+
+
+class Options(Section):
+    """Arguments of `FillMask`."""
+
+    whole_words: bool = Field(default=False, description="mask all pieces of a word or none")
+    seed: Seed | None = Field(
+        default=None, description="of the pairs of segments; that of `train` when null"
+    )
+    next_sentence: bool | None = Field(
+        default=None, description="whether to read pairs of segments; as the model does when null"
+    )
+
+
+class Config(EncoderConfig):
+    """What its `task.json` holds."""
+
+    whole_words: bool
+    seed: int
+    next_sentence: bool
+
+
+@register_task
+class FillMaskRecipe(EncoderRecipe):
+    """The recipe of pre-training."""
+
+    task: Literal["fill_mask"]
+    data: Data
+    options: Options = Options()
+
+    kind: ClassVar[str] = "fill_mask"
+    head: ClassVar[str] = "BertPretrainer"
+    architectures: ClassVar[tuple[str, ...]] = ("BertForPreTraining", "BertForMaskedLM")
+    task_config: ClassVar[type[TaskConfig]] = Config
+
+    @classmethod
+    def task_class(cls):
+        """See `Recipe`."""
+        from attention_zoo.tasks.fill_mask.task import FillMask
+
+        return FillMask
+
+    @classmethod
+    def kind_of_answers(cls, options: Any, num_columns: int) -> str:
+        """See `Recipe`."""
+        return WORD

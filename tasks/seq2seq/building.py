@@ -1,0 +1,78 @@
+"""From a recipe and its training examples to the parts of a sequence-to-sequence task."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from attention_zoo.errors import UserError
+from attention_zoo.tasks.building import (
+    build_model,
+    build_preset,
+    load_base,
+    room_for,
+    weight_arrays,
+)
+from attention_zoo.text.tokenizer import tokenizer_classes
+from attention_zoo.zoo.model import model_config
+from attention_zoo.zoo.options import model_options
+from attention_zoo.zoo.weights import assign_weights
+
+Parts = tuple[Any, Any, Any, tuple[int, int]]
+
+
+def build_parts(recipe: Any, examples: Sequence[tuple[str, ...]]) -> Parts:
+    """The model, the tokenizers of both sides, and the longest source and target in ids."""
+    base = load_base(recipe)
+    return _fresh(recipe, examples) if base is None else _continued(recipe, base)
+
+
+def _fresh(recipe: Any, examples: Sequence[tuple[str, ...]]) -> Parts:
+    """The model of a preset, tokenizers of the examples, and room for the longest of them."""
+    source, target = _train_tokenizers(recipe.tokenizer, examples)
+    sources, targets = ([example[side] for example in examples] for side in (0, 1))
+    limits = (
+        recipe.data.max_source_length or room_for(sources, source),
+        recipe.data.max_target_length or room_for(targets, target),
+    )
+    sizes = {"source_vocab_size": source.vocab_size, "target_vocab_size": target.vocab_size}
+    defaults = {"share_embeddings": source is target, "max_length": max(limits)}
+    return build_preset(recipe, sizes, defaults), source, target, limits
+
+
+def _continued(recipe: Any, base: Any) -> Parts:
+    """Weights, tokenizers and lengths of another task; options such as dropout may differ."""
+    origin = f"model.pretrained: {recipe.model.pretrained}"
+    if base.kind != recipe.kind:
+        raise UserError(f"{origin} is of the task {base.kind}")
+    if recipe.tokenizer != type(recipe.tokenizer)():
+        raise UserError("tokenizer: model.pretrained has its own; leave the section out")
+    model_class, config = type(base.model), model_config(base.model)
+    name = model_class.__name__
+    overrides = model_options(name, recipe.model.options, config, name)
+    options = {**config, **overrides, "dtype": recipe.train.precision}
+    model = build_model(model_class, options)
+    assign_weights(model, weight_arrays(base.model), origin)
+    limits = (
+        recipe.data.max_source_length or base.max_source_length,
+        recipe.data.max_target_length or base.max_target_length,
+    )
+    return model, base.source_tokenizer, base.target_tokenizer, limits
+
+
+def _train_tokenizers(settings: Any, examples: Sequence[tuple[str, ...]]) -> tuple[Any, Any]:
+    source, target = zip(*examples, strict=True)
+    if settings.shared:
+        tokenizer = _train_tokenizer(settings, itertools.chain(source, target))
+        return tokenizer, tokenizer
+    return _train_tokenizer(settings, source), _train_tokenizer(settings.target or settings, target)
+
+
+def _train_tokenizer(settings: Any, texts: Iterable[str]) -> Any:
+    options = {
+        name: value
+        for name in ("vocab_size", "algorithm")
+        if (value := getattr(settings, name)) is not None
+    }
+    return tokenizer_classes()[settings.kind].train(texts, **options)

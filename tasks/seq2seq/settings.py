@@ -1,0 +1,152 @@
+"""What a recipe says of sequence to sequence."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+import pydantic
+from pydantic import Field
+
+import attention_zoo.tasks.seq2seq.error_rates  # noqa: F401  (registers metrics)
+from attention_zoo.tasks.seq2seq.metrics import check_bleu_tokenize
+from attention_zoo.tasks.settings import (
+    Column,
+    DataSettings,
+    EvaluateSettings,
+    Length,
+    Recipe,
+    TaskConfig,
+    register_task,
+)
+from attention_zoo.train.metrics import TEXT
+from attention_zoo.train.settings import Positive, Section, TrainSettings
+from attention_zoo.zoo.options import LARGEST_VOCABULARY, LONGEST, Real, Share, Whole, is_seq2seq
+
+_MaxLength = Annotated[Whole, Field(gt=1, le=LONGEST)] | None
+_WIDEST_BEAM = 1000
+
+
+class Data(DataSettings):
+    """Files, the columns in them, and how much of them is read."""
+
+    source: Column
+    target: Column
+    max_source_length: _MaxLength = Field(
+        default=None,
+        description="longest source in ids, the end included; null: as the training data needs",
+    )
+    max_target_length: _MaxLength = Field(
+        default=None, description="longest target in ids, likewise"
+    )
+
+
+class OneTokenizerSettings(Section):
+    """A tokenizer, trained on the training data."""
+
+    kind: Literal["sentencepiece", "characters", "words"] = "sentencepiece"
+    vocab_size: Annotated[Whole, Field(gt=0, le=LARGEST_VOCABULARY)] | None = Field(
+        default=None, description="number of tokens; null: as the kind has it"
+    )
+    algorithm: Literal["unigram", "bpe"] | None = Field(
+        default=None, description="of SentencePiece; unigram when null"
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _fits_kind(self):
+        if self.algorithm is not None and self.kind != "sentencepiece":
+            raise ValueError(f'unknown key "algorithm"; {self.kind} has the key vocab_size')
+        return self
+
+
+class TokenizerSettings(OneTokenizerSettings):
+    """The tokenizers of both sides."""
+
+    shared: bool = Field(
+        default=False,
+        description="one vocabulary for both sides; the model can then share its embeddings",
+    )
+    target: OneTokenizerSettings | None = Field(
+        default=None, description="the tokenizer of the target, if it is of another kind"
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _one_or_two(self):
+        if self.shared and self.target:
+            raise ValueError("a shared tokenizer has no settings for the target: leave one out")
+        return self
+
+
+class Training(TrainSettings):
+    """The training loop."""
+
+    scheduled_sampling: Share = Field(
+        default=0.0,
+        description="probability, in the last step, that a decoder input is the model's own "
+        "prediction; it rises from 0, and a step then passes through the model twice",
+    )
+
+
+class Evaluation(EvaluateSettings):
+    """How answers are searched for, and judged. The first metric decides what is best."""
+
+    beam_size: Positive = Field(default=1, description="hypotheses; 1 is greedy search")
+    length_penalty: Real = Field(default=0.6, description="alpha of Wu et al. 2016")
+    replace_unknown: bool = Field(
+        default=False,
+        description="write the most attended source token where the answer has an unknown one",
+    )
+    bleu_tokenize: str | None = Field(
+        default=None,
+        description="sacreBLEU's name of BLEU's tokenization; null: by the script of the "
+        "references",
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _can_be_counted(self):
+        check_bleu_tokenize(self.bleu_tokenize)
+        return self
+
+    @property
+    def metric_options(self) -> dict[str, str]:
+        """What the metrics need to know of it, see `attention_zoo.train.metrics`."""
+        return {"bleu_tokenize": self.bleu_tokenize} if self.bleu_tokenize else {}
+
+
+class Config(TaskConfig):
+    """What its `task.json` holds."""
+
+    shared_tokenizer: bool
+    max_source_length: Length
+    max_target_length: Length
+    beam_size: Annotated[int, Field(ge=1, le=_WIDEST_BEAM)]
+    length_penalty: float
+    replace_unknown: bool = False
+
+
+@register_task
+class Seq2SeqRecipe(Recipe):
+    """The recipe of sequence to sequence: any text to any text."""
+
+    task: Literal["seq2seq"] = "seq2seq"
+    data: Data
+    tokenizer: TokenizerSettings = TokenizerSettings()
+    train: Training = Training()
+    evaluate: Evaluation = Evaluation()
+
+    kind: ClassVar[str] = "seq2seq"
+    task_config: ClassVar[type[TaskConfig]] = Config
+
+    @classmethod
+    def task_class(cls):
+        """See `Recipe`."""
+        from attention_zoo.tasks.seq2seq.task import Seq2Seq
+
+        return Seq2Seq
+
+    @classmethod
+    def takes_family(cls, family: str) -> bool:
+        """Every sequence-to-sequence model; encoders are for other tasks."""
+        return is_seq2seq(family)
+
+    @classmethod
+    def kind_of_answers(cls, options: Any, num_columns: int) -> str:
+        """See `Recipe`."""
+        return TEXT

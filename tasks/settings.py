@@ -1,0 +1,276 @@
+"""What a recipe says of a task: the sections and fields that it has, and the facts behind them.
+
+Each task has a `Recipe` of its own in `tasks/<name>/settings.py`. None of these modules imports
+TensorFlow, so that a mistake is reported at once.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import pydantic
+from pydantic import Field
+
+from attention_zoo.errors import UserError, explain, suggest
+from attention_zoo.json_files import Content
+from attention_zoo.registry import Registry
+from attention_zoo.train.metrics import LABEL, check_metrics
+from attention_zoo.train.settings import Positive, Section, TrainSettings
+from attention_zoo.zoo.options import LONGEST, model_options
+from attention_zoo.zoo.presets import PRESETS
+
+if TYPE_CHECKING:
+    from attention_zoo.tasks.task import Task
+
+Files = str | list[str] | dict[str, str]
+
+
+class _IsColumn:
+    """Marks the fields of `data` that name a column of the files."""
+
+
+Column = Annotated[str | Positive, _IsColumn(), Field(description="a column: its name or number")]
+OptionalColumn = Annotated[
+    str | Positive | None, _IsColumn(), Field(description="a column, if there is one")
+]
+
+
+class ModelSettings(pydantic.BaseModel):
+    """A preset, and any constructor argument of its model to replace the preset's."""
+
+    model_config = pydantic.ConfigDict(extra="allow", frozen=True)
+
+    preset: str | None = Field(default=None, description="see `attention-zoo list`")
+    pretrained: str | None = Field(
+        default=None,
+        description="instead of a preset: a run, a task or the name of one that comes with the "
+        "package, whose weights and tokenizers to begin with",
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _either(self) -> ModelSettings:
+        if (self.preset is None) == (self.pretrained is None):
+            raise ValueError("give a preset, or a pretrained run to begin with, one of the two")
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The constructor arguments, as they were given."""
+        return self.model_dump(exclude={"preset", "pretrained"})
+
+
+class DataSettings(Section):
+    """Files and the columns in them; see `attention_zoo.text.readers.read_examples`."""
+
+    train: Files = Field(description="a file, a pattern, a list of them, or a file a column")
+    valid: Files | None = Field(default=None, description="validation data, likewise")
+    test: Files | None = Field(default=None, description="what exports are verified on, likewise")
+
+    @classmethod
+    def column_fields(cls) -> list[str]:
+        """The fields that name columns, in the order that columns have in an example."""
+        return [
+            name
+            for name, field in cls.model_fields.items()
+            if any(isinstance(mark, _IsColumn) for mark in field.metadata)
+        ]
+
+    @property
+    def columns(self) -> list[str | int]:
+        """The columns of an example, in their order."""
+        named = [getattr(self, name) for name in self.column_fields()]
+        return [column for column in named if column is not None]
+
+
+class EvaluateSettings(Section):
+    """How answers are judged. The first metric decides which weights are best."""
+
+    metrics: list[str] | None = Field(
+        default=None, description="names of metrics; those of the task when null"
+    )
+
+    @property
+    def metric_options(self) -> dict[str, str]:
+        """What the metrics need to know of it, see `attention_zoo.train.metrics`."""
+        return {}
+
+
+class ExportSettings(Section):
+    """What `export` writes unless it is told otherwise."""
+
+    formats: list[str] = Field(
+        default=["saved_model", "litert"], description="see `attention-zoo export --help`"
+    )
+    quantize: list[str] = Field(default=["none"], description="of LiteRT files")
+
+
+class Recipe(Section):
+    """All that a training needs to know; a subclass for each task says which sections it has.
+
+    Attributes:
+        kind: the name of the task in recipes and in `task.json`.
+        task_config: what its `task.json` must hold.
+    """
+
+    task: str
+    model: ModelSettings
+    data: DataSettings
+    options: Section = Section()
+    tokenizer: Section
+    train: TrainSettings = TrainSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    export: ExportSettings = ExportSettings()
+
+    kind: ClassVar[str]
+    task_config: ClassVar[type[TaskConfig]]
+
+    @classmethod
+    def task_class(cls) -> type[Task]:
+        """The task itself; its module imports TensorFlow."""
+        raise NotImplementedError
+
+    @classmethod
+    def model_class_name(cls, family: str) -> str:
+        """The class of the model that it makes of a preset of a family."""
+        return family
+
+    @classmethod
+    def kind_of_answers(cls, options: Any, num_columns: int) -> str:
+        """What its answers are, by which metrics are chosen: see `attention_zoo.train.metrics`.
+
+        Args:
+            options: whatever has the options of the task as attributes: its section
+                `options`, or the task.
+            num_columns: how many columns an example has.
+        """
+        return LABEL
+
+    @classmethod
+    def column_contents(cls, options: Any, columns: list[Any]) -> dict[Any, str]:
+        """What the columns of examples hold where it is not text.
+
+        Args:
+            options: as of `kind_of_answers`.
+            columns: the names of the columns.
+
+        Returns:
+            A dict, see `holds` of `attention_zoo.text.readers.read_examples`.
+        """
+        return {}
+
+    @property
+    def columns(self) -> list[str | int]:
+        """The columns of an example, in their order."""
+        return self.data.columns
+
+    @property
+    def holds(self) -> dict[Any, str]:
+        """What the columns hold where it is not text."""
+        return self.column_contents(self.options, self.columns)
+
+    @pydantic.model_validator(mode="after")
+    def _metrics_fit(self) -> Recipe:
+        list(TASKS.values())  # so that messages know the metrics of other tasks too
+        answers = self.kind_of_answers(self.options, len(self.columns))
+        try:
+            check_metrics(self.evaluate.metrics or (), answers)
+        except UserError as error:
+            raise ValueError(f"evaluate.metrics: {error}") from error
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _model_fits(self) -> Recipe:
+        name = self.model.preset
+        if name is not None:
+            vocab_size = getattr(self.tokenizer, "vocab_size", None) or 0
+            model, config = self.model_class_name(self.family_of(name)), PRESETS[name]["config"]
+            model_options(model, self.model.options, config, name, vocab_size)
+        return self
+
+    @classmethod
+    def family_of(cls, preset: str) -> str:
+        """The class of model that a preset is of.
+
+        Raises:
+            UserError: if there is no such preset, or it is not for the task.
+        """
+        if preset not in PRESETS:
+            hint = suggest(preset, PRESETS)
+            raise UserError(f"model.preset: there is no preset {preset!r}; {hint}")
+        family = PRESETS[preset]["model"]
+        if not cls.takes_family(family):
+            fitting = [name for name, p in PRESETS.items() if cls.takes_family(p["model"])]
+            raise UserError(
+                f"model.preset: {preset} is not a model for this task, {cls.kind}; accepted: "
+                f"{', '.join(fitting)}"
+            )
+        return family
+
+    @classmethod
+    def takes_family(cls, family: str) -> bool:
+        """Whether the task takes presets of a class of models, given by its name."""
+        raise NotImplementedError
+
+    @classmethod
+    def takes_model(cls, name: str) -> bool:
+        """Whether the task may have a model of a class, given by its name."""
+        return cls.takes_family(name)
+
+    @classmethod
+    def train_settings(cls, **given: Any) -> Any:
+        """The section `train`, its defaults completed by what is given.
+
+        Raises:
+            UserError: if a setting is unknown or out of range.
+        """
+        section = cls.model_fields["train"].annotation
+        try:
+            return section(**given)
+        except pydantic.ValidationError as error:
+            raise UserError("\n".join(explain(error, section))) from error
+
+
+class _Model(Content):
+    name: str = Field(alias="class")
+    config: Annotated[dict[str, object], pydantic.AfterValidator(lambda config: _plain(config))]
+
+
+def _plain(config: dict[str, object]) -> dict[str, object]:
+    """Accepts numbers, names and switches: no serialised objects, which Keras would make."""
+    for name, value in config.items():
+        if isinstance(value, dict) and name == "encoder":
+            _plain(value)
+        elif not isinstance(value, bool | int | float | str | None):
+            raise ValueError(f"{name} must be a number, a name, true or false")
+    return config
+
+
+class TaskConfig(Content):
+    """What the `task.json` of every task holds."""
+
+    format: Literal[1] = 1
+    task: str
+    fields: list[str | int]  # names of columns, or their numbers
+    metrics: list[str]
+    metric_options: dict[str, str] = Field(default={})  # not written by earlier versions
+    model: _Model
+
+
+Length = Annotated[int, Field(ge=1, le=LONGEST)]
+
+# A folder in `tasks/` is a task.
+TASKS: Registry[type[Recipe]] = Registry(
+    "task",
+    {
+        module.name: f"attention_zoo.tasks.{module.name}.settings"
+        for module in pkgutil.iter_modules([str(Path(__file__).parent)])
+        if module.ispkg
+    },
+)
+
+
+def register_task(recipe: type[Recipe]) -> type[Recipe]:
+    """Registers the recipe of a task under its `kind`; a decorator."""
+    return TASKS.register(recipe.kind)(recipe)
