@@ -68,12 +68,7 @@ def _train(recipe, out, resume, progress):
     strategy = make_strategy(recipe.train.strategy)
     progress(f"making tokenizers and model for {len(examples):,} examples")
     with strategy.scope():
-        task = (
-            load_task(out)
-            if resume and (out / TASK_FOLDER).is_dir()
-            else recipe.task_class().build(recipe, examples)
-        )
-    task.metric_options = recipe.evaluate.metric_options
+        task = load_task(out) if resume and (out / TASK_FOLDER).is_dir() else recipe.build(examples)
     metrics = recipe.evaluate.metrics or task.metrics
     for note in notes_on_texts(task, examples, recipe.train.max_unknown):
         progress(note)

@@ -54,7 +54,7 @@ def read_yaml(path):
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
     if len(content) > _LARGEST_FILE:
-        raise UserError(f"{path} is no recipe: it is larger than {_LARGEST_FILE:,} bytes")
+        raise UserError(f"{path} is not a recipe: it is larger than {_LARGEST_FILE:,} bytes")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -110,7 +110,7 @@ def plain_values(content, path):
     def copy(value, place):
         if next(counted) > _MOST_VALUES:
             raise UserError(
-                f"{path} is no recipe: with its aliases written out it has more than "
+                f"{path} is not a recipe: with its aliases written out it has more than "
                 f"{_MOST_VALUES:,} values"
             )
         if len(place) > _DEEPEST:

@@ -7,6 +7,7 @@ TensorFlow, so that a mistake is reported at once.
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -159,6 +160,19 @@ class Recipe(Section):
             A dict, see `holds` of `attention_zoo.text.readers.read_examples`.
         """
         return {}
+
+    def build(self, examples: Sequence[tuple[str, ...]]) -> Task:
+        """Trains the tokenizers and builds the model, with fresh or pretrained weights.
+
+        Args:
+            examples: training examples, tuples of strings.
+
+        Raises:
+            UserError: if something in the recipe does not fit.
+        """
+        task = self.task_class().build(self, examples)
+        task.metric_options = self.evaluate.metric_options
+        return task
 
     @property
     def columns(self) -> list[str | int]:

@@ -10,7 +10,6 @@ from attention_zoo.errors import UserError
 from attention_zoo.export.export import export
 from attention_zoo.loading import load
 from attention_zoo.recipes.recipe import load_recipe
-from attention_zoo.recipes.run import make_task
 from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
 from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
@@ -101,8 +100,8 @@ def test_a_recipe_asks_for_it(tmp_path):
         "tokenizer: {kind: words}\nevaluate: {replace_unknown: true}\n"
     )
     examples = [("one two", "two one"), ("two", "one")]
-    assert make_task(load_recipe(path), examples).replace_unknown
+    assert load_recipe(path).build(examples).replace_unknown
     path.write_text(path.read_text().replace("words", "sentencepiece"))
     examples *= 20
     with pytest.raises(UserError, match="replace_unknown needs tokens"):
-        make_task(load_recipe(path, ["tokenizer.vocab_size=11"]), examples)
+        load_recipe(path, ["tokenizer.vocab_size=11"]).build(examples)

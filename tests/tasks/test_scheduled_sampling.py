@@ -36,7 +36,7 @@ def inputs_of(task, share):
         return call(inputs, training=training)
 
     task.model.call = recorded
-    loss, _ = task.loss((SOURCE, TARGET), training=False, own_words=share, seed=SEED)
+    loss, _ = task.loss((SOURCE, TARGET), training=False, sampling_probability=share, seed=SEED)
     task.model.call = call
     assert len(seen) == 2
     return seen[1], float(loss)

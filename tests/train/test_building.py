@@ -12,7 +12,6 @@ from attention_zoo.errors import UserError
 from attention_zoo.pretrained import pretrained_tasks
 from attention_zoo.recipes.recipe import load_recipe
 from attention_zoo.recipes.run import train_recipe, train_seeds
-from attention_zoo.tasks.building import make_task
 from attention_zoo.tasks.loading import load_task
 from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
@@ -76,7 +75,7 @@ def test_pretrained_encoders_are_taken_over(task, write, tmp_path):
     base, _ = train_recipe(load_recipe(write("fill_mask")), tmp_path / "base")
     path = write(task, model={"pretrained": "base", "dropout": 0.3})
     recipe = load_recipe(path)
-    made = make_task(recipe, [tuple(row) for row in CASES[task][1]])
+    made = recipe.build([tuple(row) for row in CASES[task][1]])
     encoder = getattr(made.model, "bert", made.model)
     assert encoder.dropout == 0.3
     assert made.tokenizer.vocabulary == base.tokenizer.vocabulary
@@ -94,7 +93,7 @@ def test_pretrained_encoders_are_taken_over(task, write, tmp_path):
 def test_a_head_is_taken_over_where_it_means_the_same(rows, keeps, write, tmp_path):
     base, _ = train_recipe(load_recipe(write("classify")), tmp_path / "base")
     recipe = load_recipe(write("classify", model={"pretrained": "base"}))
-    made = make_task(recipe, rows)
+    made = recipe.build(rows)
     assert made.model.num_outputs == base.model.num_outputs == 3
     same = np.array_equal(made.model.head.kernel, base.model.head.kernel)
     assert same == (made.labels == base.labels) == keeps
@@ -105,16 +104,16 @@ def test_an_encoder_of_another_shape_is_no_base(write, tmp_path):
     train_recipe(load_recipe(write("fill_mask")), tmp_path / "base")
     recipe = load_recipe(write("classify", model={"pretrained": "base", "max_length": 20}))
     with pytest.raises(UserError, match=r"base does not fit the model: position/table: shape"):
-        make_task(recipe, ROWS)
+        recipe.build(ROWS)
 
 
 def test_labels_and_weights(write):
     recipe = load_recipe(write("classify", options={"class_weights": "balanced"}))
-    task = make_task(recipe, ROWS)
+    task = recipe.build(ROWS)
     assert task.labels == ["down", "other", "up"]
     assert task.class_weights == pytest.approx([4 / 3, 4 / 3, 2 / 3])
     given = load_recipe(write("classify", options={"class_weights": {"up": 2}}))
-    assert make_task(given, ROWS).class_weights == [1.0, 1.0, 2.0]
+    assert given.build(ROWS).class_weights == [1.0, 1.0, 2.0]
 
 
 def test_defaults_are_those_of_encoders(write):
@@ -190,7 +189,7 @@ def test_several_seeds(write, tmp_path):
 
 def test_frozen_weights_stay(write, tmp_path):
     recipe = load_recipe(write("classify"), ["train.freeze=encoder"])
-    start = make_task(recipe, ROWS)
+    start = recipe.build(ROWS)
     before = [np.asarray(w) for w in start.model.bert.get_weights()]
     head = start.model.head.kernel.numpy()
     start.fit(ROWS * 5, steps=2, batch_tokens=64, freeze="encoder")
@@ -231,7 +230,7 @@ def resumed(tmp_path):
 
 def test_a_sequence_model_goes_on_from_another(resumed):
     base, recipe = resumed()
-    task = make_task(recipe, [("a b", "0")])
+    task = recipe.build([("a b", "0")])
     assert task.model.dropout == 0.3
     assert (task.max_source_length, task.max_target_length) == (16, 6)
     for ours, theirs in zip(saved_weights(task.model), saved_weights(base.model), strict=True):
@@ -250,7 +249,7 @@ def test_a_sequence_model_goes_on_from_another(resumed):
 def test_what_cannot_be_changed_on_the_way(resumed, more, message):
     _, recipe = resumed(**more)
     with pytest.raises(UserError, match=message):
-        make_task(recipe, [("a b", "0")])
+        recipe.build([("a b", "0")])
 
 
 def test_a_pretrained_task_by_its_name(resumed):

@@ -7,8 +7,7 @@ from reference.encoder_tasks import ENCODER, KINDS, TEXTS, TOKENIZER, make
 from attention_zoo.tasks.classify.task import Classify
 from attention_zoo.tasks.embed.task import Embed
 from attention_zoo.tasks.fill_mask.task import FillMask
-from attention_zoo.train.optimizer import make_optimizer, trained_variables
-from attention_zoo.train.settings import TrainSettings
+from attention_zoo.train.optimizer import make_optimizer
 from attention_zoo.zoo import Bert, BertClassifier, BertPretrainer
 from attention_zoo.zoo.weights import weight_name
 
@@ -88,7 +87,9 @@ def test_a_pooler_that_nothing_looks_at_is_neither_trained_nor_decayed():
     names = {weight_name(v) for v in model.weights}
     assert names - found == {"pooler/kernel", "pooler/bias"}
     # As in the checkpoints of earlier versions: moments of what is trained.
-    optimizer = make_optimizer(TrainSettings(), model, trained_variables(task))
+    settings = task.recipe.train_settings(weight_decay=0.0)
+    variables = task.trained_variables(settings)
+    optimizer = make_optimizer(settings, model.width, variables)
     assert len(optimizer.variables) == 1 + 2 * len(found)
 
 

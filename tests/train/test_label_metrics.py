@@ -11,8 +11,9 @@ from sklearn.metrics import f1_score
 
 from attention_zoo.errors import UserError
 from attention_zoo.tasks.answer.metrics import normalize_answer, squad_exact_match, squad_f1
-from attention_zoo.tasks.classify.metrics import macro_f1, micro_f1, pearson, spearman
+from attention_zoo.tasks.classify.metrics import macro_f1, micro_f1
 from attention_zoo.tasks.tag.metrics import entities, entity_f1, tag_accuracy
+from attention_zoo.train.correlations import pearson, spearman
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,7 +1,5 @@
 """Weight decay, rates of layers, frozen weights."""
 
-from types import SimpleNamespace
-
 import keras
 import numpy as np
 import pytest
@@ -9,9 +7,13 @@ import tensorflow as tf
 from numpy.testing import assert_allclose
 
 from attention_zoo.errors import UserError
-from attention_zoo.train.optimizer import AdamW, layer_rates, make_optimizer, trained_variables
-from attention_zoo.train.settings import TrainSettings, train_settings
-from attention_zoo.zoo import Bert, BertClassifier, Transformer
+from attention_zoo.tasks.classify.settings import ClassifyRecipe
+from attention_zoo.tasks.classify.task import Classify
+from attention_zoo.tasks.embed.task import Embed
+from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
+from attention_zoo.train.optimizer import AdamW, layer_rates, make_optimizer
+from attention_zoo.train.settings import TrainSettings
+from attention_zoo.zoo import Bert, BertClassifier
 from attention_zoo.zoo.weights import weight_name
 
 ENCODER = {
@@ -23,8 +25,15 @@ ENCODER = {
 }
 
 
-def bare_task(model, idle_weights=()):
-    return SimpleNamespace(model=model, idle_weights=idle_weights)
+TOKENIZER = WordPieceTokenizer([*SPECIAL_PIECES, "a", "b"])
+
+
+def make_task(task_class=Classify):
+    return task_class(BertClassifier(2, ENCODER), TOKENIZER, ["x", "y"])
+
+
+def trained_variables(task, freeze=None):
+    return task.trained_variables(task.recipe.train_settings(freeze=freeze))
 
 
 def variables():
@@ -85,41 +94,44 @@ def test_rates_fall_from_the_head_down():
     ],
 )
 def test_frozen_weights(what, trained):
-    task = bare_task(BertClassifier(2, ENCODER))
+    task = make_task()
     found = {v.path.split("/")[1] for v in trained_variables(task, what)}
     assert found == trained
     assert len(task.model.trainable_variables) == len(task.model.weights)
 
 
 def test_what_its_owner_has_frozen_stays_frozen_beside_the_setting():
-    task = bare_task(BertClassifier(2, ENCODER))
+    task = make_task()
     task.model.bert.blocks[1].trainable = False
     found = {v.path.split("/")[1] for v in trained_variables(task, 1)}
     assert found == {"block_2", "pooler", "head"}
 
 
 def test_idle_weights_are_not_trained():
-    model = BertClassifier(2, ENCODER)
-    found = trained_variables(bare_task(model, idle_weights=model.head.weights))
-    assert found == [v for v in model.trainable_variables if "head" not in v.path]
+    class WithIdleHead(Classify):
+        @property
+        def idle_weights(self):
+            return self.model.head.weights
+
+    task = make_task(WithIdleHead)
+    variables = trained_variables(task)
+    assert variables == [v for v in task.model.trainable_variables if "head" not in v.path]
 
 
 def test_what_cannot_be_frozen():
     with pytest.raises(UserError, match=r"train\.freeze: there are 3 blocks, received 4"):
-        trained_variables(bare_task(BertClassifier(2, ENCODER)), 4)
-    model = Transformer.from_preset("transformer_tiny", source_vocab_size=7)
-    with pytest.raises(UserError, match=r"train\.freeze is for BERT, the model is Transformer"):
-        trained_variables(bare_task(model), 1)
+        trained_variables(make_task(), 4)
     with pytest.raises(UserError, match=r"nothing to train; train\.freeze is 'encoder'"):
-        trained_variables(bare_task(Bert(**ENCODER)), "encoder")
+        trained_variables(Embed(Bert(**ENCODER), TOKENIZER), "encoder")
 
 
 def test_settings_choose_the_class():
     model = BertClassifier(2, ENCODER)
-    plain = make_optimizer(TrainSettings(), model, model.trainable_variables)
+    plain = make_optimizer(TrainSettings(), model.width, model.trainable_variables)
     assert type(plain) is keras.optimizers.Adam
-    settings = train_settings("classify", {"layer_decay": 0.9})
-    decayed = make_optimizer(settings, model, model.trainable_variables)
+    settings = ClassifyRecipe.train_settings(layer_decay=0.9)
+    rates = Classify(model, TOKENIZER, ["x", "y"]).rates(settings)
+    decayed = make_optimizer(settings, model.width, model.trainable_variables, rates)
     assert type(decayed) is AdamW
     assert (decayed.decay, float(decayed.beta_2), decayed.epsilon) == (0.01, 0.999, 1e-6)
     head = next(v for v in model.trainable_variables if "head" in v.path)

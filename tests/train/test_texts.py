@@ -9,8 +9,8 @@ from attention_zoo.tasks.answer.task import QuestionAnswering
 from attention_zoo.tasks.classify.task import Classify
 from attention_zoo.tasks.embed.task import Embed
 from attention_zoo.tasks.loading import load_task
+from attention_zoo.tasks.seq2seq.ids import shift_right
 from attention_zoo.tasks.seq2seq.task import Seq2Seq
-from attention_zoo.tasks.seq2seq.text_to_text import shift_right
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
 from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from attention_zoo.text.vocabulary import END_ID, START_ID

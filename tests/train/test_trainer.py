@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from attention_zoo.errors import ResultError, UserError
+from attention_zoo.tasks.seq2seq.settings import Seq2SeqRecipe
 from attention_zoo.train import checkpoints
-from attention_zoo.train.settings import TrainSettings
 from attention_zoo.train.trainer import Trainer
 
 SETTINGS = {
@@ -31,7 +31,7 @@ SETTINGS = {
 
 def _trainer(task, pairs, out, **settings):
     valid = pairs[:8] if settings.pop("valid", True) else []
-    values = TrainSettings(**{**SETTINGS, **settings})
+    values = Seq2SeqRecipe.train_settings(**{**SETTINGS, **settings})
     return Trainer(task, values, pairs, valid, out, ["exact_match", "chrf"])
 
 
@@ -122,10 +122,10 @@ def test_a_killed_run_resumes(make_task, pairs, tmp_path):
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from attention_zoo.tasks.seq2seq.task import Seq2Seq\n"
-        "from attention_zoo.train.settings import TrainSettings\n"
+        "from attention_zoo.tasks.seq2seq.settings import Seq2SeqRecipe\n"
         "from attention_zoo.train.trainer import Trainer\n"
         "task = Seq2Seq.load(sys.argv[1])\n"
-        "settings = TrainSettings(batch_tokens=64, steps=10**6, evaluate_every=1)\n"
+        "settings = Seq2SeqRecipe.train_settings(batch_tokens=64, steps=10**6, evaluate_every=1)\n"
         "Trainer(task, settings, list(task.examples), [], sys.argv[2], ['chrf']).run()\n"
     )
     task = make_task()
@@ -340,7 +340,7 @@ def test_states_of_earlier_versions_are_read(make_task, pairs, tmp_path):
 
 
 def test_a_run_goes_on_with_what_it_was_trained_on_alone(make_task, pairs, tmp_path):
-    task, settings = make_task(), TrainSettings(**{**SETTINGS, "steps": 4})
+    task, settings = make_task(), Seq2SeqRecipe.train_settings(**{**SETTINGS, "steps": 4})
     arguments = (task, settings, pairs, [], tmp_path, ["chrf"])
     Trainer(*arguments, read={"data.train": "a", "data.valid": "b"}).run()
     Trainer(*arguments, read={"data.train": "a", "data.valid": "b"}).resume()

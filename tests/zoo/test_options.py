@@ -7,8 +7,9 @@ import sys
 import pytest
 
 from attention_zoo.errors import UserError
+from attention_zoo.tasks.settings import TASKS
 from attention_zoo.zoo import MODELS, PRESETS, Bert, Transformer
-from attention_zoo.zoo.options import _OPTIONS, ENCODERS, model_options, preset_model
+from attention_zoo.zoo.options import _OPTIONS, model_options
 
 # What the tokenizers, the labels and the precision decide.
 NOT_THEIRS = {"self", "kwargs", "source_vocab_size", "target_vocab_size", "vocab_size"}
@@ -17,7 +18,7 @@ NOT_THEIRS |= {"encoder", "num_outputs"}
 
 def arguments(model):
     """The constructor's arguments and their defaults, of a head with those of BERT."""
-    classes = (Bert, MODELS[model]) if model in ENCODERS.values() else (MODELS[model],)
+    classes = (Bert, MODELS[model]) if model.startswith("Bert") else (MODELS[model],)
     found = {}
     for cls in classes:
         for name, parameter in inspect.signature(cls.__init__).parameters.items():
@@ -84,12 +85,15 @@ def test_options_have_their_types():
 
 
 def test_which_class_a_task_makes_of_a_preset():
-    assert preset_model("gnmt_small", "seq2seq") == "RNNAttention"
-    assert preset_model("bert_tiny", "fill_mask") == "BertPretrainer"
-    with pytest.raises(UserError, match="bert_tiny is no model for this task, seq2seq; accepted: "):
-        preset_model("bert_tiny", "seq2seq")
-    with pytest.raises(UserError, match=r"gnmt_small is no model for this task, tag; .*bert_base"):
-        preset_model("gnmt_small", "tag")
+    fill_mask, seq2seq = TASKS["fill_mask"], TASKS["seq2seq"]
+    assert seq2seq.model_class_name(seq2seq.family_of("gnmt_small")) == "RNNAttention"
+    assert fill_mask.model_class_name(fill_mask.family_of("bert_tiny")) == "BertPretrainer"
+    with pytest.raises(UserError, match="bert_tiny is not a model for this task, seq2seq; acc"):
+        seq2seq.family_of("bert_tiny")
+    with pytest.raises(
+        UserError, match="gnmt_small is not a model for this task, tag; .*bert_base"
+    ):
+        TASKS["tag"].family_of("gnmt_small")
 
 
 def test_presets_and_recipes_are_read_without_keras():
