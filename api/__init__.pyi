@@ -17,9 +17,11 @@ from attention_zoo.tasks.seq2seq import Seq2Seq as Seq2Seq
 from attention_zoo.tasks.tag import Tag as Tag
 from attention_zoo.text.character_tokenizer import CharacterTokenizer as CharacterTokenizer
 from attention_zoo.text.readers import read_examples as read_examples
+from attention_zoo.text.registry import register_tokenizer as register_tokenizer
 from attention_zoo.text.sentencepiece_tokenizer import (
     SentencePieceTokenizer as SentencePieceTokenizer,
 )
+from attention_zoo.text.tokenizer import Tokenizer as Tokenizer
 from attention_zoo.text.word_tokenizer import WordTokenizer as WordTokenizer
 from attention_zoo.text.wordpiece_tokenizer import WordPieceTokenizer as WordPieceTokenizer
 from attention_zoo.train.recipe import load_recipe as load_recipe

@@ -11,8 +11,9 @@ from attention_zoo.tasks.inputs import rows_of
 from attention_zoo.tasks.sides import Side
 from attention_zoo.tasks.task import Task
 from attention_zoo.text.lines import one_line
+from attention_zoo.text.registry import load_tokenizer
 from attention_zoo.text.rows import cut_rows
-from attention_zoo.text.tokenizer import CHUNK, load_tokenizer
+from attention_zoo.text.tokenizer import CHUNK
 from attention_zoo.text.vocabulary import PAD_ID
 
 ID_INPUTS = ("token_ids", "mask", "segment_ids")

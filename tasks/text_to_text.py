@@ -11,7 +11,8 @@ from attention_zoo.tasks.answering import Answering, Compared
 from attention_zoo.tasks.inputs import strings_of
 from attention_zoo.tasks.sides import Side
 from attention_zoo.text.lines import one_line
-from attention_zoo.text.tokenizer import is_blank, load_tokenizer
+from attention_zoo.text.registry import load_tokenizer
+from attention_zoo.text.tokenizer import is_blank
 from attention_zoo.text.vocabulary import END_ID, PAD_ID, START_ID
 
 _PREDICT_BATCH = 32

@@ -11,7 +11,7 @@ from attention_zoo.tasks.kinds import TASKS, load_task
 from attention_zoo.tasks.seq2seq import Seq2Seq
 from attention_zoo.tasks.task import model_config
 from attention_zoo.text.examples import split_labels
-from attention_zoo.text.tokenizer import tokenizer_classes
+from attention_zoo.text.registry import tokenizer_class
 from attention_zoo.train.settings import TokenizerSettings
 from attention_zoo.train.task_options import task_options
 from attention_zoo.zoo import MODELS, PRESETS, Bert
@@ -243,14 +243,14 @@ def _train_tokenizer(settings, texts):
     options = {"vocab_size": settings.vocab_size} if settings.vocab_size else {}
     if settings.kind == "sentencepiece":
         options["algorithm"] = settings.algorithm
-    return tokenizer_classes()[settings.kind].train(texts, **options)
+    return tokenizer_class(settings.kind).train(texts, **options)
 
 
 def _train_wordpieces(settings, texts):
     given = settings.model_fields_set
     if "kind" in given and settings.kind != "wordpiece":
         raise UserError(f"tokenizer.kind: encoders have wordpiece, received {settings.kind}")
-    return tokenizer_classes()["wordpiece"].train(
+    return tokenizer_class("wordpiece").train(
         texts, settings.vocab_size, lower_case=settings.lower_case
     )
 

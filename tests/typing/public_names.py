@@ -23,6 +23,18 @@ def tokenizers(texts: list[str]) -> list[tf.Tensor]:
     return [tokenizer.encode(tf.constant(texts), max_length=8) for tokenizer in trained]
 
 
+@az.register_tokenizer
+class UpperCaseTokenizer(az.CharacterTokenizer):
+    kind = "upper_case"
+
+    def tokenize(self, strings: tf.Tensor) -> tf.RaggedTensor:
+        return super().tokenize(tf.strings.upper(strings))
+
+
+def any_tokenizer(tokenizer: az.Tokenizer) -> int:
+    return tokenizer.vocab_size
+
+
 def layer() -> keras.layers.Layer:
     return az.layers.EncoderBlock(num_heads=2, feed_forward_width=8)
 
