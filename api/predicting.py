@@ -3,7 +3,7 @@
 import itertools
 
 from attention_zoo.errors import UserError
-from attention_zoo.text.lines import check_encoding, end_removed, limited_lines
+from attention_zoo.text.lines import check_encoding, limited_lines, strip_line_end
 
 
 def predict_lines(task, file, batch, options, warn):
@@ -63,7 +63,7 @@ def _decode(line, number, warn):
     if number == 1:
         check_encoding(line, "the input")
         line = line.removeprefix(b"\xef\xbb\xbf")
-    line = end_removed(line)
+    line = strip_line_end(line)
     try:
         return line.decode("utf-8").strip()
     except UnicodeDecodeError:

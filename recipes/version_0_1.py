@@ -3,7 +3,8 @@
 from typing import Any
 
 from attention_zoo.errors import section_of
-from attention_zoo.tasks.settings import Recipe
+from attention_zoo.tasks.settings import ModelSettings, Recipe
+from attention_zoo.text.tokenizer_options import WordPieceOptions
 
 _ALL_COLUMNS = {"source", "target", "question", "context", "answers", "text", "pair", "label"}
 
@@ -21,10 +22,13 @@ def without_foreign_keys(content: dict[str, Any], recipe_class: type[Recipe]) ->
 
 def _known(content: dict[str, Any], section: Any) -> dict[str, Any]:
     known = {}
+    keys = section.keys_of(content) if hasattr(section, "keys_of") else section.model_fields
     for name, value in content.items():
         if name not in section.model_fields:
-            if section.model_config.get("extra") == "allow":
+            if name in keys or section is ModelSettings:
                 known[name] = value
+            continue
+        if value is None and name in _ALL_COLUMNS:
             continue
         inner = section_of(section.model_fields[name])
         known[name] = _known(value, inner) if inner and isinstance(value, dict) else value
@@ -32,9 +36,6 @@ def _known(content: dict[str, Any], section: Any) -> dict[str, Any]:
         known.pop("peak", None)
     elif "schedule" in known:
         known.pop("factor", None)
-    if "kind" in known:  # of tokenizer
-        if known["kind"] not in section.model_fields["kind"].annotation.__args__:
-            known.pop("kind")  # the default, which encoders did not look at
-        elif known["kind"] != "sentencepiece":
-            known.pop("algorithm", None)
+    if section is WordPieceOptions:
+        known.pop("kind", None)  # not looked at
     return known

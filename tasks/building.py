@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
 from attention_zoo.errors import UserError
 from attention_zoo.tasks.loading import load_task
-from attention_zoo.text.tokenizer import tokenizer_classes
 from attention_zoo.zoo import MODELS, PRESETS, Bert
 from attention_zoo.zoo.model import model_config
 from attention_zoo.zoo.options import MOST_WEIGHTS, model_options
@@ -107,13 +106,6 @@ def copied_encoder(recipe: Any, base: Task, head: Mapping[str, Any], keeps_head:
 def weight_arrays(model: Any) -> dict[str, Any]:
     """The weights of a model as arrays, by their names in files."""
     return {weight_name(v): v.numpy() for v in saved_weights(model)}
-
-
-def train_wordpieces(settings: Any, texts: Iterable[str]) -> Any:
-    """A WordPiece tokenizer, trained on texts."""
-    return tokenizer_classes()["wordpiece"].train(
-        texts, settings.vocab_size, lower_case=settings.lower_case
-    )
 
 
 def room_for(texts: list[str], tokenizer: Any) -> int:

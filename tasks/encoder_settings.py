@@ -6,9 +6,11 @@ from typing import Annotated, Any, ClassVar, Literal
 import pydantic
 from pydantic import Field
 
+from attention_zoo.fields import Real, Whole
 from attention_zoo.tasks.settings import DataSettings, Length, Recipe, TaskConfig
-from attention_zoo.train.settings import LearningRateSettings, Section, TrainSettings
-from attention_zoo.zoo.options import LARGEST_VOCABULARY, LONGEST, Real, Share, Whole
+from attention_zoo.text.tokenizer_options import WordPieceOptions
+from attention_zoo.train.settings import LearningRateSettings, TrainSettings
+from attention_zoo.zoo.options import LONGEST, Share
 
 
 class EncoderData(DataSettings):
@@ -18,16 +20,6 @@ class EncoderData(DataSettings):
         default=None,
         description="longest input in ids, with the special ones; null: as the training data needs",
     )
-
-
-class WordPieceSettings(Section):
-    """A WordPiece vocabulary, trained on the training data."""
-
-    kind: Literal["wordpiece"] = "wordpiece"
-    vocab_size: Annotated[Whole, Field(gt=0, le=LARGEST_VOCABULARY)] | None = Field(
-        default=None, description="number of pieces"
-    )
-    lower_case: bool = Field(default=True, description="whether text is lowercased")
 
 
 class EncoderLearningRate(LearningRateSettings):
@@ -80,7 +72,7 @@ class EncoderRecipe(Recipe):
     """
 
     data: EncoderData
-    tokenizer: WordPieceSettings = WordPieceSettings()
+    tokenizer: WordPieceOptions = WordPieceOptions()
     train: EncoderTrainSettings = EncoderTrainSettings()
 
     head: ClassVar[str] = "Bert"

@@ -18,15 +18,15 @@ from attention_zoo.tasks.building import (
     is_same_task,
     load_base,
     room_for,
-    train_wordpieces,
 )
 from attention_zoo.tasks.encoder_settings import EncoderRecipe
 from attention_zoo.tasks.engine import Engine, KerasEngine
 from attention_zoo.tasks.sides import Side
 from attention_zoo.tasks.task import Compared, Example, Signature, Task
 from attention_zoo.text.lines import one_line
+from attention_zoo.text.registry import load_tokenizer, train_tokenizer
 from attention_zoo.text.rows import cut_rows
-from attention_zoo.text.tokenizer import CHUNK, Tokenizer, load_tokenizer
+from attention_zoo.text.tokenizer import CHUNK, Tokenizer
 from attention_zoo.text.vocabulary import PAD_ID
 from attention_zoo.train.optimizer import embedding_layers, layer_rates
 
@@ -232,7 +232,7 @@ class EncoderTask(Task):
         num_texts = cls.count_texts(recipe.columns)
         if base is None:
             texts = [text for example in examples for text in example[:num_texts]]
-            tokenizer = train_wordpieces(recipe.tokenizer, texts)
+            tokenizer = train_tokenizer(recipe.tokenizer, texts)
             model = build_preset(recipe, {"vocab_size": tokenizer.vocab_size, **head})
         else:
             tokenizer = getattr(base, "tokenizer", None)

@@ -119,7 +119,7 @@ class Recipe(Section):
     model: ModelSettings
     data: DataSettings
     options: Section = Section()
-    tokenizer: Section
+    tokenizer: pydantic.BaseModel
     train: TrainSettings = TrainSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     export: ExportSettings = ExportSettings()

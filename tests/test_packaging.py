@@ -19,8 +19,8 @@ NOT_INSTALLED = {"tests", "benchmarks", "docs", "notebooks", "build", "dist", "r
 ORDER = ["text", "layers", "zoo", "decoding", "train", "tasks", "recipes", "export"]
 # Modules of api.
 FOR_ALL = {
-    *("backend", "checksums", "errors", "files", "json_files", "pretrained", "quiet"),
-    *("registry", "version"),
+    *("backend", "checksums", "errors", "fields", "files", "json_files", "plugins"),
+    *("pretrained", "quiet", "registry", "version"),
 }
 CONFIG = configparser.ConfigParser()
 CONFIG.read(ROOT / "setup.cfg", encoding="utf-8")

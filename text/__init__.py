@@ -1,1 +1,1 @@
-"""From strings to ids and back: vocabularies, tokenizers, readers of files, batches."""
+"""From strings to ids and back: vocabularies, tokenizers, file readers, batching."""

@@ -1,4 +1,4 @@
-"""BERT's basic tokenizer in-graph: text to words, and where each of their characters was."""
+"""BERT's basic tokenizer in the graph: text to words, with the origin of every character."""
 
 import dataclasses
 import functools
@@ -7,11 +7,13 @@ import unicodedata
 import numpy as np
 import tensorflow as tf
 
-# What becomes of a character: one of these, or the number of a replacement from _REPLACED on.
+from attention_zoo.text.rows import ragged_rows
+
+# What becomes of a character: one of the first four, or _REPLACED + the index of a replacement.
 _KEPT, _ISOLATED, _SPACE, _DROPPED, _REPLACED = range(5)
-_LENGTHS = (1, 3, 1, 0)  # of the outcome of the first four, in characters
+_LENGTHS = (1, 3, 1, 0)  # of the result of each of the first four, in characters
 _BLOCK = 256
-# Ideographs, which stand alone as words: the ranges of google-research/bert.
+# Ideographs, each of which is a word: the ranges of google-research/bert.
 _IDEOGRAPHS = (
     (0x4E00, 0x9FFF),
     (0x3400, 0x4DBF),
@@ -28,14 +30,14 @@ _ASCII_PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 
 @dataclasses.dataclass(frozen=True)
 class Words:
-    """The words of several texts, one after the other.
+    """The words of a batch of texts, concatenated.
 
     Attributes:
         words: string tensor `(W,)`.
         row_splits: int64 tensor `(B + 1,)`, where in `words` each text begins and ends.
         char_splits: int64 tensor `(W + 1,)`, where in `sources` each word begins and ends.
-        sources: int32 tensor, for each character of each word the place in its text,
-            in characters from 0, of the one that it came from.
+        sources: int32 tensor, for each character of each word the offset in its text, in
+            characters from 0, of the character it comes from.
     """
 
     words: tf.Tensor
@@ -45,54 +47,50 @@ class Words:
 
 
 class BasicTokenizer:
-    """Cleans text and cuts it into words, as BERT did before its word pieces were learned.
+    """Normalizes text and splits it into words, as BERT does before WordPiece.
 
-    Control characters vanish; white space separates words; every ideograph and every
-    punctuation character is a word; accents and capitals go if so asked. After
-    `BasicTokenizer` of google-research/bert (Devlin et al. 2019), `tokenization.py`.
+    Removes control characters, splits at white space, makes every ideograph and every punctuation
+    character a word, and optionally lowercases and strips accents. Follows `BasicTokenizer` of
+    google-research/bert (Devlin et al. 2019), `tokenization.py`.
 
-    Each of these looks at one character at a time, so all of them together are one table
-    from a character to what replaces it, and every character of a word knows its origin.
-    (Python's `str.lower` looks further for one letter, the final sigma; nobody else does.)
+    All of this depends on one character at a time, so that one table from characters to their
+    replacements does it, and the origin of every character is known. (Python's `str.lower` looks at
+    the context of one letter, the final sigma; other implementations do not.)
 
     Args:
-        lower_case: turn capitals into small letters.
-        strip_accents: decompose characters and drop the marks; as `lower_case` when None.
+        lower_case: lowercase the text.
+        strip_accents: decompose characters and drop combining marks; None: if `lower_case`.
 
     Example:
-        >>> found = BasicTokenizer().split(tf.constant(["Él  paga 5€!", "你好"]))
-        >>> " ".join(word.decode() for word in found.words.numpy())
+        >>> split = BasicTokenizer().split(tf.constant(["Él  paga 5€!", "你好"]))
+        >>> " ".join(word.decode() for word in split.words.numpy())
         'el paga 5€ ! 你 好'
-        >>> found.row_splits.numpy().tolist()
+        >>> split.row_splits.numpy().tolist()
         [0, 4, 6]
     """
 
-    def __init__(self, lower_case=True, strip_accents=None):
+    def __init__(self, lower_case: bool = True, strip_accents: bool | None = None):
         self.lower_case = lower_case
         self.strip_accents = lower_case if strip_accents is None else strip_accents
         self._table = _make_table(self.lower_case, self.strip_accents)
 
-    def split(self, strings):
-        """Cuts texts into words.
+    def split(self, strings: tf.Tensor) -> Words:
+        """Splits texts into words.
 
         Args:
-            strings: string tensor `(B,)`, UTF-8; other bytes are dropped.
-
-        Returns:
-            The `Words`.
+            strings: string tensor `(B,)`, UTF-8; invalid bytes are dropped.
         """
         characters = tf.strings.unicode_decode(strings, "UTF-8", errors="replace")
-        code, origin, place = self._replace(characters.values)
-        row_splits = tf.gather(place, characters.row_splits)
-        number = tf.size(code)
+        code, origin, offset = self._replace(characters.values)
+        row_splits = tf.gather(offset, characters.row_splits)
         row = tf.repeat(tf.range(tf.size(row_splits) - 1), tf.cast(_lengths(row_splits), tf.int32))
         in_word = tf.not_equal(code, ord(" "))
-        goes_on = tf.concat([[False], in_word[:-1] & tf.equal(row[1:], row[:-1])], 0)[:number]
-        begins = in_word & ~goes_on
+        continues = tf.concat([[False], in_word[:-1] & tf.equal(row[1:], row[:-1])], 0)
+        begins = in_word & tf.logical_not(continues[: tf.size(code)])
         kept = tf.where(in_word)[:, 0]
         first = tf.where(tf.gather(begins, kept))[:, 0]
         char_splits = tf.concat([first, [tf.size(kept, tf.int64)]], 0)
-        words = tf.RaggedTensor.from_row_splits(tf.gather(code, kept), char_splits, validate=False)
+        words = ragged_rows(tf.gather(code, kept), char_splits)
         start_of_row = tf.gather(tf.cast(characters.row_splits, tf.int32), tf.gather(row, kept))
         return Words(
             words=tf.strings.unicode_encode(words, "UTF-8"),
@@ -101,15 +99,15 @@ class BasicTokenizer:
             sources=tf.gather(origin, kept) - start_of_row,
         )
 
-    def number_words(self, strings):
-        """Numbers the words between white space, which may be several of `split`'s.
+    def word_indices(self, strings: tf.Tensor) -> tf.RaggedTensor:
+        """Indexes the words between white space, each of which may be several of `split`'s.
 
         Args:
             strings: string tensor `(B,)`, UTF-8.
 
         Returns:
-            Ragged int32 tensor `(B, None)`: for each character the number of its word, from
-            0, or of the word before it; -1 before the first.
+            Ragged int32 tensor `(B, None)`: for each character the index of its word, from 0; for
+            white space that of the word before it, or -1 before the first word.
         """
         characters = tf.strings.unicode_decode(strings, "UTF-8", errors="replace")
         space = characters.with_values(tf.equal(self._kinds(characters.values), _SPACE))
@@ -121,29 +119,36 @@ class BasicTokenizer:
         earlier = tf.gather(tf.gather(ends, characters.row_splits[:-1]), characters.value_rowids())
         return characters.with_values(ends[1:] - earlier - 1)
 
-    def _kinds(self, code_points):
+    def _kinds(self, code_points: tf.Tensor) -> tf.Tensor:
         table = self._table
         block = tf.gather(tf.constant(table.block_of), code_points // _BLOCK)
-        return tf.gather(tf.constant(table.kinds), block * _BLOCK + code_points % _BLOCK)
+        return tf.gather(
+            tf.constant(table.kinds), block * _BLOCK + tf.math.floormod(code_points, _BLOCK)
+        )
 
-    def _replace(self, code):
-        """Replaces characters; gives the new ones, their origins, and where each old one went."""
+    def _replace(self, code: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Replaces characters.
+
+        Returns:
+            The new characters, the index of the old character each comes from, and the index of
+            the first new character of each old one.
+        """
         kind = self._kinds(code)
         length = tf.gather(tf.constant(self._table.lengths), kind)
-        place = _splits(length)
+        offset = _splits(length)
         origin = tf.repeat(tf.range(tf.size(code)), length)
-        within = tf.range(tf.size(origin)) - tf.gather(place, origin)
+        within = tf.range(tf.size(origin)) - tf.gather(offset, origin)
         code, kind = tf.gather(code, origin), tf.gather(kind, origin)
         start = tf.gather(tf.constant(self._table.starts), kind)
         replaced = tf.gather(tf.constant(self._table.replacements), start + within)
         stays = tf.equal(kind, _KEPT) | (tf.equal(kind, _ISOLATED) & tf.equal(within, 1))
         code = tf.where(stays, code, tf.where(kind >= _REPLACED, replaced, ord(" ")))
-        return code, origin, place
+        return code, origin, offset
 
 
 @dataclasses.dataclass(frozen=True)
 class _Table:
-    """What becomes of each character, in blocks of 256, most of which are alike."""
+    """What becomes of each character, in blocks of 256, most of which are identical."""
 
     block_of: np.ndarray
     kinds: np.ndarray
@@ -153,11 +158,11 @@ class _Table:
 
 
 @functools.lru_cache
-def _make_table(lower_case, strip_accents):
+def _make_table(lower_case: bool, strip_accents: bool) -> _Table:
     kinds = np.full(0x110000, _KEPT, dtype="int32")
     for first, last in _PRIVATE:
         kinds[first : last + 1] = _DROPPED
-    texts = {}
+    texts: dict[str, int] = {}
     for code in (*range(0xD800), *range(0xF900, 0x33480), *range(0xE0000, 0xE0200)):
         character = chr(code)
         text = _replacement(character, lower_case, strip_accents)
@@ -169,18 +174,18 @@ def _make_table(lower_case, strip_accents):
     lengths = np.array([*_LENGTHS, *map(len, texts)], dtype="int32")
     of_replacements = np.cumsum([0, *map(len, texts)])[:-1]
     starts = np.concatenate([[0] * _REPLACED, of_replacements]).astype("int32")
-    # Three more, so that the look-up of a character that is not replaced stays inside.
+    # Three more, so that the lookup for a character that is not replaced stays in bounds.
     replacements = np.array([ord(c) for text in texts for c in text] + [0] * 3, dtype="int32")
     blocks, block_of = np.unique(kinds.reshape(-1, _BLOCK), axis=0, return_inverse=True)
     return _Table(block_of.ravel().astype("int32"), blocks.ravel(), lengths, starts, replacements)
 
 
-def _replacement(character, lower_case, strip_accents):
-    """What a character becomes; spaces separate words."""
+def _replacement(character: str, lower_case: bool, strip_accents: bool) -> str:
+    """The replacement of a character; spaces in it separate words."""
     category = unicodedata.category(character)
     if character in "\t\n\r" or category in ("Zs", "Zl", "Zp"):
         return " "
-    # Not those without a meaning yet (Cn): a later version of Unicode may give them one.
+    # Unassigned characters (Cn) stay: a later version of Unicode may assign them.
     if category in ("Cc", "Cf", "Co") or character == "\N{REPLACEMENT CHARACTER}":
         return ""
     text = character
@@ -189,10 +194,10 @@ def _replacement(character, lower_case, strip_accents):
         text = "".join(c for c in decomposed if unicodedata.category(c) != "Mn")
     if lower_case:
         text = "".join(c.lower() for c in text)
-    return "".join(f" {c} " if _stands_alone(c) else c for c in text)
+    return "".join(f" {c} " if _is_word(c) else c for c in text)
 
 
-def _stands_alone(character):
+def _is_word(character: str) -> bool:
     code = ord(character)
     return (
         character in _ASCII_PUNCTUATION
@@ -201,10 +206,10 @@ def _stands_alone(character):
     )
 
 
-def _splits(lengths):
-    """Where rows of these lengths begin and end: one entry more."""
+def _splits(lengths: tf.Tensor) -> tf.Tensor:
+    """The row splits of rows of these lengths."""
     return tf.concat([tf.zeros([1], lengths.dtype), tf.cumsum(lengths)], axis=0)
 
 
-def _lengths(splits):
+def _lengths(splits: tf.Tensor) -> tf.Tensor:
     return splits[1:] - splits[:-1]

@@ -1,12 +1,12 @@
-"""Which examples make a batch, and in which order: a pure function of seed and epoch.
+"""Which examples form a batch, and in which order: a pure function of seed and epoch.
 
-Batches hold about equally many tokens, not equally many sentences, and each is
-padded to one of a few lengths, so that a compiled step meets few shapes. Because
-the plan of an epoch depends on nothing else, training resumes at any step by
-planning again and skipping indices.
+Batches have about the same number of tokens, not of sentences, and each is padded to one of a few
+lengths, so that a compiled step sees few shapes. Since the plan of an epoch depends on nothing
+else, training resumes at any step by planning again and skipping steps.
 """
 
 import dataclasses
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -16,21 +16,21 @@ from attention_zoo.text.vocabulary import PAD_ID
 
 @dataclasses.dataclass(frozen=True)
 class Bucket:
-    """One shape of batch: `rows` examples, padded to `lengths` (one length a field)."""
+    """A batch shape: `rows` examples, each field padded to its entry of `lengths`."""
 
     rows: int
-    lengths: tuple
+    lengths: tuple[int, ...]
 
 
 class TokenBatches:
-    """Batches of id sequences with about `batch_tokens` padded tokens a field.
+    """Batches of id sequences with about `batch_tokens` padded tokens in the longest field.
 
     Args:
-        examples: list of examples, each a tuple of sequences: ids (source, target), or floats.
-        batch_tokens: padded tokens of the longest field in a batch.
-        num_buckets: number of shapes; 1 is the fixed-shape mode.
-        multiple: the number of rows is a multiple of this (the number of replicas).
-        seed: of the order.
+        examples: tuples of sequences of ids or floats, such as (source, target).
+        batch_tokens: padded tokens of the longest field of a batch.
+        num_buckets: number of batch shapes; 1 makes all batches the same shape.
+        multiple: the number of rows is a multiple of this, for example the number of replicas.
+        seed: determines the order.
 
     Example:
         >>> examples = [([1] * n, [2] * n) for n in range(1, 9)]
@@ -39,10 +39,17 @@ class TokenBatches:
         [0, 1, 2, 3, 4, 5, 6, 7]
     """
 
-    def __init__(self, examples, batch_tokens, num_buckets=8, multiple=1, seed=0):
+    def __init__(
+        self,
+        examples: Sequence[Sequence[Sequence[float]]],
+        batch_tokens: int,
+        num_buckets: int = 8,
+        multiple: int = 1,
+        seed: int = 0,
+    ):
         if not examples:
-            raise UserError("there is no example to make batches of")
-        self.examples = [tuple(map(_typed, example)) for example in examples]
+            raise UserError("there are no examples to batch")
+        self.examples = [tuple(map(_as_array, example)) for example in examples]
         self.seed = seed
         lengths = np.array([[len(field) for field in example] for example in self.examples])
         self._longest = lengths.max(axis=1)
@@ -50,31 +57,31 @@ class TokenBatches:
         limits = [max(bucket.lengths) for bucket in self.buckets]
         self._bucket_of = np.searchsorted(limits, self._longest)
 
-    def plan(self, epoch):
+    def plan(self, epoch: int) -> list[tuple[Bucket, np.ndarray]]:
         """The steps of an epoch, in order.
 
         Args:
-            epoch: number of the epoch, from 0.
+            epoch: index of the epoch, from 0.
 
         Returns:
-            A list of pairs: a `Bucket`, and the indices of its examples as an array of
-            `bucket.rows` entries; -1 stands for an empty row.
+            For each step a bucket, and the indices of its examples as an array of `bucket.rows`
+            entries; -1 is an empty row.
         """
         random = np.random.default_rng((self.seed, epoch))
         order = random.permutation(len(self.examples))
         steps = []
-        for number, bucket in enumerate(self.buckets):
-            members = order[self._bucket_of[order] == number]
+        for i, bucket in enumerate(self.buckets):
+            members = order[self._bucket_of[order] == i]
             padding = -len(members) % bucket.rows
             members = np.concatenate([members, np.full(padding, -1, dtype=members.dtype)])
             steps += [(bucket, indices) for indices in members.reshape(-1, bucket.rows)]
         return [steps[i] for i in random.permutation(len(steps))]
 
-    def gather(self, bucket, indices):
-        """Pads the examples of one step to the bucket's shape.
+    def gather(self, bucket: Bucket, indices: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Pads the examples of a step to the shape of its bucket.
 
         Returns:
-            A tuple of arrays, one a field, each `(rows, length of the field)`.
+            One array `(rows, length)` per field.
         """
         fields = tuple(
             np.full((len(indices), length), PAD_ID, dtype=field.dtype)
@@ -87,18 +94,18 @@ class TokenBatches:
                 field[row, : len(ids)] = ids
         return fields
 
-    def steps_from(self, step):
-        """All batches from a global step on, epoch after epoch, without end.
+    def steps_from(self, step: int) -> Iterator[tuple[int, tuple[np.ndarray, ...]]]:
+        """All batches from a global step on, in an endless sequence of epochs.
 
         Args:
-            step: number of steps already taken, from 0.
+            step: number of steps already taken.
 
         Yields:
-            Pairs of the epoch and the tuple of arrays.
+            The epoch, and the arrays of the batch.
         """
         epoch = 0
         plan = self.plan(epoch)
-        # Every epoch has equally many steps: only the order differs.
+        # All epochs have the same number of steps; only the order differs.
         epoch, skip = divmod(step, len(plan))
         while True:
             for bucket, indices in self.plan(epoch)[skip:]:
@@ -106,19 +113,21 @@ class TokenBatches:
             epoch, skip = epoch + 1, 0
 
 
-def _typed(values):
-    """A field as int32, or as float32 where it has floats."""
-    values = np.asarray(values)
-    return values.astype("float32" if values.dtype.kind == "f" else "int32")
+def _as_array(values: Sequence[float]) -> np.ndarray:
+    """A field as int32, or as float32 if it has floats."""
+    array = np.asarray(values)
+    return array.astype("float32" if array.dtype.kind == "f" else "int32")
 
 
-def _make_buckets(lengths, batch_tokens, num_buckets, multiple):
-    """Cuts the examples, sorted by length, into shares of equally many tokens."""
+def _make_buckets(
+    lengths: np.ndarray, batch_tokens: int, num_buckets: int, multiple: int
+) -> list[Bucket]:
+    """Splits the examples, sorted by length, into buckets with the same number of tokens."""
     longest = lengths.max(axis=1)
-    # Not of equally many examples: long sentences cost more.
+    # Tokens, not examples: long sentences cost more.
     order = np.argsort(longest, kind="stable")
     tokens = np.cumsum(longest[order])
-    # No more shares than batches: each should fill one.
+    # No more buckets than batches: each should fill at least one.
     num_buckets = max(1, min(num_buckets, int(tokens[-1]) // batch_tokens))
     cuts = np.searchsorted(tokens, tokens[-1] * np.arange(1, num_buckets + 1) / num_buckets)
     limits = sorted({int(longest[order][min(cut, len(order) - 1)]) for cut in cuts})
@@ -133,10 +142,11 @@ def _make_buckets(lengths, batch_tokens, num_buckets, multiple):
     return buckets
 
 
-def _even_rows(examples, most, multiple):
-    """Rows of batches of equal size that hold the examples with as few empty rows as there can be.
+def _even_rows(examples: int, most: int, multiple: int) -> int:
+    """The number of rows of equal batches that hold the examples with the fewest empty rows.
 
-    No more than `most` rows, a multiple of `multiple` as that is, in as few batches.
+    The batches are as few as `most` rows each allow. Like `most`, the result is a multiple of
+    `multiple`.
     """
     batches = -(-examples // most)
     return -(-examples // (batches * multiple)) * multiple

@@ -1,24 +1,31 @@
-"""Documents to the pairs of segments that BERT's pre-training reads."""
+"""From documents to the pairs of segments on which BERT is pre-trained."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
+Ids = Sequence[int]
+Documents = Sequence[Sequence[Ids]]
 
-def segment_pairs(documents, max_length, seed=0, short=0.1):
-    """Cuts documents into pairs, half of which follow each other.
+
+def segment_pairs(
+    documents: Documents, max_length: int, seed: int = 0, short: float = 0.1
+) -> list[tuple[list[int], list[int], bool]]:
+    """Makes pairs of segments, half of which are consecutive in a document.
 
     "BERT" (Devlin et al. 2019), appendix A.2, and `create_instances_from_document` of
-    google-research/bert, `create_pretraining_data.py`: sentences of a document are joined
-    until they fill the room, and cut at a random sentence; half of the second segments are
-    replaced by text of another document, and what they would have been is read later.
+    google-research/bert, `create_pretraining_data.py`: sentences of a document are joined until
+    they reach the length of a pair, and split after a random sentence. Half of the second segments
+    are replaced by text of another document; their sentences are used in the next pair.
 
     Args:
-        documents: list of documents, each a list of sentences, each a list of ids.
-        max_length: longest pair in ids, with the three special ones.
-        seed: of all that is random.
-        short: share of the pairs that are to be shorter than there is room for.
+        documents: documents of sentences of ids.
+        max_length: longest pair in ids, including the three special ones.
+        seed: of the random generator.
+        short: fraction of pairs that get a random shorter length.
 
     Returns:
-        A list of triples: the ids of two segments, and whether the second is a random one.
+        Triples: the ids of two segments, and whether the second comes from another document.
 
     Example:
         >>> segment_pairs([[[5, 6], [7, 8]], [[9], [10]]], max_length=16, seed=1)
@@ -27,35 +34,32 @@ def segment_pairs(documents, max_length, seed=0, short=0.1):
     random = np.random.default_rng(seed)
     pairs = []
     room = max_length - 3
-    for number, document in enumerate(documents):
-        target = _target(random, room, short)
-        chunk, length, place = [], 0, 0
-        while place < len(document):
-            chunk.append(document[place])
-            length += len(document[place])
-            if place == len(document) - 1 or length >= target:
+    for i, document in enumerate(documents):
+        target = _target_length(random, room, short)
+        chunk, length, position = [], 0, 0
+        while position < len(document):
+            chunk.append(document[position])
+            length += len(document[position])
+            if position == len(document) - 1 or length >= target:
                 cut = 1 if len(chunk) < 3 else int(random.integers(1, len(chunk)))
-                first = [i for sentence in chunk[:cut] for i in sentence]
-                second = [i for sentence in chunk[cut:] for i in sentence]
+                first = [id_ for sentence in chunk[:cut] for id_ in sentence]
+                second = [id_ for sentence in chunk[cut:] for id_ in sentence]
                 is_random = not second or (len(documents) > 1 and random.random() < 0.5)
                 if is_random:
-                    second = _other(random, documents, number, max(target - len(first), 1))
-                    place -= len(chunk) - cut
+                    second = _random_text(random, documents, i, max(target - len(first), 1))
+                    position -= len(chunk) - cut
                 pairs.append((*_truncate(random, first, second, room), bool(is_random)))
                 chunk, length = [], 0
-            place += 1
+            position += 1
     return [pair for pair in pairs if pair[0] and pair[1]]
 
 
-def packed_segments(documents, max_length):
-    """Cuts documents into segments as long as there is room for, two special ids included.
+def packed_segments(documents: Documents, max_length: int) -> list[list[int]]:
+    """Splits documents into segments of the largest length.
 
     Args:
-        documents: as of `segment_pairs`.
-        max_length: longest segment in ids.
-
-    Returns:
-        A list of lists of ids.
+        documents: see `segment_pairs`.
+        max_length: longest segment in ids, including the two special ones.
 
     Example:
         >>> packed_segments([[[5, 6], [7, 8, 9]], [[10]]], max_length=6)
@@ -66,17 +70,26 @@ def packed_segments(documents, max_length):
     return [ids[start : start + room] for ids in joined for start in range(0, len(ids), room)]
 
 
-def _target(random, room, short):
+def _target_length(random: np.random.Generator, room: int, short: float) -> int:
     return int(random.integers(2, room + 1)) if random.random() < short else room
 
 
-def _other(random, documents, number, length):
-    """Text from another document, of about a length."""
+def _random_text(
+    random: np.random.Generator, documents: Documents, excluded: int, length: int
+) -> list[int]:
+    """Consecutive sentences of at least `length` ids, if there are that many, of another document.
+
+    Args:
+        random: a generator.
+        documents: all documents.
+        excluded: index of the document not to choose.
+        length: number of ids.
+    """
     if len(documents) == 1:
         return []
     other = int(random.integers(len(documents) - 1))
-    document = documents[other + (other >= number)]
-    ids = []
+    document = documents[other + (other >= excluded)]
+    ids: list[int] = []
     for sentence in document[int(random.integers(len(document))) :]:
         ids += sentence
         if len(ids) >= length:
@@ -84,8 +97,10 @@ def _other(random, documents, number, length):
     return ids
 
 
-def _truncate(random, first, second, room):
-    """Takes ids from the longer segment, at its beginning or its end, until both fit."""
+def _truncate(
+    random: np.random.Generator, first: Ids, second: Ids, room: int
+) -> tuple[list[int], list[int]]:
+    """Removes ids from either end of the longer segment until both fit."""
     first, second = list(first), list(second)
     while len(first) + len(second) > room:
         longer = first if len(first) > len(second) else second

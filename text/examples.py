@@ -1,73 +1,88 @@
-"""Examples that know where they were read, and what their fields may hold."""
+"""Examples that know where they were read, and what their fields may contain."""
 
 import contextlib
 import math
+import os
 import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Self
 
 from attention_zoo.errors import UserError
 
 _BEYOND_FLOAT32 = 2.0**128
 SEPARATOR = ","  # between the labels of one example
 
-# What fields hold, where it is not text.
+# What fields contain, if not plain text.
 LABEL = "label"  # one value: a list is an error
-LABELS = "labels"  # any number of them, with `SEPARATOR` between
-WORDS = "words"  # words or tags of which each has its counterpart in another field
+LABELS = "labels"  # any number of labels, separated by `SEPARATOR`
+WORDS = "words"  # words or tags, each of which corresponds to one in another field
 ANSWERS = "answers"  # JSON: a list of objects that say where in another field they begin
 
+FilePath = str | os.PathLike[str]
+Field = str | int  # the name of a column, or its number from 1
+Holds = Mapping[Field, str]  # what fields contain: one of the four above
 
-class Example(tuple):
+
+class Example(tuple[str, ...]):
     """A tuple of strings, and where it was read.
 
     Args:
         values: the strings.
-        path: of the file; None if it was read nowhere.
-        spot: the number of the line, or what else says where in the file.
+        path: the file; None if the example was not read from one.
+        position: the line number, or a description such as `"row 3"`.
 
     Example:
         >>> example = Example(["a", "b"], "pairs.tsv", 3)
-        >>> example == ("a", "b"), example.place
+        >>> example == ("a", "b"), example.location
         (True, 'pairs.tsv, line 3')
     """
 
-    def __new__(cls, values, path=None, spot=None):
+    path: FilePath | None
+    position: int | str | None
+
+    def __new__(
+        cls,
+        values: Iterable[str],
+        path: FilePath | None = None,
+        position: int | str | None = None,
+    ) -> Self:
         """See the class."""
         example = super().__new__(cls, values)
-        example.path, example.spot = path, spot
+        example.path, example.position = path, position
         return example
 
     @property
-    def place(self):
-        """File and line, for messages; None if it was read nowhere."""
-        return None if self.path is None else place(self.path, self.spot)
+    def location(self) -> str | None:
+        """File and line, for messages; None if the example was not read from a file."""
+        return None if self.path is None else location(self.path, self.position)
 
 
-def place(path, spot):
-    """File and line, or file and what else says where."""
-    return f"{path}, line {spot}" if isinstance(spot, int) else f"{path}, {spot}"
+def location(path: FilePath, position: int | str | None) -> str:
+    """A location for messages: file and line, or file and description."""
+    return f"{path}, line {position}" if isinstance(position, int) else f"{path}, {position}"
 
 
 @contextlib.contextmanager
-def located(example):
-    """Puts the place of an example, if it has one, before what is wrong with it."""
+def located(example: Sequence[str]) -> Iterator[None]:
+    """Prefixes errors with the location of an example, if it has one."""
     try:
         yield
     except UserError as error:
-        where = getattr(example, "place", None)
+        where = getattr(example, "location", None)
         if where is None:
             raise
         raise UserError(f"{where}: {error}") from error
 
 
-def read_number(example, name):
+def read_number(example: Sequence[str], name: str) -> float:
     """The number in the last field of an example.
 
     Args:
         example: a tuple of strings.
-        name: what it is, for the message.
+        name: what the number is, for the message.
 
     Raises:
-        UserError: naming the place, if it is none, or one that is not finite in float32.
+        UserError: naming the location, if it is not a number, or not finite in float32.
 
     Example:
         >>> read_number(("a text", "0.5"), "score")
@@ -79,44 +94,50 @@ def read_number(example, name):
         number = math.nan
     if not abs(number) < _BEYOND_FLOAT32:
         with located(example):
-            raise UserError(f"a number is needed as {name}, received {example[-1]!r}")
+            raise UserError(f"{name} must be a number, received {example[-1]!r}")
     return number
 
 
-def make_example(values, fields, holds, path, spot):
-    """One example in a list, or none where all fields are empty.
+def make_example(
+    values: Sequence[str],
+    fields: Sequence[Field],
+    holds: Holds,
+    path: FilePath,
+    position: int | str,
+) -> list[Example]:
+    """A list of one example, or an empty list if all fields are empty.
 
     Args:
-        values: strings, one a field.
-        fields: their names.
+        values: one string per field.
+        fields: the names of the fields.
         holds: see `attention_zoo.text.readers.read_examples`.
-        path: of the file.
-        spot: see `Example`.
+        path: the file.
+        position: see `Example`.
 
     Raises:
-        UserError: naming the place, if a field is empty that must not be, or is no text.
+        UserError: naming the location, if a required field is empty, or is not valid text.
     """
-    # Answers say where in a text they begin, so it stays as it is.
+    # Answers are offsets into a text, which must not be stripped then.
     if ANSWERS not in holds.values():
         values = [value.strip() for value in values]
     if not any(value.strip() for value in values):
         return []
     for field, value in zip(fields, values, strict=True):
         if not value.strip() and holds.get(field) != LABELS:
-            raise UserError(f'{place(path, spot)}: "{field}" is empty while another field is not')
+            raise UserError(
+                f'{location(path, position)}: "{field}" is empty but other fields are not'
+            )
     try:
         "".join(values).encode()
     except UnicodeEncodeError as error:
         raise UserError(
-            f"{place(path, spot)}: half a surrogate pair, which no text can hold"
+            f"{location(path, position)}: not valid text: it contains an unpaired surrogate"
         ) from error
-    return [Example(values, path, spot)]
+    return [Example(values, path, position)]
 
 
-def as_word(text):
-    """A word that may have spaces in it, as one between spaces.
-
-    As in CoNLL-X, underscores stand for them.
+def as_word(text: str) -> str:
+    """A word without spaces: underscores replace them, as in CoNLL-X.
 
     Example:
         >>> as_word("New York")
@@ -125,8 +146,8 @@ def as_word(text):
     return re.sub(r"\s+", "_", text) or "_"
 
 
-def split_labels(text):
-    """The labels of an example that may have several.
+def split_labels(text: str) -> list[str]:
+    """The labels in a field that may contain several.
 
     Example:
         >>> split_labels("net, web")

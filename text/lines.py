@@ -1,7 +1,7 @@
-"""The bytes and lines of files that people hand in, and how much of them is read.
+"""The bytes and lines of users' files, and limits on how much of them is read.
 
-A line ends with a newline, before which a carriage return may stand, and with nothing else:
-U+2028 or a lone carriage return are characters of a line.
+A line ends with a newline, which a carriage return may precede, and with nothing else: U+2028 and a
+lone carriage return are characters of a line.
 """
 
 import contextlib
@@ -11,19 +11,22 @@ import os
 import stat
 import sys
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, Protocol, overload
 
 from attention_zoo.errors import UserError
+from attention_zoo.text.examples import FilePath
 
 STANDARD_INPUT = "-"
 LONGEST_LINE = 64 * 2**20  # in bytes
 LARGEST_FILE = 2**31  # in bytes, of files that are read as a whole
-# Text becomes smaller by a tenth of this at most. Of a bomb more would come out.
+# Text is compressed to a tenth of its size at best; only a decompression bomb expands more.
 _EXPANSION = 100
-POINTER = 8  # in bytes: what a list needs for each line, even if that is empty
-_ALWAYS_ALLOWED = 64 * 2**20
+BYTES_PER_LINE = 8  # a list's pointer to a line, even an empty one
+_ALWAYS_ALLOWED = 64 * 2**20  # in bytes
 
-# By their byte order marks; one of UTF-32 begins as one of UTF-16.
+# By byte order mark. UTF-32 goes first: its mark begins with that of UTF-16.
 _ENCODINGS = {
     b"\xff\xfe\0\0": "UTF-32",
     b"\0\0\xfe\xff": "UTF-32",
@@ -32,54 +35,62 @@ _ENCODINGS = {
 }
 
 
+class BinaryReader(Protocol):
+    """What is needed of an open file, decompressed or not."""
+
+    def read(self, size: int = -1, /) -> bytes: ...  # noqa: D102
+
+    def readline(self, size: int = -1, /) -> bytes: ...  # noqa: D102
+
+
 class Allowance:
-    """How much may come out of a compressed file.
+    """A limit on the decompressed size of a file.
 
     Args:
-        path: named in the error.
-        size: of the compressed file, in bytes; any amount may come out where it is None.
+        path: the file, for the error.
+        size: compressed size in bytes; None sets no limit.
     """
 
-    def __init__(self, path, size=None):
+    def __init__(self, path: FilePath, size: int | None = None):
         self._path = path
         self._left = math.inf if size is None else max(_ALWAYS_ALLOWED, _EXPANSION * size)
 
-    def take(self, number):
+    def take(self, count: int) -> None:
         """Counts bytes.
 
         Raises:
-            UserError: if they are too many.
+            UserError: if the limit is exceeded.
         """
-        self._left -= number
+        self._left -= count
         if self._left < 0:
             raise UserError(
                 f"{self._path} decompresses to more than {_EXPANSION} times its size, "
-                f"as no text does; decompress it yourself if that is right"
+                f"which text never does; decompress it first if that is intended"
             )
 
 
-def read_lines(path):
+def read_lines(path: FilePath) -> list[str]:
     """Reads the lines of a text file, gzipped or not, without their line ends.
 
     Args:
-        path: of a file or a pipe; `"-"` is standard input.
+        path: a file or a pipe; `"-"` is standard input.
 
     Raises:
-        UserError: naming file and line, if it is missing, no file, not UTF-8, or too large.
+        UserError: naming file and line, if it is missing, not a file, not UTF-8, or too large.
     """
-    lines = []
+    lines: list[str] = []
     with open_data(path) as (file, name, allowance), _reading(name, lines):
         for number, line in enumerate(limited_lines(file, f"{name}, "), start=1):
-            allowance.take(len(line) + POINTER)
+            allowance.take(len(line) + BYTES_PER_LINE)
             lines.append(decode_line(line, name, number))
     return lines
 
 
-def read_text(path):
+def read_text(path: FilePath) -> str:
     """Reads a text file as a whole, gzipped or not.
 
     Raises:
-        UserError: as of `read_lines`.
+        UserError: as in `read_lines`.
     """
     with open_data(path) as (file, name, allowance), _reading(name):
         parts, size = [], 0
@@ -95,18 +106,18 @@ def read_text(path):
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        # Once more, to name the line.
+        # Decode line by line, to name the line.
         for number, line in enumerate(content.split(b"\n"), start=1):
             decode_line(line, name, number)
         raise
 
 
-def limited_lines(file, where=""):
-    """The lines of an open binary file as they stand, one by one.
+def limited_lines(file: BinaryReader, where: str = "") -> Iterator[bytes]:
+    """The lines of an open binary file, with their line ends.
 
     Args:
         file: the file.
-        where: begins the error, as `"a.tsv, "`.
+        where: prefix of the error, such as `"a.tsv, "`.
 
     Raises:
         UserError: if a line is too long.
@@ -119,19 +130,24 @@ def limited_lines(file, where=""):
         number += 1
 
 
-def end_removed(line):
-    r"""A line, bytes or a string, without its newline and the carriage return before it.
+@overload
+def strip_line_end(line: str) -> str: ...
+@overload
+def strip_line_end(line: bytes) -> bytes: ...
+def strip_line_end(line: str | bytes) -> str | bytes:
+    r"""Removes a newline and the carriage return before it from the end of a line.
 
     Example:
-        >>> end_removed(b"a\r\n")
+        >>> strip_line_end(b"a\r\n")
         b'a'
     """
-    newline, carriage_return = (b"\n", b"\r") if isinstance(line, bytes) else ("\n", "\r")
-    return line.removesuffix(newline).removesuffix(carriage_return)
+    if isinstance(line, bytes):
+        return line.removesuffix(b"\n").removesuffix(b"\r")
+    return line.removesuffix("\n").removesuffix("\r")
 
 
-def one_line(text):
-    r"""A text with a space for each line break, of whatever kind, so that it can be printed.
+def one_line(text: str) -> str:
+    r"""Replaces line breaks of any kind by spaces.
 
     Example:
         >>> one_line("a\u2028b")
@@ -140,13 +156,13 @@ def one_line(text):
     return " ".join(text.splitlines())
 
 
-def decode_line(line, name, number):
-    """A line as a string.
+def decode_line(line: bytes, name: FilePath, number: int) -> str:
+    """Decodes a line, without its line end.
 
     Args:
-        line: bytes.
-        name: of the file.
-        number: of the line in it, from 1.
+        line: the bytes.
+        name: name of the file.
+        number: line number, from 1.
 
     Raises:
         UserError: naming file, line and byte, if it is not UTF-8.
@@ -154,7 +170,7 @@ def decode_line(line, name, number):
     if number == 1:
         check_encoding(line, name)
         line = line.removeprefix(b"\xef\xbb\xbf")
-    line = end_removed(line)
+    line = strip_line_end(line)
     try:
         return line.decode()
     except UnicodeDecodeError as error:
@@ -164,17 +180,17 @@ def decode_line(line, name, number):
         ) from error
 
 
-def check_encoding(start, name):
-    """Refuses UTF-16 and UTF-32, which may be valid UTF-8 as well, with zeros between letters.
+def check_encoding(start: bytes, name: FilePath) -> None:
+    """Rejects UTF-16 and UTF-32, which may also be valid UTF-8, with zeros between the letters.
 
     Args:
-        start: bytes with which the text begins.
-        name: of the text.
+        start: the first bytes of the text.
+        name: the name of the text.
     """
     encoding = next((e for mark, e in _ENCODINGS.items() if start.startswith(mark)), None)
     sample = start[:1024]
     if encoding is None and sample.count(0) * 3 > len(sample):
-        encoding = "UTF-16 or no text"
+        encoding = "UTF-16 or binary data"
     if encoding:
         raise UserError(
             f"{name} is {encoding}, not UTF-8; convert it first, for example with iconv -f UTF-16"
@@ -182,13 +198,13 @@ def check_encoding(start, name):
 
 
 @contextlib.contextmanager
-def open_data(path):
+def open_data(path: FilePath) -> Iterator[tuple[BinaryReader, FilePath, Allowance]]:
     """Opens a file, a pipe or standard input, and decompresses it if its name ends in `.gz`.
 
     Gives the binary file, its name, and an `Allowance` for what is read of it.
 
     Raises:
-        UserError: if there is none, or it is a directory or a device.
+        UserError: if it is missing, a directory or a device.
     """
     if str(path) == STANDARD_INPUT:
         yield sys.stdin.buffer, "standard input", Allowance(path)
@@ -199,41 +215,41 @@ def open_data(path):
             yield file, path, Allowance(path)
             return
         size = os.fstat(file.fileno()).st_size
-        with gzip.GzipFile(fileobj=file) as content:
+        with gzip.open(file) as content:
             yield content, path, Allowance(path, size)
 
 
-def open_regular(path):
+def open_regular(path: FilePath) -> BinaryIO:
     """Opens a file or a pipe for reading bytes.
 
     Raises:
-        UserError: if there is none, or it is a directory or a device, which may have no end.
+        UserError: if it is missing, a directory, or a device, which may have no end.
     """
     try:
-        file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
         raise UserError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     mode = os.fstat(file.fileno()).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
         file.close()
-        raise UserError(f"{path} is a device; files and pipes are read, and - is standard input")
+        raise UserError(f"{path} is a device; give a file, a pipe, or - for standard input")
     return file
 
 
-def _open_at_once(path, flags):
-    """Opens a file; a named pipe that nobody writes to is empty instead of waited for."""
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Opens a file; a named pipe without a writer is empty, rather than blocking."""
     descriptor = os.open(path, flags | os.O_NONBLOCK)
     os.set_blocking(descriptor, True)
     return descriptor
 
 
 @contextlib.contextmanager
-def _reading(name, lines=None):
-    """Turns what goes wrong in reading into messages; `lines` are those read so far."""
+def _reading(name: FilePath, lines: list[str] | None = None) -> Iterator[None]:
+    """Turns errors of reading into messages; `lines` are those read so far."""
     try:
         yield
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        place = name if lines is None else f"{name}, after line {len(lines)}"
-        raise UserError(f"{place}: damaged gzip file: {error}") from error
+        where = name if lines is None else f"{name}, after line {len(lines)}"
+        raise UserError(f"{where}: damaged gzip file: {error}") from error
     except OSError as error:
         raise UserError(f"{name}: {error.strerror or error}") from error

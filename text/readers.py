@@ -1,50 +1,64 @@
-"""Reading examples from files, whose suffix says the format.
+"""Reading examples from files, in the format that their suffix names.
 
-Each gives examples as tuples of strings, one string a field, and every complaint
-names the file and the line. `docs/data.md` describes the formats.
+Examples are tuples of strings, one per field. Errors name the file and the line.
 """
 
 import glob
 import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.text.corpus_readers import read_conll, read_documents
-from attention_zoo.text.examples import ANSWERS, WORDS, make_example, place
+from attention_zoo.text.examples import (
+    ANSWERS,
+    WORDS,
+    Example,
+    Field,
+    FilePath,
+    Holds,
+    location,
+    make_example,
+)
 from attention_zoo.text.json_values import as_text, is_answers, load_json
 from attention_zoo.text.lines import STANDARD_INPUT, read_lines
 from attention_zoo.text.squad import read_squad
 from attention_zoo.text.tables import read_csv, read_parquet, read_tsv
 
 
-def read_examples(files, fields, base=".", holds=None):
+def read_examples(
+    files: FilePath | Sequence[FilePath] | Mapping[Field, FilePath],
+    fields: Sequence[Field],
+    base: FilePath = ".",
+    holds: Holds | None = None,
+) -> list[Example]:
     r"""Reads examples from files.
 
     Args:
         files: a path or glob, a list of them, or a mapping from field to path or glob
-            (parallel files, line i of each makes example i). Suffixes say the format:
-            `.tsv`, `.csv`, `.jsonl`, `.parquet`, plain text for parallel files, and of one
-            kind of task each `.conll` (words and tags; also `.conllu`, `.iob`, `.bio`), `.json`
-            (SQuAD) and `.txt` (documents, an empty line after each); all but `.parquet` also
-            with `.gz`. `"-"` is standard input: JSONL if it begins with a brace, TSV otherwise.
-        fields: names of the fields to read. In a table a name is a column of the header
-            line, and an integer is the number of a column (from 1) in a file without
-            a header; in JSONL a name is a key; in a mapping it is a key of the mapping.
-        base: folder that relative paths start from.
-        holds: what fields hold where it is not text, by field; a task says so in `task.holds`.
-            `"label"`: one, which cannot be a list. `"labels"`: any number of them, with commas
-            between or a list. `"words"`: one for each of another field, with spaces between or a
-            list; files whose format is not known are then read as CoNLL. `"answers"`: a list of
-            objects.
+            (parallel files: line i of each forms example i). The suffix names the format:
+            `.tsv`, `.csv`, `.jsonl`, `.parquet`, any for parallel plain text files, and for one
+            task each `.conll` (words and tags; also `.conllu`, `.iob`, `.bio`), `.json`
+            (SQuAD) and `.txt` (documents, separated by empty lines); all but `.parquet` also
+            with `.gz`. `"-"` is standard input: JSONL if it begins with a brace, otherwise TSV.
+        fields: the fields to read. In a table, a name is a column in the header line, and an
+            integer is a column number (from 1) in a file without a header; in JSONL, a name is
+            a key; in a mapping, a key of the mapping.
+        base: folder of relative paths.
+        holds: what fields contain, if not plain text; a task's is `task.holds`. `"label"`: one
+            label, not a list. `"labels"`: any number, separated by commas or a list. `"words"`:
+            one for each word of another field, separated by spaces or a list; files with unknown
+            suffixes are then read as CoNLL. `"answers"`: a list of objects.
 
     Returns:
-        A list of tuples of strings, each of which has the attribute `place`, where it was read.
-        Lines with nothing in any field are left out, and so is white space around a field, but
-        not beside answers, which say where in another field they begin.
+        Tuples of strings, whose attribute `location` says where they were read. Lines whose fields
+        are all empty are skipped. White space around fields is stripped, except in examples with
+        answers, which say at which character of another field they begin.
 
     Raises:
-        UserError: naming file and line, if a file is missing or not UTF-8, a column
-            is missing, columns are uneven, or one field is empty where another is not.
+        UserError: naming file and line, if a file is missing or not UTF-8, a column is missing,
+            rows differ in length, or a field is empty but other fields are not.
 
     Example:
         >>> import tempfile
@@ -54,29 +68,31 @@ def read_examples(files, fields, base=".", holds=None):
         [('你好', 'hello')]
     """
     holds = holds or {}
-    if isinstance(files, dict):
+    if isinstance(files, Mapping):
         return _read_parallel(files, fields, base, holds)
-    examples = []
-    for path in _expand([files] if isinstance(files, str | Path) else files, base):
+    patterns = [files] if isinstance(files, str | os.PathLike) else files
+    examples: list[Example] = []
+    for path in _expand(patterns, base):
         if str(path) == STANDARD_INPUT:
             examples += _read_standard_input(fields, holds)
         else:
             examples += _read_file(path, fields, holds)
     if not examples:
-        names = files if isinstance(files, str | Path) else ", ".join(map(str, files))
-        raise UserError(f"{names}: there is no example in it")
+        raise UserError(f"{', '.join(map(str, patterns))}: contains no examples")
     return examples
 
 
-def named_files(values, fields):
-    """The files of `--data`: a path or several, or a mapping if each is FIELD=FILE.
+def named_files(
+    values: list[str], fields: Iterable[Field]
+) -> str | list[str] | dict[Field, FilePath]:
+    """The files of `--data`: one or several paths, or a mapping if each is FIELD=FILE.
 
     Args:
-        values: list of strings, at least one.
+        values: at least one string.
         fields: names of fields.
 
     Returns:
-        What `read_examples` takes as files.
+        The argument `files` of `read_examples`.
 
     Raises:
         UserError: if only some are FIELD=FILE.
@@ -87,48 +103,50 @@ def named_files(values, fields):
     """
     by_name = {str(field): field for field in fields}
     pairs = [value.partition("=") for value in values]
-    named = [
-        name in by_name and separator and not os.path.lexists(value)
+    is_named = [
+        bool(name in by_name and separator and not os.path.lexists(value))
         for value, (name, separator, _) in zip(values, pairs, strict=True)
     ]
-    if not any(named):
+    if not any(is_named):
         return values if len(values) > 1 else values[0]
-    if not all(named):
+    if not all(is_named):
         raise UserError(
-            f"{values[named.index(False)]!r} is for no field, others are: give "
+            f"{values[is_named.index(False)]!r} names no field but other files do: give "
             f"{' '.join(f'{name}=FILE' for name in by_name)}, or files with all fields"
         )
     return {by_name[name]: file for name, _, file in pairs}
 
 
-def _read_jsonl(path, lines, fields, holds):
-    examples = []
+def _read_jsonl(
+    path: FilePath, lines: list[str], fields: Sequence[Field], holds: Holds
+) -> list[Example]:
+    examples: list[Example] = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             record = load_json(line)
             if not isinstance(record, dict):
-                raise UserError(f"a JSON object is needed, received {type(record).__name__}")
+                raise UserError(f"expected a JSON object, received {type(record).__name__}")
             values = [_value(record, field, holds.get(field)) for field in fields]
         except UserError as error:
-            raise UserError(f"{place(path, number)}: {error}") from error
-        found = {field: ANSWERS for field in fields if is_answers(record[field])}
-        examples += make_example(values, fields, {**found, **holds}, path, number)
+            raise UserError(f"{location(path, number)}: {error}") from error
+        answers = {field: ANSWERS for field in fields if is_answers(record[field])}
+        examples += make_example(values, fields, {**answers, **holds}, path, number)
     return examples
 
 
-def _value(record, field, holds):
+def _value(record: dict[Any, Any], field: Field, holds: str | None) -> str:
     if field not in record:
-        raise UserError(f'no text under the key "{field}"; {suggest(str(field), record)}')
+        raise UserError(f'the key "{field}" is missing; {suggest(str(field), record)}')
     try:
         return as_text(record[field], holds)
     except UserError as error:
         raise UserError(f'"{field}" {error}') from error
 
 
-# Of lines, and of files as a whole.
-_LINE_READERS = {
+# Functions of path, lines, fields and holds, and of path, fields and holds.
+_LINE_READERS: dict[str, Callable[..., list[Example]]] = {
     ".tsv": read_tsv,
     ".csv": read_csv,
     ".jsonl": _read_jsonl,
@@ -138,53 +156,58 @@ _LINE_READERS = {
     ".bio": read_conll,
     ".txt": read_documents,
 }
-_FILE_READERS = {".json": read_squad, ".parquet": read_parquet}
+_FILE_READERS: dict[str, Callable[..., list[Example]]] = {
+    ".json": read_squad,
+    ".parquet": read_parquet,
+}
 
 
-def _read_file(path, fields, holds):
+def _read_file(path: Path, fields: Sequence[Field], holds: Holds) -> list[Example]:
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     if suffix in _FILE_READERS and not (suffix == ".parquet" and path.suffix == ".gz"):
         return _FILE_READERS[suffix](path, fields, holds)
     reader = _LINE_READERS.get(suffix)
-    is_tagging = fields and all(holds.get(field) == WORDS for field in fields)
+    is_tagging = bool(fields) and all(holds.get(field) == WORDS for field in fields)
     if is_tagging and reader in (None, read_documents) and suffix not in _FILE_READERS:
         reader = read_conll
     if reader is None:
         columns = ", ".join(f"{field}: FILE" for field in fields)
         options = " ".join(f"--data {field}=FILE" for field in fields)
         raise UserError(
-            f"{path}: the format is not known by its suffix; accepted are "
-            f"{', '.join((*_LINE_READERS, *_FILE_READERS))} (with .gz or without, but for "
-            f".parquet), and for parallel text files a mapping: {{{columns}}} in a recipe, "
+            f"{path}: unknown suffix; accepted are "
+            f"{', '.join((*_LINE_READERS, *_FILE_READERS))} (all but .parquet also with .gz), "
+            f"and for parallel text files a mapping: {{{columns}}} in a recipe, "
             f"{options} on the command line"
         )
     return reader(path, read_lines(path), fields, holds)
 
 
-def _read_standard_input(fields, holds):
+def _read_standard_input(fields: Sequence[Field], holds: Holds) -> list[Example]:
     lines = read_lines(STANDARD_INPUT)
     start = next((line for line in lines if line.strip()), "")
     reader = _read_jsonl if start.lstrip().startswith("{") else read_tsv
     return reader("standard input", lines, fields, holds)
 
 
-def _expand(patterns, base):
-    paths = []
+def _expand(patterns: Iterable[FilePath], base: FilePath) -> list[Path]:
+    paths: list[Path] = []
     for pattern in patterns:
         full = os.path.join(base, pattern)
         if str(pattern) == STANDARD_INPUT:
             full = STANDARD_INPUT
-        found = [full]
-        # A file of that name goes first: brackets are common in names of folders.
+        matches = [full]
+        # A file of that very name takes precedence: brackets are common in names of folders.
         if glob.has_magic(str(pattern)) and not os.path.lexists(full):
-            found = [os.path.join(base, n) for n in glob.glob(str(pattern), root_dir=base)]
-        if not found:
-            raise UserError(f"{full}: no file has such a name")
-        paths += map(Path, sorted(found))
+            matches = [os.path.join(base, n) for n in glob.glob(str(pattern), root_dir=base)]
+        if not matches:
+            raise UserError(f"{full}: no files match")
+        paths += map(Path, sorted(matches))
     return paths
 
 
-def _read_parallel(files, fields, base, holds):
+def _read_parallel(
+    files: Mapping[Field, FilePath], fields: Sequence[Field], base: FilePath, holds: Holds
+) -> list[Example]:
     missing = [field for field in fields if field not in files]
     if missing:
         raise UserError(f'no file for "{missing[0]}"; {suggest(str(missing[0]), map(str, files))}')
@@ -198,12 +221,13 @@ def _read_parallel(files, fields, base, holds):
         counts = ", ".join(
             f"{', '.join(map(str, group))}: {n}" for group, n in zip(paths, lengths, strict=True)
         )
-        raise UserError(f"parallel files must have equally many lines; {counts}")
-    examples = []
+        raise UserError(f"parallel files must have the same number of lines; {counts}")
+    examples: list[Example] = []
     for row in zip(*columns, strict=True):
         values = [line for line, _, _ in row]
-        examples += make_example(values, fields, holds, *row[0][1:])
+        _, path, number = row[0]
+        examples += make_example(values, fields, holds, path, number)
     if not examples:
         names = ", ".join(map(str, files.values()))
-        raise UserError(f"{names}: there is no example in it")
+        raise UserError(f"{names}: contains no examples")
     return examples

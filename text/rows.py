@@ -1,14 +1,20 @@
-"""Rows of ids of different length as dense tensors, in-graph."""
+"""Rows of ids of different lengths as dense tensors, in the graph."""
+
+from typing import Any
 
 import tensorflow as tf
 
 from attention_zoo.text.vocabulary import PAD_ID
 
 
-def to_dense(ragged, empty):
-    """Rows of different length, `(B, None)`, filled up to `(B, T)`; T is at least 1.
+def to_dense(ragged: tf.RaggedTensor, fill: int | str) -> tf.Tensor:
+    """Pads ragged rows `(B, None)` to `(B, T)`; T is at least 1.
 
-    Without any row TensorFlow would make it 0, and models look at the first position.
+    TensorFlow alone makes T 0 if there are no rows, and models read the first position.
+
+    Args:
+        ragged: the rows.
+        fill: the value of padding.
 
     Example:
         >>> to_dense(tf.ragged.constant([[1, 2], [3]]), 0).numpy().tolist()
@@ -16,16 +22,16 @@ def to_dense(ragged, empty):
         >>> to_dense(tf.ragged.constant([], ragged_rank=1, dtype=tf.int32), 0).shape
         TensorShape([0, 1])
     """
-    return _widen(ragged.to_tensor(empty), empty)
+    return _widen(ragged.to_tensor(fill), fill)
 
 
-def cut_rows(ids, length, end_id=None):
-    """Ids of at most a length, cut as tokenizers cut strings: what is left ends in the end id.
+def cut_rows(ids: tf.Tensor, length: int, end_id: int | None = None) -> tf.Tensor:
+    """Truncates rows of ids as tokenizers truncate strings: what remains ends with the end id.
 
     Args:
         ids: int32 tensor `(B, T)`, padded with 0.
-        length: the greatest length, an integer.
-        end_id: what the last id of a row becomes that had more of them; it stays when omitted.
+        length: the largest length.
+        end_id: replaces the last id of truncated rows; None leaves it as it is.
 
     Returns:
         int32 tensor `(B, T')`, T' from 1 to `length`.
@@ -34,7 +40,8 @@ def cut_rows(ids, length, end_id=None):
         >>> cut_rows(tf.constant([[5, 6, 7, 3], [5, 3, 0, 0]]), 3, end_id=3).numpy().tolist()
         [[5, 6, 3], [5, 3, 0]]
     """
-    if ids.shape[1] is not None and 1 <= ids.shape[1] <= length:
+    width = ids.shape[1]
+    if width is not None and 1 <= width <= length:
         return ids
     kept = _widen(ids[:, :length], PAD_ID)
     if end_id is None:
@@ -44,8 +51,20 @@ def cut_rows(ids, length, end_id=None):
     return tf.where(is_last & is_longer & tf.not_equal(kept, PAD_ID), end_id, kept)
 
 
-def _widen(rows, empty):
-    """Rows `(B, T)` with T at least 1."""
+def ragged_rows(values: tf.Tensor, row_splits: tf.Tensor) -> tf.RaggedTensor:
+    """Ragged rows of values, split at `row_splits`, which are not validated.
+
+    Example:
+        >>> ragged_rows(tf.constant([5, 6, 7]), tf.constant([0, 2, 3])).to_list()
+        [[5, 6], [7]]
+    """
+    # The stub of TensorFlow that pyright brings has no class methods of ragged tensors.
+    make = tf.RaggedTensor.from_row_splits  # pyright: ignore[reportAttributeAccessIssue]
+    return make(values, row_splits, validate=False)
+
+
+def _widen(rows: tf.Tensor, fill: Any) -> tf.Tensor:
+    """Pads rows `(B, T)` to T = 1 if T is 0."""
     missing = tf.maximum(1 - tf.shape(rows)[1], 0)
-    filler = tf.fill([tf.shape(rows)[0], missing], tf.constant(empty, rows.dtype))
+    filler = tf.fill([tf.shape(rows)[0], missing], tf.constant(fill, rows.dtype))
     return tf.concat([rows, filler], axis=1)

@@ -1,8 +1,11 @@
-"""SentencePiece, trained by its own library and run in-graph by tensorflow-text."""
+"""SentencePiece, trained by its own library and run in the graph by tensorflow-text."""
 
 import hashlib
 import io
 import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Self
 
 import sentencepiece
 import tensorflow as tf
@@ -15,25 +18,29 @@ from tensorflow_text.python.ops.sentencepiece_tokenizer import (
 from attention_zoo.errors import UserError
 from attention_zoo.files import atomic_file, read_file
 from attention_zoo.text.tokenizer import Tokenizer
+from attention_zoo.text.tokenizer_options import SentencePieceOptions
 from attention_zoo.text.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
 
 _FILE = "sentencepiece.model"
+_protocol: Any = sentencepiece_model_pb2  # its classes are created at run time
+_VOCAB_SIZE = 8000
 
 
 class SentencePieceTokenizer(Tokenizer):
-    """A tokenizer whose tokens are pieces of words (Kudo & Richardson 2018).
+    """A tokenizer whose tokens are subwords (Kudo & Richardson 2018).
 
     Args:
         model: the bytes of a SentencePiece model whose ids 0-3 are pad, unknown,
             start and end.
 
     Raises:
-        UserError: if the model has other special ids.
+        UserError: if the special ids of the model differ.
     """
 
     kind = "sentencepiece"
+    options = SentencePieceOptions
 
-    def __init__(self, model):
+    def __init__(self, model: bytes):
         super().__init__()
         self.model = model
         pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
@@ -48,17 +55,20 @@ class SentencePieceTokenizer(Tokenizer):
         self._processor = _make_processor(model)
 
     @classmethod
-    def train(cls, texts, vocab_size=8000, algorithm="unigram"):
+    def train(
+        cls, texts: Iterable[str], vocab_size: int | None = None, algorithm: str = "unigram"
+    ) -> Self:
         """Learns pieces from texts.
 
         Args:
-            texts: iterable of strings.
-            vocab_size: number of pieces, the four special ids included.
+            texts: any number of strings.
+            vocab_size: number of pieces, including the four special ids; None means 8,000.
             algorithm: `"unigram"` or `"bpe"`.
 
         Raises:
-            UserError: if the texts do not hold that many pieces.
+            UserError: if the texts cannot fill the vocabulary, or it is too small for them.
         """
+        vocab_size = _VOCAB_SIZE if vocab_size is None else vocab_size
         model = io.BytesIO()
         try:
             sentencepiece.SentencePieceTrainer.train(
@@ -71,7 +81,7 @@ class SentencePieceTokenizer(Tokenizer):
                 unk_id=UNKNOWN_ID,
                 bos_id=START_ID,
                 eos_id=END_ID,
-                num_threads=1,  # with more, ties break differently from run to run
+                num_threads=1,  # more threads break ties differently from run to run
                 max_sentence_length=1 << 20,
                 minloglevel=2,
             )
@@ -80,47 +90,47 @@ class SentencePieceTokenizer(Tokenizer):
         return cls(model.getvalue())
 
     @property
-    def is_unigram(self):
-        """Whether the pieces are a unigram model's, which LiteRT can cut too."""
+    def is_unigram(self) -> bool:
+        """Whether this is a unigram model, which LiteRT can run too."""
         return isinstance(self._processor, tensorflow_text.FastSentencepieceTokenizer)
 
-    def raw_ids(self, strings):
-        """The ids of valid UTF-8, `(B,)`, as a ragged tensor, by a single operator."""
+    def raw_ids(self, strings: tf.Tensor) -> tf.RaggedTensor:
+        """The ids of valid UTF-8 `(B,)` as a ragged tensor, by a single operator."""
         return self._processor.tokenize(strings)
 
-    def _tokenize(self, strings):
+    def _tokenize(self, strings: tf.Tensor) -> tf.RaggedTensor:
         return self._processor.tokenize(strings)
 
-    def _detokenize(self, ids):
+    def _detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
         return self._processor.detokenize(ids)
 
-    def unknown_tokens(self, text):
-        """The parts of a string that are unknown: characters that stand together are one."""
-        found = zip(self._pieces.encode(text), self._pieces.encode(text, out_type=str), strict=True)
-        return [piece for number, piece in found if number == UNKNOWN_ID]
+    def unknown_tokens(self, text: str | bytes) -> list[str]:
+        """The unknown parts of a string; adjacent unknown characters are one part."""
+        ids, pieces = self._pieces.encode(text), self._pieces.encode(text, out_type=str)
+        return [piece for i, piece in zip(ids, pieces, strict=True) if i == UNKNOWN_ID]
 
-    def pieces(self, ids):
-        """The pieces of some ids, for people to read."""
+    def pieces(self, ids: Iterable[int]) -> list[str]:
+        """The pieces of ids, for display."""
         return [self._pieces.id_to_piece(int(i)) for i in ids]
 
-    def _save(self, directory):
+    def _save(self, directory: Path) -> None:
         with atomic_file(directory / _FILE) as temporary:
             temporary.write_bytes(self.model)
 
     @classmethod
-    def _load(cls, directory):
+    def _load(cls, directory: Path) -> Self:
         return cls(read_file(directory / _FILE))
 
 
-def _make_processor(model):
-    """The in-graph tokenizer that gives the ids of the sentencepiece package.
+def _make_processor(model: bytes) -> Any:
+    """The in-graph tokenizer that gives the same ids as the sentencepiece package.
 
-    tensorflow-text has two. The fast one keeps the model in a constant, and is exact
-    for unigram models but wrong for BPE; the other is exact for BPE, and breaks ties of
-    unigram models otherwise than sentencepiece 0.2 does.
+    tensorflow-text has two. The fast one keeps the model in a constant; it is exact for unigram
+    models but wrong for BPE. The other is exact for BPE, but breaks ties of unigram models
+    differently from sentencepiece 0.2.
     """
-    description = sentencepiece_model_pb2.ModelProto.FromString(model)
-    if description.trainer_spec.model_type == sentencepiece_model_pb2.TrainerSpec.UNIGRAM:
+    description = _protocol.ModelProto.FromString(model)
+    if description.trainer_spec.model_type == _protocol.TrainerSpec.UNIGRAM:
         return tensorflow_text.FastSentencepieceTokenizer(model=model)
     processor = tensorflow_text.SentencepieceTokenizer(model=model)
     processor._model_resource = _SharedResource(model)
@@ -128,36 +138,36 @@ def _make_processor(model):
 
 
 class _SharedResource(tf.saved_model.experimental.TrackableResource):
-    """The model of a SentencepieceTokenizer, under a name of its own.
+    """The model of a `SentencepieceTokenizer`, under a name of its own.
 
-    Without one it belongs to a cached kernel and is gone when TensorFlow empties that
-    cache, which every `keras.utils.set_random_seed` does.
+    Without a name it belongs to a cached kernel, and is lost when TensorFlow clears that cache, as
+    every `keras.utils.set_random_seed` does.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: bytes):
         super().__init__()
         self._model = model
         self._name = f"sentencepiece-{hashlib.sha256(model).hexdigest()}"
-        _ = self.resource_handle  # makes it
+        _ = self.resource_handle  # creates the resource
 
-    def _create_resource(self):
+    def _create_resource(self) -> tf.Tensor:
         return sentencepiece_operators.sentencepiece_op(model=self._model, shared_name=self._name)
 
 
-def _explain(message, vocab_size):
-    """Puts SentencePiece's own words, which name C++ source lines, into the user's terms."""
+def _explain(message: str, vocab_size: int) -> str:
+    """Rephrases SentencePiece's errors, which name C++ source lines, in the user's terms."""
     # "Vocabulary size too high (4000). Please set it to a value <= 93."
     largest = re.search(r"value <= (\d+)", message)
     if largest:
         return (
-            f"tokenizer.vocab_size: {vocab_size} is more than the training text can fill; "
-            f"at most {largest[1]} are accepted"
+            f"tokenizer.vocab_size: {vocab_size} is too large for the training text; "
+            f"at most {largest[1]} is possible"
         )
     # "Vocabulary size is smaller than required_chars. 10 vs 23."
     smallest = re.search(r"required_chars\D*\d+ vs (\d+)", message)
     if smallest:
         return (
-            f"tokenizer.vocab_size: {vocab_size} has no room for the characters of the training "
-            f"text; at least {int(smallest[1])} are needed"
+            f"tokenizer.vocab_size: {vocab_size} is too small for the characters of the training "
+            f"text; at least {int(smallest[1])} is needed"
         )
     return f"SentencePiece cannot be trained with tokenizer.vocab_size={vocab_size}: {message}"

@@ -2,33 +2,35 @@
 
 import csv
 import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 from attention_zoo.errors import UserError, suggest
-from attention_zoo.text.examples import make_example, place
+from attention_zoo.text.examples import Example, Field, FilePath, Holds, location, make_example
 from attention_zoo.text.json_values import as_text
-from attention_zoo.text.lines import LONGEST_LINE, POINTER, Allowance, open_data
+from attention_zoo.text.lines import BYTES_PER_LINE, LONGEST_LINE, Allowance, open_data
 
-# A field as RFC 4180 has it, with tabs for commas.
+# A field of RFC 4180, with tabs for commas.
 _FIELD = r'(?:"[^"]*(?:""[^"]*)*"|[^"\t\r]*)'
 _RECORD = re.compile(rf"{_FIELD}(?:\t{_FIELD})*")
 _QUOTE = '"'
-_QUOTED = "quotes are characters like others in .tsv; if they are to enclose fields, call it .csv"
+_QUOTED = "quotes are ordinary characters in .tsv; if they enclose fields, name the file .csv"
 
 
-def read_tsv(path, lines, fields, holds):
-    """Reads a table with tabs between columns; quotes are characters like others.
+def read_tsv(
+    path: FilePath, lines: list[str], fields: Sequence[Field], holds: Holds
+) -> list[Example]:
+    """Reads a table with tabs between columns.
 
-    But not in a file that is quoted throughout as spreadsheets and pandas write it; see
-    `is_quoted`.
+    Quotes are ordinary characters, unless the whole file is quoted as spreadsheets and pandas do
+    it; see `is_quoted`.
 
     Args:
-        path: named in errors.
+        path: the file, for errors.
         lines: the lines of the file.
-        fields: names of columns, or their numbers.
+        fields: names or numbers of columns.
         holds: see `attention_zoo.text.readers.read_examples`.
-
-    Returns:
-        A list of `Example`.
 
     Raises:
         UserError: naming file and line.
@@ -40,16 +42,18 @@ def read_tsv(path, lines, fields, holds):
     return _read_records(path, rows, fields, holds, hint)
 
 
-def read_csv(path, lines, fields, holds):
-    """Reads a table as RFC 4180 has it: commas between columns, quotes around what needs them.
+def read_csv(
+    path: FilePath, lines: list[str], fields: Sequence[Field], holds: Holds
+) -> list[Example]:
+    """Reads a table in the format of RFC 4180: columns separated by commas, quoted if necessary.
 
-    Tabs or semicolons are taken instead of commas if the columns are found by them alone.
-    Arguments and what comes back are those of `read_tsv`.
+    The separator may also be a tab or a semicolon: the first of the three that yields the columns.
+    Arguments and result are those of `read_tsv`.
     """
     return _read_records(path, _records(path, lines, _delimiter(lines, fields)), fields, holds)
 
 
-def _delimiter(lines, fields):
+def _delimiter(lines: list[str], fields: Sequence[Field]) -> str:
     for delimiter in ",\t;":
         try:
             first = next(_parsed(lines, delimiter), [])
@@ -60,15 +64,15 @@ def _delimiter(lines, fields):
     return ","
 
 
-def is_quoted(lines, has_header):
-    r"""Whether the fields of a table with tabs are quoted, without doubt.
+def is_quoted(lines: Iterable[str], has_header: bool) -> bool:
+    r"""Whether the fields of a table with tabs are certainly quoted.
 
-    They are if no quote stands where RFC 4180 has none, and quotes enclose what needs them (a
-    tab, a line end, doubled quotes) at least once, or every name of the header.
+    They are if all quotes conform to RFC 4180, and quotes enclose a field that requires them (one
+    with a tab, a line end or doubled quotes) at least once, or every name in the header.
 
     Args:
-        lines: of the file.
-        has_header: whether the first of them has the names of the columns.
+        lines: the lines of the file.
+        has_header: whether the first line contains the names of the columns.
 
     Example:
         >>> is_quoted(["text\tlabel", '"A ""good"" one"\tx'], has_header=True)
@@ -93,7 +97,9 @@ def is_quoted(lines, has_header):
     return is_needed and not inside
 
 
-def _records(path, lines, delimiter):
+def _records(
+    path: FilePath, lines: Iterable[str], delimiter: str
+) -> Iterator[tuple[int, list[str]]]:
     """The rows of a quoted table, each with the number of its first line."""
     reader = _parsed(lines, delimiter)
     number, limit = 1, csv.field_size_limit(LONGEST_LINE)
@@ -107,12 +113,20 @@ def _records(path, lines, delimiter):
         csv.field_size_limit(limit)
 
 
-def _parsed(lines, delimiter):
+def _parsed(lines: Iterable[str], delimiter: str) -> Any:
     return csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, strict=True)
 
 
-def _read_records(path, rows, fields, holds, hint=""):
-    first, columns, examples = None, None, []
+def _read_records(
+    path: FilePath,
+    rows: Iterable[tuple[int, list[str]]],
+    fields: Sequence[Field],
+    holds: Holds,
+    hint: str = "",
+) -> list[Example]:
+    first: list[str] | None = None
+    columns: list[int] = []
+    examples: list[Example] = []
     for number, row in rows:
         if first is None:
             first, columns = row, [_column(field, row, path) for field in fields]
@@ -122,7 +136,7 @@ def _read_records(path, rows, fields, holds, hint=""):
             continue
         if len(row) != len(first):
             raise UserError(
-                f"{place(path, number)}: {len(row)} columns where line 1 has {len(first)}{hint}"
+                f"{location(path, number)}: {len(row)} columns, but line 1 has {len(first)}{hint}"
             )
         examples += make_example([row[c] for c in columns], fields, holds, path, number)
     if first is None:
@@ -130,15 +144,15 @@ def _read_records(path, rows, fields, holds, hint=""):
     return examples
 
 
-def _column(field, first_row, path):
+def _column(field: Field, first_row: list[str], path: FilePath) -> int:
     if isinstance(field, int):
         if not 1 <= field <= len(first_row):
             raise UserError(f"{path}, line 1: no column {field}, there are {len(first_row)}")
         return field - 1
-    number = first_row.count(field)
-    if number > 1:
-        raise UserError(f'{path}, line 1: {number} columns have the name "{field}"')
-    if not number:
+    count = first_row.count(field)
+    if count > 1:
+        raise UserError(f'{path}, line 1: {count} columns are named "{field}"')
+    if not count:
         raise UserError(
             f'{path}, line 1: no column "{field}" in the header; {suggest(field, first_row)}. '
             f"For a file without a header give column numbers, from 1"
@@ -146,20 +160,17 @@ def _column(field, first_row, path):
     return first_row.index(field)
 
 
-def read_parquet(path, fields, holds):
+def read_parquet(path: Path, fields: Sequence[Field], holds: Holds) -> list[Example]:
     """Reads a Parquet file.
 
     Args:
-        path: of the file.
-        fields: names of columns, or their numbers.
+        path: the file.
+        fields: names or numbers of columns.
         holds: see `attention_zoo.text.readers.read_examples`.
 
-    Returns:
-        A list of `Example`.
-
     Raises:
-        UserError: if pyarrow is missing, the file is damaged or a column is not there, naming
-            the row.
+        UserError: if pyarrow or a column is missing, the file is damaged, or a value is not
+            accepted, naming the row.
     """
     try:
         import pyarrow
@@ -174,14 +185,15 @@ def read_parquet(path, fields, holds):
     except UserError:
         raise
     except (pyarrow.ArrowException, OSError, ValueError, ArithmeticError) as error:
-        raise UserError(f"{path} is damaged, or no Parquet: {error}") from error
+        raise UserError(f"{path} is damaged or not a Parquet file: {error}") from error
 
 
-def _read_rows(path, table, fields, holds):
+def _read_rows(path: Path, table: Any, fields: Sequence[Field], holds: Holds) -> list[Example]:
     names = table.schema_arrow.names
     columns = [names[_column(field, names, path)] for field in fields]
     allowance = Allowance(path, path.stat().st_size)
-    examples, number = [], 0
+    examples: list[Example] = []
+    number = 0
     for batch in table.iter_batches(1024, columns=columns):
         for row in batch.to_pylist():
             number += 1
@@ -191,6 +203,6 @@ def _read_rows(path, table, fields, holds):
                     values.append(as_text(row[column], holds.get(field)))
                 except UserError as error:
                     raise UserError(f'{path}, row {number}: "{column}" {error}') from error
-            allowance.take(sum(map(len, values)) + POINTER)
+            allowance.take(sum(map(len, values)) + BYTES_PER_LINE)
             examples += make_example(values, fields, holds, path, f"row {number}")
     return examples

@@ -1,42 +1,89 @@
-"""What every tokenizer offers. All of it runs in the graph, so artefacts take strings."""
+"""The base class of tokenizers. All of them run in the graph, so that artefacts take strings."""
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import tensorflow as tf
-from google.protobuf.message import DecodeError
 
-from attention_zoo.errors import UserError, suggest
 from attention_zoo.files import atomic_file
-from attention_zoo.json_files import Content, check_content, read_json
+from attention_zoo.text.examples import FilePath
 from attention_zoo.text.rows import to_dense
+from attention_zoo.text.tokenizer_options import TokenizerOptions
 from attention_zoo.text.vocabulary import END_ID, NUM_SPECIAL_IDS, PAD_ID, UNKNOWN_ID
 
 CONFIG_FILE = "tokenizer.json"
-# So many strings are cut at a time where there are very many.
-CHUNK = 1024
+CHUNK = 1024  # strings that are tokenized at a time where there may be very many
 
 
 class Tokenizer(tf.Module):
-    """Strings to ids and back, in-graph.
+    """Strings to ids and back, in the graph.
 
-    Subclasses give `kind`, `vocab_size`, `train`, `pieces`, `_tokenize` and
-    `_detokenize`, and `_save` and `_load` for their files. Those whose tokens are parts
-    of the text as it stands also give `separator`, which stands between tokens, and
-    `_split`, the tokens as strings. A tokenizer is a `tf.Module` because some hold a
-    resource, which a SavedModel keeps only if tracked.
+    Subclasses set `kind` and `vocab_size` and define `train`, `pieces`, `_tokenize`, `_detokenize`,
+    `_save` and `_load`. Those whose tokens are substrings of the text also set `separator`, the
+    string between two tokens, and define `_split`, which gives the tokens as strings.
+    `attention_zoo.text.registry.register_tokenizer` makes a kind known to recipes.
+
+    A tokenizer is a `tf.Module` because some hold a resource, which a SavedModel keeps only if it
+    is tracked.
+
+    Attributes:
+        kind: the name in recipes and in `tokenizer.json`.
+        options: what a recipe can set, see `attention_zoo.text.tokenizer_options`; derived from
+            the signature of `train` if omitted.
+        vocab_size: number of ids.
+        unknown_id: id of whatever the vocabulary lacks.
+        separator: string between two tokens; None if tokens are not substrings of the text.
     """
 
-    separator = None
-    unknown_id = UNKNOWN_ID
+    kind: ClassVar[str]
+    options: ClassVar[type[TokenizerOptions]]
+    separator: ClassVar[str | None] = None
+    unknown_id: int = UNKNOWN_ID
+    vocab_size: int
 
-    def tokenize(self, strings):
-        """Cuts strings into ids, without start and end.
+    @classmethod
+    def train(cls, texts: Iterable[str], **options: Any) -> Self:
+        """Learns a tokenizer from texts."""
+        raise NotImplementedError
+
+    def pieces(self, ids: Iterable[int]) -> list[str]:
+        """The tokens of ids, for display."""
+        raise NotImplementedError
+
+    def _tokenize(self, strings: tf.Tensor) -> tf.RaggedTensor:
+        """The ids of valid UTF-8: integers `(B, None)`."""
+        raise NotImplementedError
+
+    def _detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
+        """The strings `(B,)` of ids that are all in the vocabulary."""
+        raise NotImplementedError
+
+    def _split(self, strings: tf.Tensor) -> tf.RaggedTensor:
+        """The tokens of valid UTF-8 as strings `(B, None)`, in the order of `_tokenize`."""
+        raise NotImplementedError
+
+    def _save(self, directory: Path) -> None:
+        """Writes the vocabulary."""
+        raise NotImplementedError
+
+    @classmethod
+    def _load(cls, directory: Path) -> Self:
+        """Reads what `_save` wrote; a `ValueError` means that it is damaged."""
+        raise NotImplementedError
+
+    def _settings(self) -> dict[str, Any]:
+        """Further content of `tokenizer.json`."""
+        return {}
+
+    def tokenize(self, strings: tf.Tensor) -> tf.RaggedTensor:
+        """Tokenizes strings, without start and end ids.
 
         Args:
-            strings: string tensor `(B,)`, UTF-8. Bytes that are not UTF-8 become
-                U+FFFD, which is an unknown character.
+            strings: string tensor `(B,)`, UTF-8. Invalid bytes become U+FFFD, an unknown
+                character.
 
         Returns:
             int32 ragged tensor `(B, None)`.
@@ -44,30 +91,29 @@ class Tokenizer(tf.Module):
         strings = replace_invalid(strings)
         return tf.cast(self._tokenize(strings), tf.int32)
 
-    def rows(self, strings):
-        """Cuts many strings into ids, some at a time.
+    def rows(self, strings: Sequence[str]) -> list[np.ndarray]:
+        """Tokenizes many strings in chunks.
 
-        TensorFlow's ragged operators take the room of as many strings as there are, all as
-        long as the longest.
+        TensorFlow's ragged operators allocate memory for all strings at the length of the longest.
 
         Args:
-            strings: list of strings.
+            strings: any number of strings.
 
         Returns:
-            A list of int32 arrays, as long as the strings are in ids.
+            One int32 array per string.
         """
-        found = []
+        rows = []
         for start in range(0, len(strings), CHUNK):
             ids = self.tokenize(tf.constant(strings[start : start + CHUNK]))
-            found += np.split(ids.flat_values.numpy(), ids.row_splits.numpy()[1:-1])
-        return found
+            rows += np.split(ids.flat_values.numpy(), ids.row_splits.numpy()[1:-1])
+        return rows
 
-    def encode(self, strings, max_length):
-        """Cuts strings into dense ids that end in the end id.
+    def encode(self, strings: tf.Tensor, max_length: int | tf.Tensor) -> tf.Tensor:
+        """Tokenizes strings into padded rows that end with the end id.
 
         Args:
             strings: string tensor `(B,)`.
-            max_length: longest row in ids, the end included; longer ones are truncated.
+            max_length: longest row in ids, including the end id; longer rows are truncated.
 
         Returns:
             int32 tensor `(B, S)`, padded with 0.
@@ -76,36 +122,36 @@ class Tokenizer(tf.Module):
         end = tf.fill([ids.nrows(), 1], END_ID)
         return to_dense(tf.concat([ids, end], axis=1), PAD_ID)
 
-    def tokens(self, strings, max_length):
-        """The tokens as strings, each where `encode` has its id.
+    def tokens(self, strings: tf.Tensor, max_length: int | tf.Tensor) -> tf.Tensor:
+        """The tokens as strings, at the positions of their ids in `encode`.
 
         Args:
             strings: string tensor `(B,)`.
-            max_length: as of `encode`.
+            max_length: see `encode`.
 
         Returns:
-            String tensor `(B, S)`; empty at the end id and beyond.
+            String tensor `(B, S)`; empty at the end id and after it.
         """
         strings = replace_invalid(strings)
         tokens = self._split(strings)[:, : max_length - 1]
         end = tf.fill([tokens.nrows(), 1], "")
         return to_dense(tf.concat([tokens, end], axis=1), "")
 
-    def unknown_tokens(self, text):
-        """What of a string is unknown, for people to read: a list of strings."""
+    def unknown_tokens(self, text: str | bytes) -> list[str]:
+        """The unknown tokens of a string, for display."""
         strings = replace_invalid(tf.constant([text]))
         tokens, ids = self._split(strings).values, self._tokenize(strings).values
         unknown = tf.boolean_mask(tokens, tf.equal(tf.cast(ids, tf.int32), UNKNOWN_ID))
         return [token.decode() for token in unknown.numpy()]
 
-    def decode(self, ids, unknown=None):
-        """Turns ids into strings.
+    def decode(self, ids: tf.Tensor, unknown: tf.Tensor | None = None) -> tf.Tensor:
+        """Converts ids to strings.
 
         Args:
-            ids: int32 tensor `(B, L)`. A row ends before its first end id; padding,
-                start and ids outside the vocabulary are passed over.
-            unknown: string tensor `(B, L)`, what to write for the unknown id; for
-                tokenizers with a `separator`.
+            ids: int32 tensor `(B, L)`. A row stops before its first end id; padding, start ids and
+                ids outside the vocabulary are skipped.
+            unknown: string tensor `(B, L)`, replacements for unknown ids; for tokenizers with a
+                `separator`.
 
         Returns:
             String tensor `(B,)`.
@@ -120,12 +166,8 @@ class Tokenizer(tf.Module):
         kept_pieces = tf.ragged.boolean_mask(pieces, kept)
         return tf.strings.reduce_join(kept_pieces, axis=1, separator=self.separator)
 
-    def _settings(self):
-        """What else `tokenizer.json` is to hold."""
-        return {}
-
-    def save(self, directory):
-        """Writes the tokenizer's files into a directory."""
+    def save(self, directory: FilePath) -> None:
+        """Writes the tokenizer to a directory."""
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         self._save(directory)
@@ -134,12 +176,12 @@ class Tokenizer(tf.Module):
             temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
-# What `str.strip` takes off.
+# The characters that `str.strip` removes.
 _WHITE_SPACE = r"[\s\x0b\x1c-\x1f\x{85}\p{Z}]*"
 
 
-def is_blank(strings):
-    r"""Which strings are empty or white space alone, as `not text.strip()` says of each.
+def is_blank(strings: tf.Tensor) -> tf.Tensor:
+    r"""Which strings are empty or white space only: `not text.strip()` for each.
 
     Args:
         strings: string tensor of any shape.
@@ -154,52 +196,6 @@ def is_blank(strings):
     return tf.strings.regex_full_match(strings, _WHITE_SPACE)
 
 
-def replace_invalid(strings):
-    """Strings with U+FFFD for every byte that is not UTF-8."""
+def replace_invalid(strings: tf.Tensor) -> tf.Tensor:
+    """Replaces each invalid UTF-8 byte by U+FFFD."""
     return tf.strings.unicode_transcode(strings, "UTF-8", "UTF-8", errors="replace")
-
-
-def tokenizer_classes():
-    """The kinds of tokenizers there are, by name."""
-    from attention_zoo.text.character_tokenizer import CharacterTokenizer
-    from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
-    from attention_zoo.text.word_tokenizer import WordTokenizer
-    from attention_zoo.text.wordpiece_tokenizer import WordPieceTokenizer
-
-    classes = (CharacterTokenizer, SentencePieceTokenizer, WordPieceTokenizer, WordTokenizer)
-    return {cls.kind: cls for cls in classes}
-
-
-class _Config(Content):
-    """What every `tokenizer.json` of ours holds."""
-
-    kind: str
-    vocab_size: int | None = None
-
-
-def load_tokenizer(directory):
-    """Reads a tokenizer that `save` wrote.
-
-    Raises:
-        UserError: if a file is missing or cannot be understood.
-    """
-    directory = Path(directory)
-    path = directory / CONFIG_FILE
-    try:
-        config = check_content(read_json(path), _Config, path)
-    except UserError as error:
-        raise UserError(f"{path} is no tokenizer: {error}") from error
-    classes = tokenizer_classes()
-    if config.kind not in classes:
-        raise UserError(f"{path}: unknown kind {config.kind!r}; {suggest(config.kind, classes)}")
-    try:
-        tokenizer = classes[config.kind]._load(directory)
-    # SentencePiece's and TensorFlow's own, and what protocol buffers raise.
-    except (ValueError, RuntimeError, DecodeError, tf.errors.OpError) as error:
-        raise UserError(f"{directory} holds a damaged tokenizer: {error}") from error
-    if config.vocab_size not in (None, tokenizer.vocab_size):
-        raise UserError(
-            f"{directory} holds a damaged tokenizer: vocab_size is {config.vocab_size}, "
-            f"the vocabulary has {tokenizer.vocab_size} ids"
-        )
-    return tokenizer

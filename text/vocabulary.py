@@ -1,24 +1,26 @@
-"""The four ids that mean the same in every vocabulary, and which tokens get the others."""
+"""The four ids with the same meaning in every vocabulary, and which tokens get the others."""
+
+from collections.abc import Mapping
 
 from attention_zoo.errors import UserError
 
-PAD_ID = 0  # fills up shorter sentences
-UNKNOWN_ID = 1  # stands for what the vocabulary lacks
+PAD_ID = 0  # fills shorter rows
+UNKNOWN_ID = 1  # whatever the vocabulary lacks
 START_ID = 2  # the decoder's first input
 END_ID = 3  # ends every sentence
 NUM_SPECIAL_IDS = 4
-SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")  # how people read these four
+SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")  # how they are displayed
 
 
-def most_frequent(counts, vocab_size=None):
-    """Chooses the tokens of a vocabulary.
+def most_frequent(counts: Mapping[str, int], vocab_size: int | None = None) -> list[str]:
+    """Selects the tokens of a vocabulary.
 
     Args:
-        counts: a dict from token to how often it occurs.
-        vocab_size: number of ids, the four special ones included; None: all tokens.
+        counts: how often each token occurs.
+        vocab_size: number of ids, including the four special ones; None keeps all tokens.
 
     Returns:
-        A list of tokens, the most frequent first, ties in the order of their code points.
+        The tokens by falling frequency; equally frequent ones in code point order.
 
     Raises:
         UserError: if there is room for the special ids only.

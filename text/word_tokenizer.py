@@ -1,7 +1,10 @@
-"""One id for each word between spaces: for alphabets that are written as words, like phonemes."""
+"""One id per word between spaces: for alphabets whose symbols are words, such as phonemes."""
 
 import collections
 import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
 
 import tensorflow as tf
 from pydantic_core import from_json
@@ -9,6 +12,7 @@ from pydantic_core import from_json
 from attention_zoo.errors import UserError
 from attention_zoo.files import atomic_file, read_file
 from attention_zoo.text.tokenizer import Tokenizer
+from attention_zoo.text.tokenizer_options import WordOptions
 from attention_zoo.text.vocabulary import (
     NUM_SPECIAL_IDS,
     SPECIAL_TOKENS,
@@ -16,12 +20,14 @@ from attention_zoo.text.vocabulary import (
     most_frequent,
 )
 
+_FILE = "words.json"
+
 
 class WordTokenizer(Tokenizer):
-    """A tokenizer whose tokens are what stands between white space.
+    """A tokenizer whose tokens are words separated by ASCII white space.
 
     Args:
-        words: the words of the vocabulary; id 4 is the first of them in their order.
+        words: the words of the vocabulary, in any order; they are sorted and get ids from 4.
 
     Example:
         >>> tokenizer = WordTokenizer(["AH", "K", "T"])
@@ -32,9 +38,10 @@ class WordTokenizer(Tokenizer):
     """
 
     kind = "words"
+    options = WordOptions
     separator = " "
 
-    def __init__(self, words):
+    def __init__(self, words: Iterable[str]):
         super().__init__()
         self.words = sorted(set(words))
         self.vocab_size = NUM_SPECIAL_IDS + len(self.words)
@@ -45,45 +52,47 @@ class WordTokenizer(Tokenizer):
         )
 
     @classmethod
-    def train(cls, texts, vocab_size=None):
-        """Collects the words of the texts.
+    def train(cls, texts: Iterable[str], vocab_size: int | None = None) -> Self:
+        """Collects the words of texts.
 
         Args:
-            texts: iterable of strings.
-            vocab_size: largest vocabulary; the rarest words are left out. None takes
-                them all.
+            texts: any number of strings.
+            vocab_size: largest vocabulary; the rarest words are left out. None keeps all.
+
+        Raises:
+            UserError: if the texts are empty, or the vocabulary has no room for a word.
         """
-        # Bytes, which are split where TensorFlow splits: at white space of ASCII alone.
+        # Bytes split where TensorFlow splits: at ASCII white space only.
         counts = collections.Counter(word for text in texts for word in text.encode().split())
         if not counts:
-            raise UserError("there is no text to take words from")
+            raise UserError("the training texts contain no words")
         words = {word.decode(): count for word, count in counts.items()}
         return cls(most_frequent(words, vocab_size))
 
-    def _split(self, strings):
+    def _split(self, strings: tf.Tensor) -> tf.RaggedTensor:
         return tf.strings.split(strings)
 
-    def _tokenize(self, strings):
+    def _tokenize(self, strings: tf.Tensor) -> tf.RaggedTensor:
         return tf.ragged.map_flat_values(self._table.lookup, self._split(strings))
 
-    def _detokenize(self, ids):
+    def _detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
         table = tf.constant(["\N{REPLACEMENT CHARACTER}"] * NUM_SPECIAL_IDS + self.words)
         words = tf.ragged.map_flat_values(lambda values: tf.gather(table, values), ids)
         return tf.strings.reduce_join(words, axis=1, separator=" ")
 
-    def pieces(self, ids):
-        """The words of some ids, for people to read."""
+    def pieces(self, ids: Iterable[int]) -> list[str]:
+        """The words of ids, for display."""
         names = [*SPECIAL_TOKENS, *self.words]
         return [names[int(i)] for i in ids]
 
-    def _save(self, directory):
-        with atomic_file(directory / "words.json") as temporary:
+    def _save(self, directory: Path) -> None:
+        with atomic_file(directory / _FILE) as temporary:
             temporary.write_text(json.dumps(self.words, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
-    def _load(cls, directory):
-        path = directory / "words.json"
+    def _load(cls, directory: Path) -> Self:
+        path = directory / _FILE
         words = from_json(read_file(path))
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            raise ValueError(f"{path} must hold a list of strings")
+            raise ValueError(f"{path} must contain a list of strings")
         return cls(words)

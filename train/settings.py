@@ -8,8 +8,9 @@ from typing import Annotated, Any, ClassVar, Literal
 import pydantic
 from pydantic import Field
 
+from attention_zoo.fields import Real, Whole
 from attention_zoo.train.texts import MOST_UNKNOWN
-from attention_zoo.zoo.options import Real, Share, Whole
+from attention_zoo.zoo.options import Share
 
 _LARGEST = 1_000_000_000
 Positive = Annotated[Whole, Field(gt=0, le=_LARGEST)]

@@ -7,25 +7,15 @@ names and defaults with the constructors.
 from typing import Annotated, ClassVar, Literal
 
 import pydantic
-from pydantic import BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from attention_zoo.errors import UserError, explain, suggest
+from attention_zoo.fields import Real, Whole
 
 LONGEST = 100_000  # ids in a sequence: beyond, attention's matrices alone fill any memory
-LARGEST_VOCABULARY = 10_000_000
 MOST_WEIGHTS = 10_000_000_000  # 40 GB in float32, twice that for the optimizer
 
 
-def _no_truth_value(value):
-    if isinstance(value, bool):
-        raise PydanticCustomError("number", "Input should be a number")
-    return value
-
-
-# Pydantic takes True for 1.
-Whole = Annotated[int, BeforeValidator(_no_truth_value)]
-Real = Annotated[float, BeforeValidator(_no_truth_value)]
 Share = Annotated[Real, Field(ge=0, lt=1)]
 _Count = Annotated[Whole, Field(ge=1, le=1000)]
 _Width = Annotated[Whole, Field(ge=1, le=1_000_000)]

@@ -5,12 +5,13 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 import attention_zoo.tasks.answer.metrics  # noqa: F401  (registers metrics)
+from attention_zoo.fields import Real, Whole
 from attention_zoo.tasks.encoder_settings import EncoderConfig, EncoderData, EncoderRecipe
 from attention_zoo.tasks.settings import Column, Length, TaskConfig, register_task
 from attention_zoo.text.examples import ANSWERS
 from attention_zoo.train.metrics import SPAN
 from attention_zoo.train.settings import Section
-from attention_zoo.zoo.options import LONGEST, Real, Whole
+from attention_zoo.zoo.options import LONGEST
 
 _Tokens = Annotated[Whole, Field(ge=1, le=LONGEST)]
 

@@ -98,7 +98,7 @@ class QuestionAnswering(EncoderTask):
             which text each window is.
         """
         question_ids = self.tokenizer.tokenize(question)[:, : self.max_question_length]
-        pieces = self.tokenizer.cut(context)
+        pieces = self.tokenizer.tokenize_with_offsets(context)
         text, first, last = self._windows(question_ids.row_lengths(), pieces.ids.row_lengths())
         place = tf.gather(pieces.ids.row_splits, text)
         inside = tf.ragged.range(place + first, place + last)

@@ -6,12 +6,12 @@ from pydantic import Field
 
 import attention_zoo.tasks.classify.metrics
 import attention_zoo.train.correlations  # noqa: F401  (registers metrics, as the one above)
+from attention_zoo.fields import Real
 from attention_zoo.tasks.encoder_settings import EncoderConfig, EncoderData, EncoderRecipe
 from attention_zoo.tasks.settings import Column, OptionalColumn, TaskConfig, register_task
 from attention_zoo.text.examples import LABEL, LABELS
 from attention_zoo.train import metrics
 from attention_zoo.train.settings import Section
-from attention_zoo.zoo.options import Real
 
 Problem = Literal["one", "several", "number"]
 _ANSWERS = {"one": metrics.LABEL, "several": metrics.LABELS, "number": metrics.NUMBER}

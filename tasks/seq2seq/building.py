@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from attention_zoo.errors import UserError
@@ -14,7 +14,7 @@ from attention_zoo.tasks.building import (
     room_for,
     weight_arrays,
 )
-from attention_zoo.text.tokenizer import tokenizer_classes
+from attention_zoo.text.registry import train_tokenizer
 from attention_zoo.zoo.model import model_config
 from attention_zoo.zoo.options import model_options
 from attention_zoo.zoo.weights import assign_weights
@@ -64,15 +64,7 @@ def _continued(recipe: Any, base: Any) -> Parts:
 def _train_tokenizers(settings: Any, examples: Sequence[tuple[str, ...]]) -> tuple[Any, Any]:
     source, target = zip(*examples, strict=True)
     if settings.shared:
-        tokenizer = _train_tokenizer(settings, itertools.chain(source, target))
+        tokenizer = train_tokenizer(settings.options, itertools.chain(source, target))
         return tokenizer, tokenizer
-    return _train_tokenizer(settings, source), _train_tokenizer(settings.target or settings, target)
-
-
-def _train_tokenizer(settings: Any, texts: Iterable[str]) -> Any:
-    options = {
-        name: value
-        for name in ("vocab_size", "algorithm")
-        if (value := getattr(settings, name)) is not None
-    }
-    return tokenizer_classes()[settings.kind].train(texts, **options)
+    of_target = settings.target or settings
+    return train_tokenizer(settings.options, source), train_tokenizer(of_target.options, target)

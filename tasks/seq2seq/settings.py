@@ -6,6 +6,8 @@ import pydantic
 from pydantic import Field
 
 import attention_zoo.tasks.seq2seq.error_rates  # noqa: F401  (registers metrics)
+from attention_zoo.errors import UserError, explain, suggest
+from attention_zoo.fields import Real, Whole
 from attention_zoo.tasks.seq2seq.metrics import check_bleu_tokenize
 from attention_zoo.tasks.settings import (
     Column,
@@ -16,9 +18,10 @@ from attention_zoo.tasks.settings import (
     TaskConfig,
     register_task,
 )
+from attention_zoo.text.tokenizer_options import TokenizerOptions, option_kinds, options_class
 from attention_zoo.train.metrics import TEXT
-from attention_zoo.train.settings import Positive, Section, TrainSettings
-from attention_zoo.zoo.options import LARGEST_VOCABULARY, LONGEST, Real, Share, Whole, is_seq2seq
+from attention_zoo.train.settings import Positive, TrainSettings
+from attention_zoo.zoo.options import LONGEST, Share, is_seq2seq
 
 _MaxLength = Annotated[Whole, Field(gt=1, le=LONGEST)] | None
 _WIDEST_BEAM = 1000
@@ -38,22 +41,65 @@ class Data(DataSettings):
     )
 
 
-class OneTokenizerSettings(Section):
-    """A tokenizer, trained on the training data."""
+class OneTokenizerSettings(pydantic.BaseModel):
+    """A tokenizer, trained on the training data: its kind, and the options of the kind."""
 
-    kind: Literal["sentencepiece", "characters", "words"] = "sentencepiece"
-    vocab_size: Annotated[Whole, Field(gt=0, le=LARGEST_VOCABULARY)] | None = Field(
-        default=None, description="number of tokens; null: as the kind has it"
-    )
-    algorithm: Literal["unigram", "bpe"] | None = Field(
-        default=None, description="of SentencePiece; unigram when null"
-    )
+    model_config = pydantic.ConfigDict(extra="allow", frozen=True)
 
-    @pydantic.model_validator(mode="after")
-    def _fits_kind(self):
-        if self.algorithm is not None and self.kind != "sentencepiece":
-            raise ValueError(f'unknown key "algorithm"; {self.kind} has the key vocab_size')
-        return self
+    kind: str = Field(default="sentencepiece", description="the kind of tokens")
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _options_of_the_kind(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        options = _kind_of(given)
+        ours = {name: value for name, value in given.items() if name in cls.model_fields}
+        unknown = [name for name in given if name not in cls.keys_of(given)]
+        if unknown:
+            hint = suggest(unknown[0], cls.keys_of(given))
+            raise ValueError(f'unknown key "{unknown[0]}" of {ours.get("kind", options)}; {hint}')
+        theirs = {name: given[name] for name in given if name not in ours}
+        try:
+            complete = options(**theirs)
+        except pydantic.ValidationError as error:
+            raise ValueError("; ".join(explain(error, options))) from error
+        return {**complete.model_dump(), **ours}
+
+    @classmethod
+    def keys_of(cls, given: dict[str, Any]) -> list[str]:
+        """The keys that such a section may have, by its kind."""
+        return [*dict.fromkeys((*cls.model_fields, *_kind_of(given).model_fields))]
+
+    @property
+    def options(self) -> TokenizerOptions:
+        """The options of the kind."""
+        options = options_class(self.kind)
+        return options(**{name: getattr(self, name) for name in options.model_fields})
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> Any:
+        """The keys of every kind, for editors."""
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        for kind in _kinds():
+            for name, about in options_class(kind).model_json_schema()["properties"].items():
+                schema["properties"].setdefault(name, about)
+        schema["properties"]["kind"]["enum"] = _kinds()
+        return schema
+
+
+def _kinds() -> list[str]:
+    return [kind for kind in option_kinds() if kind != "wordpiece"]
+
+
+def _kind_of(given: dict[str, Any]) -> type[TokenizerOptions]:
+    kind = given.get("kind", "sentencepiece")
+    if kind == "wordpiece":
+        raise ValueError("kind: wordpiece is for encoders, not for seq2seq")
+    try:
+        return options_class(kind)
+    except UserError as error:
+        raise ValueError(f"kind: {error}") from error
 
 
 class TokenizerSettings(OneTokenizerSettings):
@@ -127,7 +173,7 @@ class Seq2SeqRecipe(Recipe):
 
     task: Literal["seq2seq"] = "seq2seq"
     data: Data
-    tokenizer: TokenizerSettings = TokenizerSettings()
+    tokenizer: TokenizerSettings = TokenizerSettings.model_validate({})
     train: Training = Training()
     evaluate: Evaluation = Evaluation()
 

@@ -25,7 +25,8 @@ from attention_zoo.tasks.seq2seq.signatures import saved_model_signatures
 from attention_zoo.tasks.sides import Side
 from attention_zoo.tasks.task import Compared, Example, Signature, Task
 from attention_zoo.text.lines import one_line
-from attention_zoo.text.tokenizer import Tokenizer, is_blank, load_tokenizer
+from attention_zoo.text.registry import load_tokenizer
+from attention_zoo.text.tokenizer import Tokenizer, is_blank
 from attention_zoo.text.vocabulary import END_ID, PAD_ID
 from attention_zoo.train.losses import smoothed_cross_entropy
 

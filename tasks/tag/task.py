@@ -56,7 +56,7 @@ class Tag(EncoderTask):
 
     def encode(self, text):
         """As of every encoder, and `words (B, T)`: which word begins there, from 1, or 0."""
-        pieces = self.tokenizer.cut(text)
+        pieces = self.tokenizer.tokenize_with_offsets(text)
         number = pieces.words.values
         row = pieces.words.value_rowids()
         same = tf.equal(number[1:], number[:-1]) & tf.equal(row[1:], row[:-1])

@@ -67,7 +67,7 @@ def test_the_advice_for_parallel_files_is_what_the_command_takes(evaluate):
     assert evaluate(*(f"{name}=a.{name}" for name in options)) == (50.0, 2)
     with pytest.raises(UserError, match='no file for "en"; Accepted: zh'):
         evaluate("zh=a.zh")
-    with pytest.raises(UserError, match=r"'a\.tsv' is for no field"):
+    with pytest.raises(UserError, match=r"'a\.tsv' names no field"):
         evaluate("zh=a.zh", "a.tsv")
 
 

@@ -231,7 +231,7 @@ def test_damaged_artefacts_are_clear_errors(copy):
     with pytest.raises(UserError, match="is no SavedModel of ours, or is damaged"):
         load_artefact(copy / "saved_model/1")
     shutil.rmtree(copy / "tokenizer" / "source")
-    with pytest.raises(UserError, match=r"tokenizer\.json is no tokenizer"):
+    with pytest.raises(UserError, match=r"tokenizer\.json is not a tokenizer"):
         load_artefact(copy)
     (copy / "kept").rename(report)
     (copy / "verification/expected.npz").write_bytes(b"x")

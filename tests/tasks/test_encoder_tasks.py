@@ -250,7 +250,7 @@ def test_class_weights_of_several_labels(tokenizer, encoder):
     [
         ("one", "w", "unknown label 'w'; known are x, y"),
         ("several", "x,w", "unknown label 'w'"),
-        ("number", "w", "a number is needed as label, received 'w'"),
+        ("number", "w", "label must be a number, received 'w'"),
     ],
 )
 def test_unknown_labels(problem, label, message, tokenizer, encoder):

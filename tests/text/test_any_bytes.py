@@ -75,5 +75,5 @@ def test_examples_or_a_message(content, suffix, packed, number, held, by_number,
     for example in examples:
         assert isinstance(example, Example)
         assert len(example) == number
-        assert example.place.startswith(str(path))
+        assert example.location.startswith(str(path))
         assert all(field.encode() or held == "labels" for field in example)

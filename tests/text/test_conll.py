@@ -78,7 +78,7 @@ def test_comments_numbers_and_words(content, expected, end, read):
 def test_words_and_tags(read):
     text = "-DOCSTART- -X- O\n\nAda NNP B-PER\nLovelace\tNNP\tI-PER\n\n\ncodes VBZ O\n"
     assert read(text) == [("Ada Lovelace", "B-PER I-PER"), ("codes", "O")]
-    with error("holds words and tags, 2 columns; 3 are asked for"):
+    with error("contains words and tags, 2 columns; 3 requested"):
         read(text, fields=["a", "b", "c"])
 
 
@@ -124,16 +124,16 @@ def test_where_the_task_is_tagging_other_suffixes_are_conll(name, tmp_path):
 
 def test_other_files_of_tagging_are_what_their_suffix_says(read):
     assert read("words\ttags\na b\tO O\n", "a.tsv", holds=TAGGING) == [("a b", "O O")]
-    with error("a.txt, line 2: a word and a tag without spaces are needed, received 'a b' and"):
+    with error("a.txt, line 2: expected a word and a tag without spaces, received 'a b' and"):
         read("words\ttags\na b\tO O\n", "a.txt", holds=TAGGING)
-    with error("train: the format is not known by its suffix"):
+    with error("train: unknown suffix"):
         read("a O\n", "train")
 
 
 def test_columns_by_number(read):
     assert read("a X B\nb O\n", fields=[1, 2]) == [("a b", "X O")]
     assert read(CONLL_U, fields=[3, 5])[0] == ("I be _", "PRP VBP NNP")
-    with error("a.conll, line 2: columns 1 and 3 are asked for, there are 2"):
+    with error("a.conll, line 2: columns 1 and 3 requested, there are 2"):
         read("a X B\nb O\n", fields=[1, 3])
 
 
@@ -141,11 +141,11 @@ def test_columns_by_number(read):
     ("content", "message"),
     [
         ("a O\nb\n", "line 2: the word 'b' has no tag"),
-        ("a N O\n\nb O\n", "line 3: 2 columns where line 1 has 3; if that is right, give the"),
-        ("a O\n# x y\n", "line 2: 3 columns where line 1 has 2"),
-        ("\tO\n", "line 1: a word and a tag without spaces are needed, received '' and 'O'"),
-        ("a\tB O\n", "line 1: a word and a tag without spaces are needed, received 'a' and 'B O'"),
-        ("# id x\n\n-DOCSTART- O\n", "there is no example in it"),
+        ("a N O\n\nb O\n", "line 3: 2 columns, but line 1 has 3; if that is intended, give the"),
+        ("a O\n# x y\n", "line 2: 3 columns, but line 1 has 2"),
+        ("\tO\n", "line 1: expected a word and a tag without spaces, received '' and 'O'"),
+        ("a\tB O\n", "line 1: expected a word and a tag without spaces, received 'a' and 'B O'"),
+        ("# id x\n\n-DOCSTART- O\n", "contains no examples"),
     ],
 )
 def test_mistakes(content, message, read):
@@ -154,4 +154,4 @@ def test_mistakes(content, message, read):
 
 
 def test_the_place_is_the_line_of_the_first_word(read):
-    assert [e.place[-6:] for e in read(MULTI_CONER)] == ["line 2", "line 7"]
+    assert [e.location[-6:] for e in read(MULTI_CONER)] == ["line 2", "line 7"]

@@ -43,23 +43,23 @@ def test_squad(tmp_path):
     ("text", "message"),
     [
         ("{", "not JSON"),
-        ('{"data": [{}]}', "has not the form of SQuAD"),
+        ('{"data": [{}]}', "is not in the format of SQuAD"),
         (
             squad({"id": "7", "question": "?", "answers": [{"text": "Ada", "answer_start": 1}]}),
             "question '7': the context has 'da ' at character 1, not the answer 'Ada'",
         ),
         ("[" * 100_000, "the JSON is nested too deeply"),
-        ('{"a": 1}\n{"a": 2}\n', "one object a line is for .jsonl"),
-        ("[1]", "the whole is no object"),
+        ('{"a": 1}\n{"a": 2}\n', "files with one object per line are .jsonl"),
+        ("[1]", "the whole is not an object"),
         ('{"data": 3}', "data is not a list"),
         ('{"data": [{"paragraphs": {}}]}', r"data\[0\].paragraphs is not a list"),
-        (squad(7), r"data\[0\].paragraphs\[0\].qas\[0\] is no object"),
+        (squad(7), r"data\[0\].paragraphs\[0\].qas\[0\] is not an object"),
         (squad({"question": None}), r"qas\[0\].question is not a string"),
         (squad({"question": "?"}), r"qas\[0\].answers is missing"),
         (squad(context=None), r"data\[0\].paragraphs\[0\].context is not a string"),
         (squad({"question": "?", "answers": "Ada"}), r"question '\?': answers must be a JSON list"),
-        (squad({"question": "a \ud800", "answers": []}), "half a surrogate pair"),
-        (squad({"question": "?", "answers": []}, context="a \ud800"), "half a surrogate pair"),
+        (squad({"question": "a \ud800", "answers": []}), "unpaired surrogate"),
+        (squad({"question": "?", "answers": []}, context="a \ud800"), "unpaired surrogate"),
     ],
 )
 def test_mistakes_in_squad(text, message, tmp_path):
@@ -72,7 +72,9 @@ def test_where_an_answer_begins_is_a_number_of_characters(start, tmp_path):
     # -3 is where it begins for Python.
     question = {"question": "?", "answers": [{"text": "Ada", "answer_start": start}]}
     path = write(tmp_path / "a.json", squad(question, context="Ada"))
-    with pytest.raises(UserError, match=r"question '\?': (answers must be|is no list of answers)"):
+    with pytest.raises(
+        UserError, match=r"question '\?': (answers must be|is not a list of answers)"
+    ):
         read_examples(path, ["question", "context", "answers"])
 
 
@@ -80,7 +82,7 @@ def test_answers_of_squad_may_be_lists_by_name(tmp_path):
     question = {"question": "?", "answers": {"text": ["Ada"], "answer_start": [0]}}
     found = read_examples(write(tmp_path / "a.json", squad(question)), ["q", "c", "a"])
     assert found == [("?", "Ada wrote code.", '[{"text": "Ada", "answer_start": 0}]')]
-    assert found[0].place == f"{tmp_path / 'a.json'}, question '?'"
+    assert found[0].location == f"{tmp_path / 'a.json'}, question '?'"
 
 
 def test_documents(tmp_path):

@@ -58,19 +58,19 @@ def test_labels_words_and_answers(label, holds, text, read_label):
 @pytest.mark.parametrize(
     ("label", "holds", "problem"),
     [
-        (["net", "web"], "label", "is a list of 2, and one label is needed"),
-        ([], "label", "is a list of 0, and one label is needed"),
-        ([{"a": 1}], "label", "is a list, and an item of it is an object"),
+        (["net", "web"], "label", "is a list of 2, but must be one label"),
+        ([], "label", "is a list of 0, but must be one label"),
+        ([{"a": 1}], "label", "is a list with an item that is an object"),
         (["a,b"], "labels", "is a list with the label 'a,b': a label must not be empty"),
         (["a", " "], "labels", "is a list with the label ' ': a label must not be empty"),
         (None, "labels", "is null; accepted: text, a number, true or false, or a list of these"),
         ({"a": []}, "labels", "is an object"),
-        (["B-PER", None], "words", "is a list, and an item of it is null"),
-        (["Ada"], "answers", "is a list of other things"),
+        (["B-PER", None], "words", "is a list with an item that is null"),
+        (["Ada"], "answers", "is a list of other values"),
         (3, "answers", "is of the type int"),
-        ("", "label", "is empty while another field is not"),
-        ([], "words", "is empty while another field is not"),
-        ("", "answers", "is empty while another field is not"),
+        ("", "label", "is empty but other fields are not"),
+        ([], "words", "is empty but other fields are not"),
+        ("", "answers", "is empty but other fields are not"),
     ],
 )
 def test_values_that_a_field_cannot_hold(label, holds, problem, read_label):

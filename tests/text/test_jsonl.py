@@ -25,14 +25,14 @@ def test_a_line_that_is_not_json(line, write, read):
 )
 def test_json_that_is_not_an_object(line, kind, write, read):
     name = write("a.jsonl", f"{JSONL}\n{line}\n")
-    with error(f"{name}, line 4: a JSON object is needed, received {kind}"):
+    with error(f"{name}, line 4: expected a JSON object, received {kind}"):
         read(name)
 
 
 def test_missing_key_of_jsonl(write, read):
     name = write("a.jsonl", JSONL + '{"zh": "a", "eng": "b"}\n')
     hint = 'did you mean "eng"? Accepted: eng, zh'
-    with error(f'{name}, line 3: no text under the key "en"; {hint}'):
+    with error(f'{name}, line 3: the key "en" is missing; {hint}'):
         read(name)
 
 
@@ -41,12 +41,12 @@ def test_missing_key_of_jsonl(write, read):
     [
         ("null", '"en" is null'),
         ('{"en": "b"}', '"en" is an object'),
-        ('["b", ["c"]]', '"en" is a list, and an item of it is a list'),
-        ('["b", null]', '"en" is a list, and an item of it is null'),
-        ('["b", {"c": 1}]', '"en" is a list, and an item of it is an object'),
-        ("NaN", '"en" is nan, no finite number'),
-        ("1e400", '"en" is inf, no finite number'),
-        ('[{"text": 1e400}]', '"en" is no list of answers'),
+        ('["b", ["c"]]', '"en" is a list with an item that is a list'),
+        ('["b", null]', '"en" is a list with an item that is null'),
+        ('["b", {"c": 1}]', '"en" is a list with an item that is an object'),
+        ("NaN", '"en" is nan, which is not finite'),
+        ("1e400", '"en" is inf, which is not finite'),
+        ('[{"text": 1e400}]', '"en" is not a list of answers'),
         ('{"text": ["a"], "answer_start": []}', '"en" is an object of lists of different length'),
     ],
 )

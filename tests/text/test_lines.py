@@ -44,7 +44,7 @@ def test_the_place_of_an_example(tmp_path):
     ]:
         (example,) = read_examples(files, FIELDS, base=tmp_path)
         assert example == PAIRS[0]
-        assert example.place == f"{tmp_path / name}, line {line}"
+        assert example.location == f"{tmp_path / name}, line {line}"
 
 
 @pytest.mark.parametrize("folder", ["my [v2] data", "a*b", "a?"])
@@ -64,7 +64,7 @@ def test_a_path_that_is_there_is_no_pattern(folder, tmp_path):
 def test_a_device_is_not_read(suffix, tmp_path):
     path = tmp_path / f"a{suffix}"
     path.symlink_to("/dev/zero")
-    with error(f"{path} is a device; files and pipes are read, and - is standard input"):
+    with error(f"{path} is a device; give a file, a pipe, or - for standard input"):
         read_examples(str(path), ["a", "b", "c"] if suffix == ".json" else FIELDS)
 
 
@@ -116,7 +116,7 @@ def test_a_gzip_bomb_is_read_no_further_than_text_goes(name, content, tmp_path, 
     path = tmp_path / name
     path.write_bytes(gzip.compress(content * (2 * 10**6 // len(content))))
     assert path.stat().st_size < 10_000
-    with error(f"{path} decompresses to more than 100 times its size, as no text does"):
+    with error(f"{path} decompresses to more than 100 times its size, which text never does"):
         read_examples(str(path), ["a", "b", "c"])
 
 
@@ -140,12 +140,12 @@ def test_standard_input_is_tsv_or_jsonl(content, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
     (example,) = read_examples("-", FIELDS)
     assert example == PAIRS[0]
-    assert example.place == "standard input, line 2"
+    assert example.location == "standard input, line 2"
 
 
 def test_mistakes_in_standard_input(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"zh": "a"}\n')))
-    with error('standard input, line 1: no text under the key "en"'):
+    with error('standard input, line 1: the key "en" is missing'):
         read_examples("-", FIELDS)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
     with error("standard input: the file is empty"):
@@ -157,7 +157,7 @@ def test_files_of_the_command_line(tmp_path, monkeypatch):
     assert named_files(["a.tsv", "b=c.tsv"], FIELDS) == ["a.tsv", "b=c.tsv"]
     assert named_files(["en=a,b.en", "zh=c=d"], FIELDS) == {"en": "a,b.en", "zh": "c=d"}
     assert named_files(["2=b", "1=a"], [1, 2]) == {1: "a", 2: "b"}
-    with error("'a.tsv' is for no field, others are: give zh=FILE en=FILE"):
+    with error("'a.tsv' names no field but other files do: give zh=FILE en=FILE"):
         named_files(["zh=a.zh", "a.tsv"], FIELDS)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "en=a.tsv").write_text(TSV, encoding="utf-8")

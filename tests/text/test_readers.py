@@ -121,7 +121,7 @@ def test_a_text_whose_answers_have_places_keeps_its_white_space(write, read):
     answers = '[{"text": "b", "answer_start": 3}]'
     (example,) = read(write("a.jsonl", f'{{"zh": "  a b", "en": {answers}}}\n'))
     assert example == ("  a b", answers)
-    with pytest.raises(UserError, match='"zh" is empty while another field is not'):
+    with pytest.raises(UserError, match='"zh" is empty but other fields are not'):
         read(write("b.jsonl", f'{{"zh": "  ", "en": {answers}}}\n'))
 
 
@@ -178,7 +178,7 @@ def test_a_folder_in_place_of_a_file(tmp_path, read, suffix):
 
 @pytest.mark.parametrize("files", ["no*.tsv", ["no*.tsv"], {"zh": "no*.tsv", "en": "no*.tsv"}])
 def test_a_glob_that_matches_nothing(files, read, tmp_path):
-    with error(f"{tmp_path}/no*.tsv: no file has such a name"):
+    with error(f"{tmp_path}/no*.tsv: no files match"):
         read(files)
 
 
@@ -188,10 +188,10 @@ def test_a_glob_that_matches_nothing(files, read, tmp_path):
 def test_unknown_suffix(name, read, tmp_path):
     accepted = (
         "accepted are .tsv, .csv, .jsonl, .conll, .conllu, .iob, .bio, .txt, .json, .parquet "
-        "(with .gz or without, but for .parquet), and for parallel text files a mapping: "
+        "(all but .parquet also with .gz), and for parallel text files a mapping: "
         "{zh: FILE, en: FILE} in a recipe, --data zh=FILE --data en=FILE on the command line"
     )
-    with error(f"{tmp_path / name}: the format is not known by its suffix; {accepted}"):
+    with error(f"{tmp_path / name}: unknown suffix; {accepted}"):
         read(name)
 
 
@@ -214,28 +214,28 @@ def test_number_of_a_column_that_is_not_there(column, write, read):
 @pytest.mark.parametrize("row", ["再见", "再见\tgood\tbye", "再见\tgood bye\t"])
 def test_uneven_columns_of_tsv(row, write, read):
     name = write("a.tsv", f"zh\ten\n\n你好\thello\n{row}\n")
-    with error(f"{name}, line 4: {row.count(chr(9)) + 1} columns where line 1 has 2"):
+    with error(f"{name}, line 4: {row.count(chr(9)) + 1} columns, but line 1 has 2"):
         read(name)
 
 
 def test_rows_of_tsv_empty_on_one_side(write, read):
     name = write("a.tsv", "zh\ten\n你好\thello\n \tgood bye\n")
-    with error(f'{name}, line 3: "zh" is empty while another field is not'):
+    with error(f'{name}, line 3: "zh" is empty but other fields are not'):
         read(name)
     name = write("a.tsv", "你好\thello\n再见\t\n")
-    with error(f'{name}, line 2: "2" is empty while another field is not'):
+    with error(f'{name}, line 2: "2" is empty but other fields are not'):
         read(name, [1, 2])
 
 
 def test_rows_of_jsonl_empty_on_one_side(write, read):
     name = write("a.jsonl", JSONL.replace("good bye", " "))
-    with error(f'{name}, line 2: "en" is empty while another field is not'):
+    with error(f'{name}, line 2: "en" is empty but other fields are not'):
         read(name)
 
 
 def test_rows_of_parallel_files_empty_on_one_side(write, read):
     zh, en = write("a.zh", "你好\n再见\n"), write("a.en", "hello\n\n")
-    with error('line 2: "en" is empty while another field is not'):
+    with error('line 2: "en" is empty but other fields are not'):
         read({"zh": zh, "en": en})
 
 
@@ -273,8 +273,8 @@ def test_invalid_utf8_after_a_byte_order_mark(write, read):
     ("encoding", "message"),
     [
         ("utf-16", "is UTF-16, not UTF-8"),
-        ("utf-16-le", "is UTF-16 or no text, not UTF-8"),
-        ("utf-16-be", "is UTF-16 or no text, not UTF-8"),
+        ("utf-16-le", "is UTF-16 or binary data, not UTF-8"),
+        ("utf-16-be", "is UTF-16 or binary data, not UTF-8"),
         ("utf-32", "is UTF-32, not UTF-8"),
     ],
 )
@@ -288,7 +288,7 @@ def test_other_encodings_are_named(encoding, message, name, write, read):
 def test_parallel_files_of_different_length(write, read, tmp_path):
     zh, en = write("a.zh", "你好\n再见\n"), write("a.en", "hello\n")
     with error(
-        f"parallel files must have equally many lines; {tmp_path}/{zh}: 2, {tmp_path}/{en}: 1"
+        f"parallel files must have the same number of lines; {tmp_path}/{zh}: 2, {tmp_path}/{en}: 1"
     ):
         read({"zh": zh, "en": en})
 
@@ -324,7 +324,7 @@ def test_empty_files(write, read):
     with error(f"{name}: the file is empty"):
         read(name)
     name = write("a.jsonl", "")
-    with error(f"{name}: there is no example in it"):
+    with error(f"{name}: contains no examples"):
         read(name)
 
 
@@ -334,12 +334,12 @@ def test_files_without_an_example(write, read, suffix):
         write("b.tsv", "zh\ten\n\t\n"),
         write("a.jsonl", "\n"),
     ]:
-        with error(f"{name}: there is no example in it"):
+        with error(f"{name}: contains no examples"):
             read(name)
 
 
 @pytest.mark.parametrize("text", ["", "\n\n"], ids=["empty", "empty lines"])
 def test_parallel_files_without_an_example(text, write, read):
     zh, en = write("a.zh", text), write("a.en", text)
-    with error("there is no example in it"):
+    with error("contains no examples"):
         read({"zh": zh, "en": en})

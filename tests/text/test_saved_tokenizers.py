@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from attention_zoo.errors import UserError
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
+from attention_zoo.text.registry import load_tokenizer
 from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
-from attention_zoo.text.tokenizer import load_tokenizer
 from attention_zoo.text.word_tokenizer import WordTokenizer
 
 TEXTS = ["the cat sat on the mat", "a cat and a dog sat", "the dog ran away from the cat"] * 3
@@ -78,20 +78,20 @@ def test_damaged_tokenizer_json(content, tmp_path):
 def test_tokenizer_json_that_is_not_utf8(tmp_path):
     TOKENIZERS["characters"].save(tmp_path)
     (tmp_path / "tokenizer.json").write_bytes(b'{"kind": "\xff"}')
-    with pytest.raises(UserError, match=r"tokenizer\.json is no tokenizer"):
+    with pytest.raises(UserError, match=r"tokenizer\.json is not a tokenizer"):
         load_tokenizer(tmp_path)
 
 
 def test_unknown_kind(tmp_path):
     TOKENIZERS["characters"].save(tmp_path)
     (tmp_path / "tokenizer.json").write_text('{"kind": "sentencepiec"}')
-    message = r"unknown kind 'sentencepiec'; did you mean \"sentencepiece\"\?"
+    message = r"unknown tokenizer kind 'sentencepiec'; did you mean \"sentencepiece\"\?"
     with pytest.raises(UserError, match=message):
         load_tokenizer(tmp_path)
 
 
 def test_no_tokenizer_there(tmp_path):
-    with pytest.raises(UserError, match=r"none/tokenizer\.json is no tokenizer"):
+    with pytest.raises(UserError, match=r"none/tokenizer\.json is not a tokenizer"):
         load_tokenizer(tmp_path / "none")
 
 
@@ -99,7 +99,7 @@ def test_missing_model_file(tokenizer, tmp_path):
     tokenizer.save(tmp_path)
     (model,) = (path for path in tmp_path.iterdir() if path.name != "tokenizer.json")
     model.unlink()
-    with pytest.raises(UserError, match=f"{tmp_path} holds a damaged tokenizer"):
+    with pytest.raises(UserError, match=f"{tmp_path} contains a damaged tokenizer"):
         load_tokenizer(tmp_path)
 
 

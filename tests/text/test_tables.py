@@ -44,7 +44,7 @@ def test_tsv_that_is_quoted_throughout(quoting, end, read):
     content = written(ROWS, delimiter="\t", lineterminator=end, quoting=quoting)
     examples = read("a.tsv", content)
     assert examples == ROWS[1:]
-    assert [example.place.rpartition(" ")[2] for example in examples] == ["2", "3", "5", "6"]
+    assert [example.location.rpartition(" ")[2] for example in examples] == ["2", "3", "5", "6"]
 
 
 @pytest.mark.parametrize(
@@ -72,10 +72,10 @@ def test_one_stray_quote_shows_that_the_others_are_meant_too(read):
 
 
 def test_quotes_where_columns_are_uneven_are_pointed_out(read):
-    hint = "if they are to enclose fields, call it .csv"
-    with pytest.raises(UserError, match=rf"line 3: 1 columns where line 1 has 2; .*{hint}"):
+    hint = "if they enclose fields, name the file .csv"
+    with pytest.raises(UserError, match=rf"line 3: 1 columns, but line 1 has 2; .*{hint}"):
         read("a.tsv", 'text\tlabel\n5" disk\tx\n"two\nlines"\ty\n')
-    with pytest.raises(UserError, match=r"line 2: 1 columns where line 1 has 2$"):
+    with pytest.raises(UserError, match=r"line 2: 1 columns, but line 1 has 2$"):
         read("b.tsv", "text\tlabel\nx\n")
 
 
@@ -102,13 +102,13 @@ def test_a_field_of_csv_may_be_longer_than_the_limit_of_the_module(read):
         ('text,label\na,b\n"abc,x\n', "line 3: not CSV: unexpected end of data"),
         ('text,label\n"abc"d,x\n', "line 2: not CSV: ',' expected after '\"'"),
         ("text,label\na\rb,x\n", "line 2: not CSV: new-line character seen in unquoted field"),
-        ('text,label\n"a\nb",x,y\n', "line 2: 3 columns where line 1 has 2"),
-        ('text,label\n"a\nb",x\nc\n', "line 4: 1 columns where line 1 has 2"),
+        ('text,label\n"a\nb",x,y\n', "line 2: 3 columns, but line 1 has 2"),
+        ('text,label\n"a\nb",x\nc\n', "line 4: 1 columns, but line 1 has 2"),
         ("text,lable\na,b\n", 'line 1: no column "label" in the header; did you mean "lable"'),
-        ("text,text,label\na,b,c\n", 'line 1: 2 columns have the name "text"'),
+        ("text,text,label\na,b,c\n", 'line 1: 2 columns are named "text"'),
         ("", "the file is empty"),
-        ("text,label\n", "there is no example in it"),
-        ("text,label\na,\n", 'line 2: "label" is empty while another field is not'),
+        ("text,label\n", "contains no examples"),
+        ("text,label\na,\n", 'line 2: "label" is empty but other fields are not'),
     ],
 )
 def test_mistakes_in_csv(content, message, read):
@@ -151,7 +151,7 @@ def test_parquet(write_parquet, tmp_path):
     name = write_parquet(more=[1.5, 2.5], text=[" a\u2028b ", "c"], label=[["x", "y"], []])
     examples = read_examples(name, FIELDS, base=tmp_path, holds={"label": "labels"})
     assert examples == [("a\u2028b", "x,y"), ("c", "")]
-    assert examples[1].place == f"{tmp_path / name}, row 2"
+    assert examples[1].location == f"{tmp_path / name}, row 2"
     assert read_examples(name, [2, 1], base=tmp_path) == [("a\u2028b", "1.5"), ("c", "2.5")]
 
 
@@ -188,7 +188,7 @@ def test_mistakes_in_parquet(write_parquet, tmp_path):
     whole = path.read_bytes()
     for damaged in (b"", b"PAR1", whole[:-20], whole[:4] + b"\xff" * 40 + whole[44:]):
         path.write_bytes(damaged)
-        with error("a.parquet is damaged, or no Parquet: "):
+        with error("a.parquet is damaged or not a Parquet file: "):
             read()
 
 

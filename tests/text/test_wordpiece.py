@@ -10,7 +10,7 @@ from tokenizers import BertWordPieceTokenizer
 
 from attention_zoo.errors import UserError
 from attention_zoo.text.readers import read_examples
-from attention_zoo.text.tokenizer import load_tokenizer
+from attention_zoo.text.registry import load_tokenizer
 from attention_zoo.text.wordpiece_tokenizer import (
     SPECIAL_PIECES,
     WordPieceTokenizer,
@@ -70,7 +70,7 @@ def vocabulary(minilm):
 def test_ids_and_places_are_those_of_the_reference(lower_case, lines, vocabulary):
     ours = WordPieceTokenizer(read_vocabulary(vocabulary), lower_case)
     reference = BertWordPieceTokenizer(str(vocabulary), lowercase=lower_case)
-    pieces = ours.cut(tf.constant(lines))
+    pieces = ours.tokenize_with_offsets(tf.constant(lines))
     places = zip(pieces.starts.to_list(), pieces.ends.to_list(), strict=True)
     expected = reference.encode_batch(lines, add_special_tokens=False)
     for line, ids, place, encoding in zip(
@@ -99,7 +99,7 @@ def test_pairs_segments_and_truncation(lines, vocabulary):
 
 def test_words_are_what_stands_between_white_space():
     tokenizer = WordPieceTokenizer([*SPECIAL_PIECES, "a", "b", "##b", "."])
-    pieces = tokenizer.cut(tf.constant([" ab\t\x00 a.b", "", "\x00"]))
+    pieces = tokenizer.tokenize_with_offsets(tf.constant([" ab\t\x00 a.b", "", "\x00"]))
     assert pieces.ids.to_list() == [[5, 7, 5, 8, 6], [], []]
     assert pieces.words.to_list() == [[0, 0, 2, 2, 2], [], []]
     assert pieces.starts.to_list() == [[1, 2, 6, 7, 8], [], []]
@@ -140,8 +140,8 @@ def test_training_covers_its_words():
     ("make", "message"),
     [
         (lambda: WordPieceTokenizer(["[PAD]", "a"]), r"lacks \[UNK\], \[CLS\]"),
-        (lambda: WordPieceTokenizer(["a", *SPECIAL_PIECES]), "the first piece is a"),
-        (lambda: WordPieceTokenizer.train(["", " "]), "no text"),
+        (lambda: WordPieceTokenizer(["a", *SPECIAL_PIECES]), "it begins with a"),
+        (lambda: WordPieceTokenizer.train(["", " "]), "contain no words"),
         (lambda: WordPieceTokenizer.train(["a"], 5), "above 5 .*received 5"),
         (lambda: read_vocabulary("nowhere.txt"), "nowhere.txt: No such file"),
     ],

@@ -178,7 +178,7 @@ def test_which_metrics_are_for_which_answers(kind, accepted):
 
 @pytest.mark.parametrize("name", METRICS)
 def test_of_nothing_there_is_no_metric(name):
-    with pytest.raises(UserError, match=f"there is no answer to compute {name} of"):
+    with pytest.raises(UserError, match=f"no answers to compute {name} from"):
         compute_metrics([name], [], [], [])
     if METRICS[name].signature is None:
         assert METRICS[name].function([], []) in (0.0, 100.0)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attention_zoo.errors import UserError
-from attention_zoo.recipes.recipe import Recipe, load_recipe, save_recipe
+from attention_zoo.recipes.recipe import load_recipe, recipe_schema, save_recipe
+from attention_zoo.tasks.settings import TASKS
 from attention_zoo.text.readers import read_examples
 
 GOOD = {
@@ -83,7 +84,15 @@ def test_null_leaves_a_section_out(write):
         (["train.steps=-1"], r"train\.steps: Input should be greater than 0, received -1"),
         (["train.steps=many"], r"train\.steps: .*valid integer.*received 'many'"),
         (["train.strategy=mirored"], r"train\.strategy: .*'mirrored'.*received 'mirored'"),
-        (["tokenizer.kind=word"], r"tokenizer\.kind: .*'words'.*, received 'word'"),
+        (["tokenizer.kind=word"], "tokenizer: kind: .*'word'; did you mean \"words\""),
+        (["tokenizer.kind=wordpiece"], "wordpiece is for encoders"),
+        (["tokenizer={kind: words, algorithm: bpe}"], 'unknown key "algorithm" of words'),
+        (["tokenizer.lower_case=true"], 'unknown key "lower_case"'),
+        (["data.max_length=9"], 'did you mean "max_target_length"'),
+        (["options={problem: number, nonsense: 3}"], 'key "options.problem"; this section has no'),
+        (["train.learning_rate={schedule: noam, peak: 1}"], 'unknown key "peak"; noam has'),
+        (["train.learning_rate.factor=2"], 'unknown key "factor"; cosine has the keys'),
+        (["train.freeze=encoder"], 'unknown key "train.freeze"'),
         (["tokenizer={shared: true, target: {kind: words}}"], r"tokenizer: .*leave one out"),
         (["task=translate"], r"task: there is no task 'translate'; Accepted: answer, classify"),
         (["data=null"], r'the key "data" is missing'),
@@ -118,7 +127,7 @@ def test_null_leaves_a_section_out(write):
         (["train.seed=!!timestamp x"], "is not YAML: a value cannot be read"),
         (["data.train=5"], r"data\.train: .*string or a valid list or a valid dict.*received 5$"),
         (["task=[a]"], r"task: there is no task \"\['a'\]\""),
-        (["tokenizer.target.kindd=a"], r'key "tokenizer\.target\.kindd"; did you mean "kind"'),
+        (["tokenizer.target.kindd=a"], r'target: unknown key "kindd" of .*did you mean "kind"'),
         (["tokenizer.vocab_size=1000000000"], r"vocab_size: .*less than or equal to 10000000"),
         (["options.a=1"], 'unknown key "options.a"; this section has no keys'),
         (["model.preset=transformer_tinny"], r"no preset .*did you mean \"transformer_tiny\""),
@@ -303,6 +312,15 @@ def test_whatever_is_set(overrides):
         _is_recipe_or_mistake(path, overrides)
 
 
+def test_the_schema_names_and_describes_every_field_of_every_task():
+    schema = recipe_schema()
+    assert len(schema["oneOf"]) == len(TASKS)
+    for name, section in schema["$defs"].items():
+        for field, about in section["properties"].items():
+            has_words = {"description", "$ref", "const"} & about.keys() or field == "learning_rate"
+            assert has_words or name.endswith("Recipe"), (name, field)
+
+
 def _is_recipe_or_mistake(path, overrides):
     try:
         recipe = load_recipe(path, overrides)
@@ -314,4 +332,6 @@ def _is_recipe_or_mistake(path, overrides):
 
 
 def test_every_setting_has_a_default_that_is_valid():
-    assert Recipe(**Recipe(**GOOD).model_dump()).train.batch_tokens == 4096
+    recipe = TASKS["seq2seq"](**GOOD)
+    assert type(recipe)(**recipe.model_dump()) == recipe
+    assert recipe.train.batch_tokens == 4096

@@ -91,7 +91,7 @@ def test_which_class_a_task_makes_of_a_preset():
     with pytest.raises(UserError, match="bert_tiny is not a model for this task, seq2seq; acc"):
         seq2seq.family_of("bert_tiny")
     with pytest.raises(
-        UserError, match="gnmt_small is not a model for this task, tag; .*bert_base"
+        UserError, match=r"gnmt_small is not a model for this task, tag; .*bert_base"
     ):
         TASKS["tag"].family_of("gnmt_small")
 
