@@ -9,7 +9,7 @@ from pydantic import Field
 from attention_zoo.fields import Real, Whole
 from attention_zoo.tasks.settings import DataSettings, Length, Recipe, TaskConfig
 from attention_zoo.text.tokenizer_options import WordPieceOptions
-from attention_zoo.train.settings import LearningRateSettings, TrainSettings
+from attention_zoo.train.settings import LearningRateSettings, TrainSettings, with_default
 from attention_zoo.zoo.options import LONGEST, Share
 
 
@@ -25,8 +25,8 @@ class EncoderData(DataSettings):
 class EncoderLearningRate(LearningRateSettings):
     """A learning-rate schedule; see `attention_zoo.train.schedules`."""
 
-    schedule: Literal["noam", "cosine", "linear", "constant"] = Field(
-        default="linear", description="how the rate changes after the warmup"
+    schedule: Literal["noam", "cosine", "linear", "constant"] = with_default(
+        LearningRateSettings, "schedule", "linear"
     )
     default_peak: ClassVar[float] = 1e-4
 
@@ -35,13 +35,11 @@ class EncoderTrainSettings(TrainSettings):
     """The training loop, with the defaults of Devlin et al. 2019, appendix A.3."""
 
     learning_rate: LearningRateSettings = EncoderLearningRate.model_validate({})
-    label_smoothing: Share = 0.0
-    beta_2: Share = 0.999
-    epsilon: Annotated[Real, Field(gt=0)] = 1e-6
-    weight_decay: Annotated[Real, Field(ge=0)] = Field(
-        default=0.01, description="decoupled; for all weights but norms and biases"
-    )
-    average_last: Annotated[Whole, Field(gt=0)] = 1
+    label_smoothing: Share = with_default(TrainSettings, "label_smoothing", 0.0)
+    beta_2: Share = with_default(TrainSettings, "beta_2", 0.999)
+    epsilon: Annotated[Real, Field(gt=0)] = with_default(TrainSettings, "epsilon", 1e-6)
+    weight_decay: Annotated[Real, Field(ge=0)] = with_default(TrainSettings, "weight_decay", 0.01)
+    average_last: Annotated[Whole, Field(gt=0)] = with_default(TrainSettings, "average_last", 1)
     layer_decay: Annotated[Real, Field(gt=0, le=1)] = Field(
         default=1.0, description="the learning rate of a block over that of the block above it"
     )

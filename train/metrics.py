@@ -81,8 +81,8 @@ def register_metric(
     return add
 
 
-@register_metric("exact_match", (TEXT, LABEL, LABELS, TAGS, NEAREST, WORD))
 @register_metric("accuracy", (TEXT, LABEL, LABELS, NEAREST, WORD))
+@register_metric("exact_match", (TEXT, LABEL, LABELS, TAGS, NEAREST, WORD))
 def exact_match(answers: Sequence[str], references: Sequence[str]) -> float:
     """Percentage of answers that equal their reference.
 

@@ -26,6 +26,11 @@ class Section(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+def with_default(section: type[Section], name: str, default: Any) -> Any:
+    """A field of a subclass: as the section has it, but with another default."""
+    return Field(default=default, description=section.model_fields[name].description)
+
+
 class LearningRateSettings(Section):
     """A learning-rate schedule; see `attention_zoo.train.schedules`."""
 

@@ -145,7 +145,7 @@ def test_defaults_are_those_of_encoders(write):
         (
             "classify",
             ["tokenizer.kind=words"],
-            "kind: Input should be 'wordpiece', received 'words'",
+            "Input should be 'wordpiece', received 'words'",
         ),
         ("classify", ["model={pretrained: nowhere}"], "nowhere is not a task"),
         ("classify", ["model.pretrained=x"], "one of the two"),

@@ -260,10 +260,22 @@ SCALARS = (
     | st.text(max_size=8)
     | st.sampled_from(["seq2seq", "bert_tiny", "transformer_tiny", "bleu", "classify", "words"])
 )
+
+
+def _fields_of_sections(recipe):
+    return [name for s in recipe.model_fields.values() for name in _fields(s.annotation)]
+
+
+SECTIONS = [*TASKS["seq2seq"].model_fields]
 NAMES = sorted(
     {
-        *Recipe.model_fields,
-        *(n for s in Recipe.model_fields.values() for n in _fields(s.annotation)),
+        *SECTIONS,
+        *(
+            n
+            for r in TASKS.values()
+            for s in r.model_fields.values()
+            for n in _fields(s.annotation)
+        ),
     }
     | {"width", "num_heads", "problem", "x"}
 )
@@ -276,7 +288,7 @@ VALUES = st.recursive(
 
 
 @given(
-    content=st.dictionaries(st.sampled_from([*Recipe.model_fields]) | KEYS, VALUES, max_size=6),
+    content=st.dictionaries(st.sampled_from(SECTIONS) | KEYS, VALUES, max_size=6),
     base=st.booleans(),
 )
 @settings(deadline=None, derandomize=True, max_examples=150)
