@@ -13,7 +13,7 @@ from attention_zoo.errors import UserError
 from attention_zoo.tasks.loading import load_task
 from attention_zoo.zoo import MODELS, PRESETS, Bert
 from attention_zoo.zoo.model import model_config
-from attention_zoo.zoo.options import MOST_WEIGHTS, model_options
+from attention_zoo.zoo.options import MOST_WEIGHTS, model_options, option_names
 from attention_zoo.zoo.weights import assign_weights, saved_weights, weight_name
 
 if TYPE_CHECKING:
@@ -54,7 +54,9 @@ def build_preset(
     vocab_size = max(size for key, size in given.items() if key.endswith("vocab_size"))
     most = min(MOST_WEIGHTS, _weights_in_memory())
     overrides = model_options(model, recipe.model.options, config, name, vocab_size, most)
-    options = {**(defaults or {}), **config, **overrides, **given, "dtype": recipe.train.precision}
+    known = option_names(model)
+    defaults = {key: value for key, value in (defaults or {}).items() if key in known}
+    options = {**defaults, **config, **overrides, **given, "dtype": recipe.train.precision}
     return build_model(MODELS[model], options)
 
 

@@ -10,7 +10,7 @@ from attention_zoo.fields import Real, Whole
 from attention_zoo.tasks.settings import DataSettings, Length, Recipe, TaskConfig
 from attention_zoo.text.tokenizer_options import WordPieceOptions
 from attention_zoo.train.settings import LearningRateSettings, TrainSettings, with_default
-from attention_zoo.zoo.options import LONGEST, Share
+from attention_zoo.zoo.options import LONGEST, Share, family_of
 
 
 class EncoderData(DataSettings):
@@ -91,7 +91,7 @@ class EncoderRecipe(Recipe):
     @classmethod
     def takes_family(cls, family: str) -> bool:
         """See `Recipe`."""
-        return family == "Bert"
+        return family == family_of(cls.head)
 
     @classmethod
     def takes_model(cls, name: str) -> bool:

@@ -190,7 +190,7 @@ class EncoderTask(Task):
     def idle_weights(self) -> Sequence[Any]:
         """The pooler's, where nothing looks at it: training and converters leave it out."""
         bert = getattr(self.model, "bert", self.model)
-        is_idle = bert.pooler and not getattr(self.model, "reads_pooled", False)
+        is_idle = getattr(bert, "pooler", False) and not getattr(self.model, "reads_pooled", False)
         return bert.pooler_projection.weights if is_idle else ()
 
     def trained_variables(self, settings: Any) -> list[Any]:

@@ -23,18 +23,8 @@ after `from attention_zoo.zoo import Bert`, `keras.models.load_model` reads what
 `model.save("model.keras")` wrote.
 """
 
-import importlib
-
 from attention_zoo.zoo.presets import PRESETS
-
-_CLASSES = {
-    "Bert": "bert",
-    "BertClassifier": "bert_classifier",
-    "BertPretrainer": "bert_pretrainer",
-    "BertTokenClassifier": "bert_token_classifier",
-    "RNNAttention": "rnn_attention",
-    "Transformer": "transformer",
-}
+from attention_zoo.zoo.registry import MODELS, register_model
 
 __all__ = [
     "MODELS",
@@ -45,16 +35,13 @@ __all__ = [
     "BertTokenClassifier",
     "RNNAttention",
     "Transformer",
+    "register_model",
 ]
 
 
 def __getattr__(name):
-    if name == "MODELS":
-        # The classes a saved task may name. Loading looks names up here and nowhere
-        # else, so that a file from a stranger cannot make us import code of theirs.
-        return {name: __getattr__(name) for name in _CLASSES}
-    if name in _CLASSES:
-        return getattr(importlib.import_module(f"attention_zoo.zoo.{_CLASSES[name]}"), name)
+    if name in __all__ and name in MODELS:
+        return MODELS[name]
     raise AttributeError(f"module 'attention_zoo.zoo' has no attribute {name!r}")
 
 

@@ -95,10 +95,10 @@ def _fewest_numbers(sizes, depth):
     inner = sizes.get("feed_forward_width") or 0
     embedded = sizes.get("embedding_width") or width
     if "vocab_size" in sizes:
-        rows = sizes["vocab_size"] + sizes["max_length"] + sizes["num_segments"]
+        rows = sizes["vocab_size"] + sizes["max_length"] + sizes.get("num_segments", 0)
     else:
         source, target = sizes["source_vocab_size"], sizes["target_vocab_size"]
-        rows = source if sizes["share_embeddings"] else source + (target or source)
+        rows = source if sizes.get("share_embeddings", True) else source + (target or source)
     rows += sizes.get("num_outputs") or 0
     recurrent = embedded * width if "embedding_width" in sizes else 0  # reads embeddings
     return rows * embedded + depth * width * (width + inner) + recurrent

@@ -4,7 +4,8 @@ Imports no Keras, so that a mistake is reported at once. `tests/zoo/test_options
 names and defaults with the constructors.
 """
 
-from typing import Annotated, ClassVar, Literal
+import inspect
+from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
 from pydantic import Field
@@ -27,6 +28,11 @@ class _Options(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     is_seq2seq: ClassVar[bool] = False
+    family: ClassVar[str | None] = None  # the model whose presets it takes; its own when None
+
+    def weights(self, vocab_size):
+        """About how many numbers the model has; 0 if that is not known."""
+        return 0
 
 
 class _Heads(_Options):
@@ -122,6 +128,8 @@ class RNNAttentionOptions(_Options):
 class BertOptions(_Heads):
     """Those of `Bert`, with whatever head."""
 
+    family: ClassVar[str | None] = "Bert"
+
     width: _Width = 768
     num_blocks: _Count = 12
     num_heads: _Count = 12
@@ -157,6 +165,28 @@ _OPTIONS = {
 }
 
 
+def register_options(model, options):
+    """Says what a recipe may say of a model, given by its name; `register_model` calls this."""
+    _OPTIONS[model] = options
+
+
+def derive_options(model_class):
+    """The options of a model of a user's own, from the signature of its constructor.
+
+    Args:
+        model_class: a class; arguments without a default are the tokenizer's or the task's.
+    """
+    parameters = inspect.signature(model_class.__init__).parameters.values()
+    fields = {
+        p.name: (Any, p.default)
+        for p in parameters
+        if p.default is not p.empty and p.name != "self"
+    }
+    options = pydantic.create_model(f"{model_class.__name__}Options", __base__=_Options, **fields)
+    options.is_seq2seq = hasattr(model_class, "reorder")
+    return options
+
+
 def is_seq2seq(model):
     """Whether a class of models, given by its name, is for sequence to sequence.
 
@@ -165,6 +195,21 @@ def is_seq2seq(model):
         (True, False)
     """
     return _OPTIONS[model].is_seq2seq
+
+
+def family_of(model):
+    """The class whose presets a model takes, both given by their names.
+
+    Example:
+        >>> family_of("BertClassifier"), family_of("Transformer")
+        ('Bert', 'Transformer')
+    """
+    return _OPTIONS[model].family or model
+
+
+def option_names(model):
+    """The options that a recipe may set of a model, given by its name."""
+    return [*_OPTIONS[model].model_fields]
 
 
 def model_options(model, given, base, owner, vocab_size=0, most=MOST_WEIGHTS):

@@ -1,0 +1,61 @@
+"""A sequence-to-sequence model: what comes next depends on the last token and the source's mean."""
+
+import keras
+from keras import ops
+
+import attention_zoo as az
+from attention_zoo.layers import LearnedPositionalEncoding, Linear, TokenEmbedding
+
+
+@az.register_model
+@keras.saving.register_keras_serializable("extending")
+class MeanOfSource(az.Seq2SeqModel):
+    """The mean of the source's embeddings, added to the last token and its position."""
+
+    attends = False
+
+    def __init__(
+        self, source_vocab_size, target_vocab_size=None, width=32, max_length=64, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.source_vocab_size = source_vocab_size
+        self.target_vocab_size = target_vocab_size or source_vocab_size
+        self.width, self.max_length = width, max_length
+        self.source_embedding = TokenEmbedding(source_vocab_size, width, name="source_embedding")
+        self.target_embedding = TokenEmbedding(
+            self.target_vocab_size, width, name="target_embedding"
+        )
+        self.position = LearnedPositionalEncoding(max_length, name="position")
+        self.hidden = Linear(width, name="hidden")
+        self.output_projection = Linear(self.target_vocab_size, name="output_projection")
+        for layer in (self.source_embedding, self.target_embedding):
+            layer.build((None, None))
+        for layer in (self.position, self.hidden, self.output_projection):
+            layer.build((None, None, width))
+        self.built = True
+
+    def call(self, inputs, training=False):
+        """Source and target ids to logits `(B, T, V)`."""
+        source_ids, target_ids = inputs
+        return self._logits(self.position(self.target_embedding(target_ids)), source_ids)
+
+    def encode(self, source_ids):
+        """The memory is the source itself."""
+        return {"source_ids": source_ids}
+
+    def start(self, memory, max_length, num_hypotheses=1):
+        """The cache, which this model does not need: zeros."""
+        batch = ops.shape(memory["source_ids"])[0]
+        return [ops.zeros((batch, num_hypotheses, 1))]
+
+    def step(self, token_ids, position, cache, memory):
+        """Logits of the next tokens; see `attention_zoo.zoo`."""
+        hidden = self.position.step(self.target_embedding(token_ids), position)
+        return self._logits(hidden, memory["source_ids"]), cache, ()
+
+    def _logits(self, hidden_BTD, source_ids):
+        mask_BS1 = ops.expand_dims(ops.cast(ops.not_equal(source_ids, 0), "float32"), 2)
+        total_BD = ops.sum(self.source_embedding(source_ids) * mask_BS1, axis=1)
+        mean_BD = total_BD / ops.maximum(ops.sum(mask_BS1, axis=1), 1.0)
+        hidden_BTD = ops.tanh(self.hidden(hidden_BTD + ops.expand_dims(mean_BD, 1)))
+        return self.output_projection(hidden_BTD)
