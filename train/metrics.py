@@ -25,6 +25,7 @@ class Metric:
         answers: kinds of answers that it judges; none: those of every task.
         higher_is_better: as it says.
         by_source: as above.
+        needs_sources: whether it also takes the sources, by the name `sources`.
         options: a dict from the name that a task has for an option to the function's.
         signature: a function of the references and the options, or None.
     """
@@ -33,6 +34,7 @@ class Metric:
     answers: tuple[str, ...] = ()
     higher_is_better: bool = True
     by_source: bool = False
+    needs_sources: bool = False
     options: Mapping[str, str] = dataclasses.field(default_factory=dict)
     signature: Callable[..., str] | None = None
 
@@ -140,11 +142,14 @@ def compute_metrics(
     for source, answer, reference in zip(sources, answers, references, strict=True):
         by_source.setdefault(source, (answer, []))[1].append(reference)
     cases = {False: (answers, references), True: tuple(zip(*by_source.values(), strict=True))}
-    metrics = {name: METRICS[name] for name in names}
-    return {
-        name: metric.function(*cases[metric.by_source], **metric.arguments(options or {}))
-        for name, metric in metrics.items()
-    }
+    scores = {}
+    for name in names:
+        metric = METRICS[name]
+        more = metric.arguments(options or {})
+        if metric.needs_sources:
+            more["sources"] = sources
+        scores[name] = metric.function(*cases[metric.by_source], **more)
+    return scores
 
 
 def metric_signatures(

@@ -1,0 +1,1 @@
+"""Ranking: a cross-encoder scores passages for a query."""
