@@ -19,7 +19,8 @@ NOT_INSTALLED = {"tests", "benchmarks", "docs", "notebooks", "build", "dist", "r
 ORDER = ["text", "layers", "zoo", "decoding", "tasks", "train", "export"]
 # Modules of api.
 FOR_ALL = {
-    *("backend", "checksums", "errors", "files", "json_files", "pretrained", "quiet", "version"),
+    *("backend", "checksums", "errors", "files", "json_files", "pretrained", "quiet"),
+    *("registry", "version"),
 }
 # A task learns by itself: `task.fit(...)`, `task.evaluate(...)`.
 EXCEPTIONS = {

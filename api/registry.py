@@ -1,0 +1,95 @@
+"""Registries: what comes with the package, and what a user's own module adds to it."""
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
+
+from attention_zoo.errors import UserError, suggest
+
+Value = TypeVar("Value")
+Given = TypeVar("Given")
+
+
+class Registry(Mapping[str, Value]):
+    """Named objects of one kind: a mapping that users can add to.
+
+    The names of built-in objects are known without importing anything; the module of one is
+    imported when it is first looked up, and registers it.
+
+    Args:
+        kind: what the objects are, in the singular, for messages.
+        builtin: the module that registers each built-in name.
+
+    Example:
+        >>> colours = Registry("colour")
+        >>> @colours.register("red")
+        ... class Red:
+        ...     pass
+        >>> list(colours), colours["red"].__name__
+        (['red'], 'Red')
+        >>> colours.find("rde")
+        Traceback (most recent call last):
+        attention_zoo.errors.UserError: there is no colour 'rde'; did you mean "red"? \
+Accepted: red. A plugin that registers it is named by --plugin
+    """
+
+    def __init__(self, kind: str, builtin: Mapping[str, str] | None = None) -> None:
+        self.kind = kind
+        self._builtin = dict(builtin or {})
+        self._registered: dict[str, Value] = {}
+
+    def register(self, name: str) -> Callable[[Given], Given]:
+        """Registers an object under a name; a decorator.
+
+        Args:
+            name: the name, as recipes, command lines and files on disk have it.
+
+        Raises:
+            ValueError: if another object has the name. In a notebook a definition may be run
+                again, and replaces the earlier one.
+        """
+
+        def add(value):
+            if name in self._builtin:
+                importlib.import_module(self._builtin[name])
+            known = self._registered.get(name, value)
+            if known is not value and _definition(known) != _definition(value):
+                raise ValueError(f"there is already a {self.kind} {name!r}: {known!r}")
+            self._registered[name] = value
+            return value
+
+        return add
+
+    def find(self, name: str) -> Value:
+        """The object of a name.
+
+        Raises:
+            UserError: if there is none; says which names there are.
+        """
+        if name not in self:
+            raise UserError(
+                f"there is no {self.kind} {name!r}; {suggest(name, self)}. "
+                "A plugin that registers it is named by --plugin"
+            )
+        return self[name]
+
+    def __getitem__(self, name: str) -> Value:
+        if name not in self._registered and name in self._builtin:
+            importlib.import_module(self._builtin[name])
+        return self._registered[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._builtin or name in self._registered
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*self._builtin, *self._registered)))
+
+    def __len__(self) -> int:
+        return len({*self._builtin, *self._registered})
+
+
+def _definition(value: object) -> object:
+    """What two objects share if one is a notebook cell's new definition of the other."""
+    defined = value if hasattr(value, "__qualname__") else type(value)
+    is_in_notebook = defined.__module__ == "__main__"
+    return defined.__qualname__ if is_in_notebook else value
