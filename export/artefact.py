@@ -9,7 +9,7 @@ import tensorflow as tf
 from attention_zoo.errors import UserError
 from attention_zoo.export.digests import changed, digest
 from attention_zoo.export.formats import FORMATS
-from attention_zoo.export.report_file import REPORT_FILE, read_report
+from attention_zoo.export.results import REPORT_FILE, read_report
 from attention_zoo.export.runners.saved_graph import check_saved_graph
 from attention_zoo.files import require_regular
 from attention_zoo.quiet import silent_stderr

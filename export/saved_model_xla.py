@@ -5,6 +5,9 @@ ids are padded to a few lengths.
 """
 
 import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -15,37 +18,34 @@ from attention_zoo.layers.functional import in_place_writes
 _SHORTEST = 16
 
 
-def write_saved_model_xla(task, directory):
+def write_saved_model_xla(task: Any, directory: Path | str) -> None:
     """Writes a SavedModel with the signatures that answer and that are compared, compiled.
 
     The first call of a batch size and length waits for the compiler; in TF Serving, the warm-up
     requests do (`export/serving.py`).
-
-    Args:
-        task: a task.
-        directory: where to write; for TF Serving its name is a version number.
     """
     functions = _compiled(task).signatures()
     wanted = ("serving_default", task.compared.signature)
     save_functions(task, {name: functions[name] for name in wanted}, directory)
 
 
-def _compiled(task):
+def _compiled(task: Any) -> Any:
     """The task with its numbers, or its decoding, compiled."""
     made = copy.copy(task)
-    if task.kind == "seq2seq":
+    if task.decodes:
 
         def decode_ids(source_ids, **options):
             search = _jit(lambda ids: task.decode_ids(ids, **options))
-            found = search(_pad(task, source_ids))
-            if isinstance(found.attention, tuple):
-                return found
-            return found._replace(attention=found.attention[..., : tf.shape(source_ids)[1]])
+            hypotheses = search(_pad(task, source_ids))
+            if isinstance(hypotheses.attention, tuple):
+                return hypotheses
+            length = tf.shape(source_ids)[1]
+            return hypotheses._replace(attention=hypotheses.attention[..., :length])
 
         def logits(source_ids, target_ids):
             source, target = _pad(task, source_ids), _pad(task, target_ids, "target_ids")
-            found = score(source, target)["logits"]
-            return {"logits": found[:, : tf.shape(target_ids)[1]]}
+            logits_BTV = score(source, target)["logits"]
+            return {"logits": logits_BTV[:, : tf.shape(target_ids)[1]]}
 
         score = _jit(task.logits)
         made.decode_ids, made.logits = decode_ids, logits
@@ -63,7 +63,7 @@ def _compiled(task):
     return made
 
 
-def _jit(function):
+def _jit(function: Callable[..., Any]) -> Any:
     def traced(*arguments):
         with in_place_writes():
             return function(*arguments)
@@ -71,7 +71,7 @@ def _jit(function):
     return tf.function(traced, jit_compile=True, autograph=False)
 
 
-def padded_lengths(longest):
+def padded_lengths(longest: int) -> list[int]:
     """The few lengths that are compiled for, given the greatest that ids have."""
     lengths = [_SHORTEST]
     while lengths[-1] < longest:
@@ -79,7 +79,7 @@ def padded_lengths(longest):
     return lengths
 
 
-def _pad(task, ids, name="source_ids"):
+def _pad(task: Any, ids: Any, name: str = "source_ids") -> tf.Tensor:
     """Ids `(B, T)` with padding up to one of a few lengths."""
     lengths = padded_lengths(task.longest(name))
     length = tf.shape(ids)[1]

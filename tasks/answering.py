@@ -24,10 +24,14 @@ class Answering:
     Attributes:
         answers_are_even: whether an output of `serving_default` has as many columns whatever was
             asked, so that those of several calls can be put together.
+        decodes: whether an answer is decoded token by token.
+        answers_alone: whether an answer depends on its own text alone.
         metric_options: see `attention_zoo.train.metrics.compute_metrics`.
     """
 
     answers_are_even = True
+    decodes = False
+    answers_alone = True
     # How metrics are counted where there are several ways, such as {"bleu_tokenize": "zh"}.
     metric_options = {}  # noqa: RUF012  (replaced, never changed)
 

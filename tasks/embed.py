@@ -47,6 +47,7 @@ class Embed(EncoderTask):
     kind = "embed"
     metrics = ()
     output = "embedding"
+    answers_alone = False  # the nearest of all texts
     field_counts = (1, 2, 3)
 
     def __init__(

@@ -64,6 +64,7 @@ class TextToText(Answering):
     """
 
     kind = "seq2seq"
+    decodes = True
     text_inputs = ("text",)
     id_inputs = ("source_ids",)
     compared = Compared("logits", ("source_ids", "target_ids"), "logits")
