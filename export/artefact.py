@@ -7,7 +7,7 @@ from pathlib import Path
 from attention_zoo.errors import UserError
 from attention_zoo.export.digests import changed, digest
 from attention_zoo.export.formats import FORMATS, Format
-from attention_zoo.export.report_file import REPORT_FILE, read_report
+from attention_zoo.export.results import REPORT_FILE, read_report
 from attention_zoo.tasks.engine import Engine, Reader
 from attention_zoo.tasks.settings import TASKS
 from attention_zoo.tasks.task import Task
@@ -51,19 +51,22 @@ def load_artefact(path: str | Path) -> Task:
 
 def _find(path: Path) -> tuple[Format, Path]:
     """The format of an artefact at a path, or of one in the export directory at it."""
-    if path.name.endswith(".tflite") and not path.is_file():
+    if path.suffix == ".tflite" and not path.is_file():
         raise UserError(f"{path}: no such file")
-    if path.exists() and not (path / TASK_FILE).exists():
-        for form in FORMATS.values():
-            for candidate in (path, path / "1"):
-                if form.is_at(candidate):
+    if not (path / TASK_FILE).exists():
+        for candidate in (path, path / "1"):
+            for form in FORMATS.values():
+                if candidate.exists() and form.has_written(candidate.absolute()):
                     return form, candidate
-    others = [name for name in FORMATS if name not in _PREFERRED]
-    for name in (*_PREFERRED, *others):
+            if (candidate / "saved_model.pb").exists():
+                return FORMATS["saved_model"], candidate
+        if path.suffix == ".tflite":
+            return FORMATS["litert"], path
+    for name in dict.fromkeys((*_PREFERRED, *FORMATS)):
         form = FORMATS[name]
         for quantize in form.quantizations:
             candidate = path / form.path(quantize)
-            if not form.driver and form.is_at(candidate):
+            if candidate.exists():
                 return form, candidate
     raise UserError(f"{path} is not a run, a task, an export directory or an artefact")
 
@@ -82,7 +85,7 @@ def _require_unchanged(directory: Path, path: Path) -> None:
         return
     report = read_report(directory)
     differing = changed(directory, report.files, (TASK_FILE, TOKENIZER_FOLDER))
-    file = path.absolute().relative_to(directory).as_posix()
+    file = path.absolute().relative_to(directory.absolute()).as_posix()
     sha256 = [artefact.sha256 for artefact in report.artefacts if artefact.file == file]
     differing += [file] if sha256 and sha256[0] not in (None, digest(path)) else []
     if differing:

@@ -1,24 +1,26 @@
 """The SHA-256 of what an export consists of, by which `report.json` knows it again."""
 
 import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from attention_zoo.files import read_file
-from attention_zoo.tasks.task import TASK_FILE, TOKENIZER_FOLDER
+from attention_zoo.tasks.task_files import TASK_FILE, TOKENIZER_FOLDER
 
 # What an export directory holds beside artefacts and the report.
 _BESIDE = (TASK_FILE, TOKENIZER_FOLDER, "serving", "verification")
 CHANGED = "is not, byte for byte, what was exported"
 
 
-def digest(path):
+def digest(path: Path) -> str:
     """The SHA-256 of a file, or of the names and contents of all files in a directory."""
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for file in files_in(path):
-        found.update(file.relative_to(path).as_posix().encode() + read_file(file))
-    return found.hexdigest()
+        sha256.update(file.relative_to(path).as_posix().encode() + read_file(file))
+    return sha256.hexdigest()
 
 
-def digests(directory, beside=_BESIDE):
+def digests(directory: Path, beside: Iterable[str] = _BESIDE) -> dict[str, str]:
     """The SHA-256 of every file that lies beside the artefacts, by its path.
 
     Args:
@@ -32,7 +34,9 @@ def digests(directory, beside=_BESIDE):
     }
 
 
-def changed(directory, files, beside=_BESIDE):
+def changed(
+    directory: Path, files: Mapping[str, str], beside: Iterable[str] = _BESIDE
+) -> list[str]:
     """Which of the files beside the artefacts are not as exported, are missing or were added.
 
     Args:
@@ -42,18 +46,18 @@ def changed(directory, files, beside=_BESIDE):
     """
     if not files:  # reports of earlier versions name none
         return []
-    found = digests(directory, beside)
+    there = digests(directory, beside)
     wanted = {name: files[name] for name in files if name.split("/")[0] in beside}
-    return sorted(n for n in wanted.keys() | found.keys() if wanted.get(n) != found.get(n))
+    return sorted(n for n in wanted.keys() | there.keys() if wanted.get(n) != there.get(n))
 
 
-def files_in(path):
+def files_in(path: Path) -> list[Path]:
     """A file, or all files in a directory and below."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     return [file for file in files if file.is_file()]
 
 
-def irregular(path):
+def irregular(path: Path) -> list[Path]:
     """What in a directory and below is neither file nor directory: devices, pipes, dead links."""
-    found = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return [file for file in found if not file.is_file() and not file.is_dir()]
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [file for file in files if not file.is_file() and not file.is_dir()]

@@ -11,6 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from attention_zoo.errors import UserError
+from attention_zoo.export.runners.keras_files import check_keras_file
+from attention_zoo.export.runners.protocol import fill
 from attention_zoo.export.runners.saved_graph import check_saved_graph
 from attention_zoo.files import require_regular
 from attention_zoo.quiet import silent_stderr
@@ -38,7 +40,12 @@ class ArtefactEngine(Engine):
 
     def compute(self, task: Any, ids: Numbers) -> Numbers:
         """See `Engine`."""
-        return self._run(task.compared.signature, _arrays(ids))
+        numbers = self._run(task.compared.signature, _arrays(ids))
+        if not task.by_token:
+            return numbers
+        # A file of fixed shapes has an output for every token that there could be.
+        length = ids["token_ids"].shape[1]
+        return {name: np.asarray(array)[:, :length] for name, array in numbers.items()}
 
     def decode(self, task: Any, ids: Numbers, options: Mapping[str, Any]) -> Numbers:
         """See `Engine`; there is one answer to each source."""
@@ -59,12 +66,37 @@ class ArtefactEngine(Engine):
             ) from error
 
 
-class NumbersEngine(ArtefactEngine):
-    """An artefact that takes ids and gives the numbers that are compared, and nothing else."""
+class KerasFileEngine(ArtefactEngine):
+    """A `.keras` file, or a `.h5` file of Keras 2: ids in, numbers out, and no decoding.
+
+    Args:
+        path: the file.
+
+    Raises:
+        UserError: if it is damaged, or names other classes than Keras's own layers.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._model = run_by(path, _load_keras_file)
+        super().__init__(path, self._call, f"a file of Keras ({path.suffix})")
+
+    def _call(self, signature: str, arrays: Mapping[str, np.ndarray]) -> Mapping[str, Any]:
+        named = self._model.input
+        lengths = {name: named[name].shape[1] or a.shape[1] for name, a in arrays.items()}
+        return self._model({name: fill(a, lengths[name]) for name, a in arrays.items()})
 
     def decode(self, task: Any, ids: Numbers, options: Mapping[str, Any]) -> Numbers:
         """See `Engine`; there is no decoding."""
         raise UserError(f"{self.name} gives logits under teacher forcing and does not decode")
+
+
+def _load_keras_file(path: str, threads: int) -> tuple[Any, None]:
+    check_keras_file(path)
+    if path.endswith(".keras"):
+        import keras
+    else:
+        import tf_keras as keras
+    return keras.models.load_model(path, compile=False), None
 
 
 class StringsEngine(ArtefactEngine):
@@ -128,7 +160,7 @@ class SavedModelEngine(StringsEngine):
         return {name: np.asarray(values) for name, values in outputs.items()}
 
 
-def run_by(path: Path, load: Callable[..., Any]) -> Run:
+def run_by(path: Path, load: Callable[..., Any]) -> Any:
     """What runs the signatures of a file, by the function of a runner that loads it.
 
     Args:

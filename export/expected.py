@@ -5,7 +5,9 @@ anywhere, without the model.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +15,7 @@ from pydantic_core import from_json
 
 from attention_zoo.errors import UserError
 from attention_zoo.export.runners.protocol import stack
+from attention_zoo.export.running import BATCH, Arrays
 from attention_zoo.json_files import Content, check_content
 from attention_zoo.zoo.importers.npz_file import read_npz
 
@@ -22,12 +25,11 @@ VERIFICATION_FILE = "verification/expected.npz"
 STRINGS, IDS = "strings:", "ids:"
 # Before the names of what is asked and answered about an input that is too long.
 LONG = "long:"
-_BATCH = 32
-# Logits over a vocabulary are many; after so many numbers no further example is compared.
+# Logits over a vocabulary are many: beyond this many numbers no further example is compared.
 _ENOUGH_NUMBERS = 50_000_000
 
 
-def expected_of(task, examples):
+def expected_of(task: Any, examples: Sequence[tuple[str, ...]]) -> Arrays:
     """What the Keras model says about examples.
 
     Args:
@@ -62,13 +64,15 @@ def expected_of(task, examples):
     }
 
 
-def _ask(signature, arrays, enough=np.inf):
-    """The outputs of a function of a task for rows, some at a time, until they are enough."""
+def _ask(
+    signature: tuple[Any, Any], arrays: Sequence[np.ndarray], enough: float = np.inf
+) -> Arrays:
+    """The outputs of a function of a task for rows, in batches, until they are enough."""
     function, specs = signature
     function = tf.function(function, input_signature=specs, autograph=False)
     chunks, size = [], 0
-    for start in range(0, max(1, len(arrays[0])), _BATCH):
-        outputs = function(*(tf.constant(array[start : start + _BATCH]) for array in arrays))
+    for start in range(0, max(1, len(arrays[0])), BATCH):
+        outputs = function(*(tf.constant(array[start : start + BATCH]) for array in arrays))
         chunks.append({name: tensor.numpy() for name, tensor in outputs.items()})
         size += sum(array.size for array in chunks[-1].values())
         if size > enough:
@@ -76,18 +80,18 @@ def _ask(signature, arrays, enough=np.inf):
     return {name: stack([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 
-def _expected_of_long(task, inputs, references):
-    """What the model says of the shortest example again and again, more than it has room for."""
+def _expected_of_long(task: Any, inputs: Arrays, references: Sequence[str]) -> Arrays:
+    """What the model says of the shortest example, repeated until it is too long for it."""
     texts = zip(*(inputs[name] for name in task.text_inputs), strict=True)
     lengths = [sum(map(len, row)) if all(map(bytes.strip, row)) else np.inf for row in texts]
-    number = int(np.argmin(lengths))
+    shortest = int(np.argmin(lengths))
     long = {}
     for name in task.text_inputs:
-        text = inputs[name][number] + b" "
+        text = inputs[name][shortest] + b" "
         long[name] = np.array([text * (task.longest(name) + 1)], dtype=object)
-    # Ids that are cut to what the text is cut to: more of them before the last, which ends a row.
+    # Ids that are cut to what the text is cut to, repeated before the last, which ends a row.
     again = task.longest("target_ids") if "target_ids" in task.compared.inputs else 1
-    cut = task.inputs_of(texts_of(task, long), [(references[number] + " ") * again])
+    cut = task.inputs_of(texts_of(task, long), [(references[shortest] + " ") * again])
     for name in task.compared.inputs:
         row = cut[name][:1]
         long[name] = np.concatenate([row[:, :-1], row[:, 1:4], row[:, -1:]], axis=1)
@@ -99,13 +103,13 @@ def _expected_of_long(task, inputs, references):
     return {LONG + name: array for name, array in long.items()}
 
 
-def texts_of(task, inputs):
+def texts_of(task: Any, inputs: Arrays) -> list[Any]:
     """What was asked, as `task.predict` takes it."""
     columns = [[text.decode() for text in inputs[name]] for name in task.text_inputs]
     return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
 
 
-def only(task, expected, kept):
+def select(task: Any, expected: Arrays, kept: np.ndarray) -> Arrays:
     """What is expected of some of the texts.
 
     Args:
@@ -113,18 +117,18 @@ def only(task, expected, kept):
         expected: what `expected_of` gave.
         kept: boolean array, which texts.
     """
-    found = {
+    selected = {
         name: array if name.startswith(LONG) else array[kept[: len(array)]]
         for name, array in expected.items()
     }
-    if task.kind == "embed" and len(found["answers"]):
-        # An answer is the nearest of the texts, of which there are fewer now.
-        numbers = {task.output: found["numbers"]}
-        found["answers"] = np.array(task.answers(numbers, texts_of(task, found)), dtype=object)
-    return found
+    if not task.answers_alone and len(selected["answers"]):
+        # Such as the nearest of the texts, of which there are fewer now.
+        answers = task.answers({task.output: selected["numbers"]}, texts_of(task, selected))
+        selected["answers"] = np.array(answers, dtype=object)
+    return selected
 
 
-def save_expected(expected, directory):
+def save_expected(expected: Arrays, directory: Path | str) -> None:
     """Keeps what the Keras model said beside the artefacts."""
     path = Path(directory) / VERIFICATION_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -134,11 +138,11 @@ def save_expected(expected, directory):
         for name, array in expected.items()
         if array.dtype == object
     }
-    arrays = {name: array for name, array in expected.items() if name not in strings}
+    arrays: Any = {name: array for name, array in expected.items() if name not in strings}
     np.savez_compressed(path, strings=np.array(json.dumps(strings)), **arrays)
 
 
-def load_expected(directory):
+def load_expected(directory: Path | str) -> Arrays:
     """Reads what `save_expected` kept.
 
     Raises:
@@ -153,9 +157,8 @@ def load_expected(directory):
         raise UserError(f"{directory} cannot be verified: {path}: {error}") from error
     ours = ("answers", "references", LONG + "answers")
     for name, values in strings.items():
-        found = values if name in ours else [text.encode() for text in values]
-        arrays[name] = np.empty(len(found), object)
-        arrays[name][:] = found
+        arrays[name] = np.empty(len(values), object)
+        arrays[name][:] = values if name in ours else [text.encode() for text in values]
     return arrays
 
 
@@ -163,7 +166,7 @@ class _Strings(Content):
     strings: dict[str, list[str]]
 
 
-def check_expected(task, expected, directory):
+def check_expected(task: Any, expected: Arrays, directory: Path | str) -> None:
     """Checks that there is what a task's artefacts are compared with, row by row.
 
     Args:
@@ -179,13 +182,13 @@ def check_expected(task, expected, directory):
     missing = sorted({*inputs, "answers", "references", "numbers"} - expected.keys())
     if missing:
         raise UserError(f"{directory} cannot be verified: {path} lacks {', '.join(missing)}")
-    number = len(expected["answers"])
+    count = len(expected["answers"])
     for name, array in expected.items():
         # An encoder may read a text in several rows of ids.
         is_text = name.removeprefix(LONG) in ("answers", "references", *task.text_inputs)
-        rows = 1 if name.startswith(LONG) else number
+        rows = 1 if name.startswith(LONG) else count
         fits = len(array) == rows if is_text else array.ndim and len(array)
         if (array.dtype == object) != is_text or not fits:
             raise UserError(f"{directory} cannot be verified: {path}: {name} is of another export")
-    if not number or expected["numbers"].dtype.kind != "f" or expected["numbers"].ndim < 2:
-        raise UserError(f"{directory} cannot be verified: {path}: there are no numbers in it")
+    if not count or expected["numbers"].dtype.kind != "f" or expected["numbers"].ndim < 2:
+        raise UserError(f"{directory} cannot be verified: {path}: it contains no numbers")

@@ -4,12 +4,13 @@ import math
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
 from attention_zoo.errors import ResultError, UserError
-from attention_zoo.export import verify
 from attention_zoo.export.artefact import load_reader
 from attention_zoo.export.digests import CHANGED, changed, digest, digests, files_in
 from attention_zoo.export.expected import (
@@ -19,23 +20,42 @@ from attention_zoo.export.expected import (
     save_expected,
     texts_of,
 )
-from attention_zoo.export.formats import FORMATS, artefacts, barred_quantizations
+from attention_zoo.export.formats import FORMATS
+from attention_zoo.export.planning import impossible_quantizations, plan
 from attention_zoo.export.report import versions, write_report
-from attention_zoo.export.report_file import read_report
+from attention_zoo.export.results import (
+    MAX_DROP,
+    Artefact,
+    KerasResult,
+    Origin,
+    PlannedArtefact,
+    Report,
+    Verification,
+    read_report,
+)
+from attention_zoo.export.running import Arrays
+from attention_zoo.export.serving import write_serving
+from attention_zoo.export.verify import verify_artefact
 from attention_zoo.files import new_directory
 from attention_zoo.train.metrics import compute_metrics, metric_signatures
 
+Progress = Callable[[str], None]
+
+
+def _silent(message: str) -> None:
+    """Progress that nobody is told of."""
+
 
 def export(
-    task,
-    directory,
-    formats=("saved_model", "litert"),
-    quantize=("none",),
-    examples=None,
-    max_drop=verify.MAX_DROP,
-    origin=None,
-    progress=lambda message: None,
-):
+    task: Any,
+    directory: Path | str,
+    formats: Sequence[str] = ("saved_model", "litert"),
+    quantize: Sequence[str] = ("none",),
+    examples: Sequence[tuple[str, ...]] | None = None,
+    max_drop: float = MAX_DROP,
+    origin: Mapping[str, Any] | None = None,
+    progress: Progress = _silent,
+) -> Report:
     """Exports a task and verifies every artefact.
 
     Args:
@@ -53,7 +73,7 @@ def export(
         progress: called with a line of text before each piece of work.
 
     Returns:
-        The report, as `report.json` has it.
+        The report; it can be indexed as `report.json` is.
 
     Raises:
         UserError: if an argument is wrong, the directory is not empty, or it cannot be written
@@ -63,9 +83,9 @@ def export(
     """
     if not math.isfinite(max_drop):
         raise UserError(f"max_drop must be a number of points, received {max_drop}")
-    planned = artefacts(task, formats, quantize)
-    for form, barred in barred_quantizations(task, formats, quantize):
-        progress(f"the format {form} has no {barred} for this task")
+    planned = plan(task, formats, quantize)
+    for form, impossible in impossible_quantizations(task, formats, quantize):
+        progress(f"the format {form} has no {impossible} for this task")
     examples = list(examples or task.examples)
     if not examples:
         raise UserError("export verifies on examples, and the task has none: give examples=...")
@@ -74,52 +94,71 @@ def export(
         return _export(task, directory, planned, examples, max_drop, origin, progress)
 
 
-def _export(task, directory, planned, examples, max_drop, origin, progress):
+def _export(
+    task: Any,
+    directory: Path,
+    planned: list[PlannedArtefact],
+    examples: Sequence[tuple[str, ...]],
+    max_drop: float,
+    origin: Mapping[str, Any] | None,
+    progress: Progress,
+) -> Report:
     """Writes into an empty directory, and verifies what it has written there."""
     task.save_without_weights(directory)
     progress(f"asking the Keras model about {len(examples)} examples")
     expected = expected_of(task, examples)
     save_expected(expected, directory)
+    failures = {}
     for artefact in planned:
-        path = directory / artefact["file"]
-        progress(f"writing {artefact['file']}")
-        form, kept_as = FORMATS[artefact["format"]], artefact["quantize"]
+        progress(f"writing {artefact.file}")
+        form, quantize = FORMATS[artefact.format], artefact.quantize
 
-        def passes(candidate, form=form, kept_as=kept_as, file=artefact["file"]):
+        def passes(candidate, form=form, quantize=quantize, file=artefact.file):
             progress(f"verifying a candidate for {file}")
-            found = verify.verify_artefact(task, expected, candidate, form, kept_as, max_drop)
-            return found["verified"]
+            return verify_artefact(task, expected, candidate, form, quantize, max_drop).verified
 
+        path = directory / artefact.file
         try:
-            in_float = form.write(task, path, kept_as, task.examples or examples, passes)
-            artefact.update(in_float=in_float, failure="")
+            written = form.write(task, path, quantize, task.examples or examples, passes)
+            artefact.kept_in_float32 = written
         except ResultError as error:
             progress(str(error))
-            artefact.update(in_float=[], failure=f"was not written: {error}")
+            failures[artefact.file] = f"was not written: {error}"
         except tf.errors.OpError as error:  # of a disk that is full, say
             raise UserError(f"cannot write {path}: {error.message}") from error
-    formats = {artefact["format"] for artefact in planned}
-    served = [name for name in ("saved_model", "saved_model_xla") if name in formats]
-    if served:
-        from attention_zoo.export.serving import write_serving
-
-        if not write_serving(task, directory, examples, served):
-            progress("no warm-up requests for TF Serving: pip install 'attention-zoo[serving]'")
+    _serve(task, directory, planned, examples, progress)
     for artefact in planned:
-        artefact["sha256"] = digest(directory / artefact["file"])
-    about = {
-        "task": task.kind,
-        "model": type(task.model).__name__,
-        "parameters": task.model.count_params(),
-        "origin": origin or {},
-        "max_drop": max_drop,
-        "versions": versions(),
-        "files": digests(directory),
-    }
-    return _verify_and_report(task, directory, planned, expected, about, progress, sys.executable)
+        artefact.sha256 = digest(directory / artefact.file)
+    about = Origin(
+        task=task.kind,
+        model=type(task.model).__name__,
+        parameters=task.model.count_params(),
+        origin=dict(origin or {}),
+        max_drop=max_drop,
+        versions=versions(),
+        files=digests(directory),
+    )
+    python = sys.executable
+    return _verify_and_report(task, directory, planned, failures, expected, about, progress, python)
 
 
-def verify_export(directory, progress=lambda message: None, python=sys.executable):
+def _serve(
+    task: Any,
+    directory: Path,
+    planned: list[PlannedArtefact],
+    examples: Sequence[tuple[str, ...]],
+    progress: Progress,
+) -> None:
+    """Writes what TF Serving needs beside SavedModels, if there are some."""
+    formats = {artefact.format for artefact in planned}
+    served = [name for name in ("saved_model", "saved_model_xla") if name in formats]
+    if served and not write_serving(task, directory, examples, served):
+        progress("no warm-up requests for TF Serving: pip install 'attention-zoo[serving]'")
+
+
+def verify_export(
+    directory: Path | str, progress: Progress = _silent, python: Path | str = sys.executable
+) -> Report:
     """Runs every artefact of an export directory again and compares.
 
     Args:
@@ -132,71 +171,79 @@ def verify_export(directory, progress=lambda message: None, python=sys.executabl
         The new report, which is also written, if the directory can be written to.
 
     Raises:
-        UserError: if the directory is no export, or `python` is no program or has not what runs
-            an artefact.
+        UserError: if the directory is no export, or `python` is not executable or lacks what
+            runs an artefact.
         ResultError: if an artefact differs from what the Keras model had answered, or a file
             beside the artefacts from what was exported.
     """
     program = shutil.which(python)
     if program is None:
-        raise UserError(f"{python} is no program that can be run; a Python interpreter is needed")
-    report = read_report(directory)
-    if not report.artefacts:
+        raise UserError(f"{python} is not an executable; a Python interpreter is needed")
+    about = read_report(directory)
+    if not about.artefacts:
         raise UserError(f"{directory} lists no artefact: there is nothing to verify")
-    planned = [{**artefact.model_dump(), "failure": ""} for artefact in report.artefacts]
-    about = report.model_dump(exclude={"artefacts"})
     if not _can_write(directory):
         progress(f"{directory} cannot be written to: the report there stays as it is")
     expected = load_expected(directory)
     reader = load_reader(directory)
     check_expected(reader, expected, directory)
-    program = Path(program).absolute()
-    return _verify_and_report(reader, Path(directory), planned, expected, about, progress, program)
+    directory, planned, program = Path(directory), about.artefacts, Path(program).absolute()
+    return _verify_and_report(reader, directory, planned, {}, expected, about, progress, program)
 
 
-def _verify_and_report(task, directory, planned, expected, about, progress, python):
-    results, differing = [], changed(directory, about["files"])
+def _verify_and_report(
+    task: Any,
+    directory: Path,
+    planned: list[PlannedArtefact],
+    failures: Mapping[str, str],
+    expected: Arrays,
+    about: Origin,
+    progress: Progress,
+    python: Path | str,
+) -> Report:
+    """Verifies what was written, and reports that and the failures to write."""
+    artefacts, differing = [], changed(directory, about.files)
     for artefact in planned:
-        path, form = directory / artefact["file"], FORMATS[artefact["format"]]
-        if artefact["failure"]:
-            figures = verify.failed(artefact["failure"])
+        path, form = directory / artefact.file, FORMATS[artefact.format]
+        if artefact.file in failures:
+            result = Verification(failure=failures[artefact.file])
         else:
-            progress(f"verifying {artefact['file']} in its own runtime")
-            figures = verify.verify_artefact(
-                task, expected, path, form, artefact["quantize"], about["max_drop"], python
+            progress(f"verifying {artefact.file} in its own runtime")
+            result = verify_artefact(
+                task, expected, path, form, artefact.quantize, about.max_drop, python
             )
-        if figures["verified"] and artefact["sha256"] not in (None, digest(path)):
+        if result.verified and artefact.sha256 not in (None, digest(path)):
             # A weight that no example touches, a file that nothing reads.
-            figures.update(verified=False, failure=CHANGED)
-        operators = form.operators(path) if figures["verified"] else ""
-        results.append({**artefact, "bytes": _size(path), **figures, "operators": operators})
+            result.verified, result.failure = False, CHANGED
+        operators = form.operators(path) if result.verified else ""
+        fields = {**artefact.record, **result.record}
+        artefacts.append(Artefact(**fields, bytes=_size(path), operators=operators))
     texts = texts_of(task, expected)
     answers, references = list(expected["answers"]), list(expected["references"])
-    report = {
-        **about,
-        "examples": len(texts),
-        "example": _example(task, expected),
-        "labels": list(getattr(task, "labels", ())),
-        "limits": {name: task.longest(name) for name in (*task.text_inputs, *task.compared.inputs)},
-        "changed": differing,
-        "keras": {
-            "metric": compute_metrics(
-                task.export_metrics, texts, answers, references, task.metric_options
-            ),
-            "signatures": metric_signatures(task.export_metrics, references, task.metric_options),
-        },
-        "artefacts": results,
-    }
+    metrics, options = task.export_metrics, task.metric_options
+    report = Report(
+        **about.model_dump(exclude={"artefacts"}),
+        examples=len(texts),
+        example=_example(task, expected),
+        labels=list(getattr(task, "labels", ())),
+        limits={name: task.longest(name) for name in (*task.text_inputs, *task.compared.inputs)},
+        changed=differing,
+        keras=KerasResult(
+            metric=compute_metrics(metrics, texts, answers, references, options),
+            signatures=metric_signatures(metrics, references, options),
+        ),
+        artefacts=artefacts,
+    )
     if _can_write(directory):
         write_report(report, directory)
     failed = [f"{file}: {CHANGED}" for file in differing]
-    failed += [f"{a['file']}: {a['failure']}" for a in results if not a["verified"]]
+    failed += [f"{a.file}: {a.failure}" for a in artefacts if not a.verified]
     if failed:
         raise ResultError(f"verification failed for {'; '.join(failed)}")
     return report
 
 
-def _can_write(directory):
+def _can_write(directory: Path | str) -> bool:
     try:
         with tempfile.TemporaryFile(dir=directory):
             return True
@@ -204,16 +251,15 @@ def _can_write(directory):
         return False
 
 
-def _example(task, expected):
-    """The shortest example with something in it, for the report: inputs by name, as lists."""
-    texts = zip(*(expected[name] for name in task.text_inputs), strict=True)
-    lengths = [sum(map(len, row)) or sys.maxsize for row in texts]
-    number = lengths.index(min(lengths))
-    found = {name: expected[name][number].decode(errors="replace") for name in task.text_inputs}
-    mask = expected["mask" if "mask" in task.id_inputs else task.id_inputs[0]][number] != 0
-    ids = {name: expected[name][number][mask].tolist() for name in task.id_inputs}
-    return {**found, **ids}
+def _example(task: Any, expected: Arrays) -> dict[str, str | list[int]]:
+    """The shortest example with something in it, for the report: inputs by name."""
+    rows = zip(*(expected[name] for name in task.text_inputs), strict=True)
+    lengths = [sum(map(len, row)) or sys.maxsize for row in rows]
+    shortest = lengths.index(min(lengths))
+    texts = {name: expected[name][shortest].decode(errors="replace") for name in task.text_inputs}
+    mask = expected["mask" if "mask" in task.id_inputs else task.id_inputs[0]][shortest] != 0
+    return {**texts, **{n: expected[n][shortest][mask].tolist() for n in task.id_inputs}}
 
 
-def _size(path):
+def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in files_in(path))

@@ -2,22 +2,20 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
 
+from attention_zoo.tasks.embed import Embed
+from attention_zoo.zoo.bert import Bert
+from attention_zoo.zoo.bert_classifier import BertClassifier
+from attention_zoo.zoo.bert_pretrainer import BertPretrainer
+from attention_zoo.zoo.bert_token_classifier import BertTokenClassifier
 from attention_zoo.zoo.importers.bert_names import to_hugging_face
 from attention_zoo.zoo.importers.hugging_face import hugging_face_config
 from attention_zoo.zoo.weights import saved_weights, weight_name
 
-# What a task's model is called there, and its head.
-_ARCHITECTURES = {
-    "embed": ("BertModel", None),
-    "classify": ("BertForSequenceClassification", "classifier"),
-    "tag": ("BertForTokenClassification", "classifier"),
-    "answer": ("BertForQuestionAnswering", "qa_outputs"),
-    "fill_mask": ("BertForMaskedLM", None),
-}
 _PROBLEMS = {
     "one": "single_label_classification",
     "several": "multi_label_classification",
@@ -25,47 +23,60 @@ _PROBLEMS = {
 }
 
 
-def write_hugging_face(task, directory):
-    """Writes a task of an encoder as a Hugging Face folder.
+def why_not_hugging_face(task: Any) -> str:
+    """Why a task has no counterpart there, or ""."""
+    if not isinstance(task.model, Bert | BertClassifier | BertTokenClassifier | BertPretrainer):
+        return f"is for BERT, the model is a {type(task.model).__name__}"
+    if isinstance(task.model, Bert) and not isinstance(task, Embed):
+        return f"has no head for the task {task.kind}, whose model is a bare BERT"
+    return ""
 
-    Args:
-        task: a task with a BERT; others have no counterpart there.
-        directory: where to write.
-    """
+
+def _architecture(task: Any) -> tuple[str, str]:
+    """What the model of a task is called there, and what its head is called, if it has one."""
+    if isinstance(task.model, BertClassifier):
+        return "BertForSequenceClassification", "classifier"
+    if isinstance(task.model, BertTokenClassifier):
+        if hasattr(task, "labels"):
+            return "BertForTokenClassification", "classifier"
+        return "BertForQuestionAnswering", "qa_outputs"
+    if isinstance(task.model, BertPretrainer):
+        next_sentence = task.model.next_sentence
+        return "BertForPreTraining" if next_sentence else "BertForMaskedLM", "classifier"
+    return "BertModel", "classifier"
+
+
+def write_hugging_face(task: Any, directory: Path | str) -> None:
+    """Writes a task, for which `why_not_hugging_face` has no reason, as a folder."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     bert = getattr(task.model, "bert", task.model)
-    architecture, head = _ARCHITECTURES[task.kind]
-    if getattr(task.model, "next_sentence", False):
-        architecture = "BertForPreTraining"
+    architecture, head = _architecture(task)
     config = {**hugging_face_config(bert, architecture), **_labels(task)}
     weights = {weight_name(v): np.asarray(v.numpy()) for v in saved_weights(task.model)}
-    arrays = to_hugging_face(weights, head or "classifier")
+    arrays = to_hugging_face(weights, head)
     content = safetensors.numpy.save(arrays, metadata={"format": "pt"})
     (directory / "model.safetensors").write_bytes(content)
     _write_json(directory / "config.json", config)
     _write_tokenizer(task, directory)
-    if task.kind == "embed":
+    if isinstance(task, Embed):
         _write_sentence_transformer(task, bert, directory)
 
 
-def _labels(task):
-    if task.kind == "classify":
-        problem = {"problem_type": _PROBLEMS[task.problem]}
-        if task.problem == "number":
-            return {**problem, "id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}
-    elif task.kind == "tag":
-        problem = {}
-    else:
-        return {}
-    return {
-        **problem,
-        "id2label": {str(i): label for i, label in enumerate(task.labels)},
-        "label2id": {label: i for i, label in enumerate(task.labels)},
-    }
+def _labels(task: Any) -> dict[str, Any]:
+    """What the config says of the outputs of a head."""
+    labels, config = list(getattr(task, "labels", ())), {}
+    if isinstance(task.model, BertClassifier):
+        labels = labels or [f"LABEL_{i}" for i in range(task.model.num_outputs)]
+        if problem := getattr(task, "problem", ""):
+            config["problem_type"] = _PROBLEMS[problem]
+    if labels:
+        config["id2label"] = {str(i): label for i, label in enumerate(labels)}
+        config["label2id"] = {label: i for i, label in enumerate(labels)}
+    return config
 
 
-def _write_tokenizer(task, directory):
+def _write_tokenizer(task: Any, directory: Path) -> None:
     tokenizer = task.tokenizer
     special = {
         "unk_token": "[UNK]",
@@ -88,16 +99,16 @@ def _write_tokenizer(task, directory):
     _write_json(directory / "tokenizer.json", _fast_tokenizer(tokenizer, special))
 
 
-def _fast_tokenizer(tokenizer, special):
+def _fast_tokenizer(tokenizer: Any, special: dict[str, str]) -> dict[str, Any]:
     """The file of the library `tokenizers`."""
     ids = {piece: i for i, piece in enumerate(tokenizer.vocabulary)}
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
-    pieces = sorted(special.values(), key=ids.get)
+    pieces = sorted(special.values(), key=lambda piece: ids[piece])
 
-    def piece(name, segment):
+    def piece(name: str, segment: int) -> dict[str, Any]:
         return {"SpecialToken": {"id": name, "type_id": segment}}
 
-    def text(name, segment):
+    def text(name: str, segment: int) -> dict[str, Any]:
         return {"Sequence": {"id": name, "type_id": segment}}
 
     single = [piece("[CLS]", 0), text("A", 0), piece("[SEP]", 0)]
@@ -136,8 +147,8 @@ def _fast_tokenizer(tokenizer, special):
     }
 
 
-def _write_sentence_transformer(task, bert, directory):
-    """What the library sentence-transformers wants to know beside."""
+def _write_sentence_transformer(task: Embed, bert: Any, directory: Path) -> None:
+    """What the library sentence-transformers needs beside it."""
     steps = [("0", "", "Transformer"), ("1", "1_Pooling", "Pooling")]
     if task.normalize:
         steps.append(("2", "2_Normalize", "Normalize"))
@@ -162,5 +173,5 @@ def _write_sentence_transformer(task, bert, directory):
     (directory / "2_Normalize").mkdir(exist_ok=True)
 
 
-def _write_json(path, content):
+def _write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -7,6 +7,8 @@ layer than both know, and tf_keras, which is Keras 2, makes and writes the same 
 
 import json
 import warnings
+from pathlib import Path
+from typing import Any
 
 import h5py
 
@@ -41,14 +43,10 @@ _ARGUMENTS = {
 }
 
 
-def write_h5(task, path):
+def write_h5(task: Any, path: Path | str) -> None:
     """Writes the model of a task as a `.h5` file of Keras 2: ids in, numbers out.
 
     Inputs have the task's greatest lengths and are padded with 0.
-
-    Args:
-        task: a task.
-        path: the file to write.
     """
     import tf_keras
 
@@ -66,14 +64,14 @@ def write_h5(task, path):
         file.attrs["model_config"] = said
 
 
-def _description(model):
+def _description(model: Any) -> dict[str, Any]:
     """The model in the words of Keras 2."""
     config = model.get_config()
     kept = {name: config[name] for name in ("name", "input_layers", "output_layers")}
     return {**kept, "layers": [_layer(layer) for layer in config["layers"]]}
 
 
-def _layer(layer):
+def _layer(layer: dict[str, Any]) -> dict[str, Any]:
     """A layer in the words of Keras 2, and what it reads."""
     said, nodes = _said(layer), layer["inbound_nodes"]
     if layer["class_name"] == "MultiHeadAttention":
@@ -82,7 +80,7 @@ def _layer(layer):
     return {**said, "name": layer["name"], "inbound_nodes": [_node(**node) for node in nodes]}
 
 
-def _said(layer):
+def _said(layer: dict[str, Any]) -> dict[str, Any]:
     """Class and arguments of a layer."""
     config, kind = layer["config"], layer["class_name"]
     if kind == "InputLayer":
@@ -94,7 +92,7 @@ def _said(layer):
     return {"class_name": kind, "config": {"name": config["name"], **said}}
 
 
-def _node(args, kwargs):
+def _node(args: list[Any], kwargs: dict[str, Any]) -> list[Any]:
     """Where the inputs of a layer come from: of a list each, else the first with the others."""
     # Whether it is training was false as it was put together, and is up to each call.
     given = {k: v for k, v in kwargs.items() if v is not None and k != "training"}
@@ -108,7 +106,7 @@ def _node(args, kwargs):
     return [[*_origin(args[0]), options]]
 
 
-def _origin(value):
-    """Layer, node and number of a tensor; whatever else it is, the value."""
+def _origin(value: Any) -> Any:
+    """Layer, node and index of a tensor; of anything else the value."""
     is_tensor = isinstance(value, dict) and value.get("class_name") == "__keras_tensor__"
     return list(value["config"]["keras_history"]) if is_tensor else value

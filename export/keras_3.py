@@ -1,14 +1,16 @@
-"""Files of Keras 3: `.keras`, said in the words that earlier versions of it know too.
+"""Files of Keras 3: `.keras`, written so that earlier versions of it can read them too.
 
 Keras writes every argument of every layer into a file, also those that it has only just got, and a
-version that does not know one of them refuses the whole file. So arguments that are not made use
-of are left out: a file needs nothing newer than its model does.
+version that does not know one of them refuses the whole file. So arguments that are not used are
+left out: a file needs nothing newer than its model does.
 """
 
 import importlib
 import inspect
 import json
 import zipfile
+from pathlib import Path
+from typing import Any
 
 from attention_zoo.export.portable import portable_model
 
@@ -16,45 +18,40 @@ _CONFIG = "config.json"
 _OPERATIONS = "keras.src.ops."
 
 
-def write_keras(task, path):
-    """Writes the model of a task as a `.keras` file: ids in, numbers out.
-
-    Args:
-        task: a task.
-        path: the file to write.
-    """
+def write_keras(task: Any, path: Path | str) -> None:
+    """Writes the model of a task as a `.keras` file: ids in, numbers out."""
     portable_model(task).save(path)
     with zipfile.ZipFile(path) as file:
         members = {name: file.read(name) for name in file.namelist()}
-    config = without_idle_arguments(json.loads(members[_CONFIG]))
+    config = without_unused_arguments(json.loads(members[_CONFIG]))
     members[_CONFIG] = json.dumps(config).encode()
     with zipfile.ZipFile(path, "w") as file:
         for name, content in members.items():
             file.writestr(name, content)
 
 
-def without_idle_arguments(config):
-    """A serialised Keras object, and those within it, without arguments of which no use is made.
+def without_unused_arguments(config: Any) -> Any:
+    """A serialised Keras object, and those within it, without the arguments that it does not use.
 
     Example:
         >>> config = keras.saving.serialize_keras_object(keras.layers.Dense(2, name="dense"))
-        >>> sorted(set(config["config"]) - set(without_idle_arguments(config)["config"]))[-2:]
+        >>> sorted(set(config["config"]) - set(without_unused_arguments(config)["config"]))[-2:]
         ['kernel_regularizer', 'quantization_config']
     """
     if isinstance(config, list):
-        return [without_idle_arguments(value) for value in config]
+        return [without_unused_arguments(value) for value in config]
     if not isinstance(config, dict):
         return config
-    config = {name: without_idle_arguments(value) for name, value in config.items()}
+    config = {name: without_unused_arguments(value) for name, value in config.items()}
     module, arguments = config.get("module"), config.get("config")
     if not (module and isinstance(arguments, dict) and module.partition(".")[0] == "keras"):
         return config
-    found = getattr(importlib.import_module(module), config["class_name"], None)
-    if inspect.isclass(found):
+    kind = getattr(importlib.import_module(module), config["class_name"], None)
+    if inspect.isclass(kind):
         config["config"] = {
             name: value
             for name, value in arguments.items()
-            if not _is_idle(inspect.signature(found).parameters.get(name), value)
+            if not _is_unused(inspect.signature(kind).parameters.get(name), value)
         }
     if module.startswith(_OPERATIONS):
         # Their names stand beside the arguments too, and few of them took one before.
@@ -62,6 +59,6 @@ def without_idle_arguments(config):
     return config
 
 
-def _is_idle(parameter, value):
+def _is_unused(parameter: inspect.Parameter | None, value: Any) -> bool:
     """Whether a value is None or False, and the default."""
     return parameter is not None and value in (None, False) and value is parameter.default

@@ -2,7 +2,9 @@
 
 import tempfile
 import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import flatbuffers
 import tensorflow as tf
@@ -22,9 +24,20 @@ _MASKED_SCORE_INT8 = -100.0
 _CALIBRATED = 100
 
 
+Examples = Sequence[tuple[str, ...]]
+# A function and the specs of its arguments, by the name of a signature.
+Signatures = Mapping[str, tuple[Callable[..., Any], Sequence[tf.TensorSpec]]]
+
+
 def write_litert(
-    task, path, quantize="none", examples=(), signatures=None, least=1.0, operators=()
-):
+    task: Any,
+    path: Path | str,
+    quantize: str = "none",
+    examples: Examples = (),
+    signatures: Signatures | None = None,
+    least: float = 1.0,
+    operators: Sequence[str] = (),
+) -> None:
     """Converts a task to one LiteRT file.
 
     Args:
@@ -36,39 +49,41 @@ def write_litert(
         examples: tuples of strings to measure ranges on, for `"full_int8"`.
         signatures: a dict from signature name to a function and the specs of its arguments;
             those of the task when omitted, of any batch size and length.
-        least: the share of the weights that must be in the file.
+        least: the fraction of the weights that must be in the file.
         operators: names of operators that are allowed beside the builtin ones.
 
     Raises:
         ResultError: if the converter fails, an operator is not allowed, or the file is
             too small to hold the weights.
     """
-    signatures = signatures or task.lite_signatures()
-    module = tf.Module()
+    wanted: Signatures = signatures or task.lite_signatures()
+    module: Any = tf.Module()
     module.weights = [variable.value for variable in task.model.variables]
     score = _MASKED_SCORE_INT8 if quantize == "full_int8" else MASKED_SCORE
     with masked_score(score), in_place_writes():
-        functions = {
+        functions: dict[str, Any] = {
             name: tf.function(function, input_signature=specs, autograph=False)
-            for name, (function, specs) in signatures.items()
+            for name, (function, specs) in wanted.items()
         }
         functions = {name: f.get_concrete_function() for name, f in functions.items()}
     dataset = None
     if quantize == "full_int8":
-        specs = {name: specs for name, (_, specs) in signatures.items()}
+        specs = {name: specs for name, (_, specs) in wanted.items()}
         dataset = _calibration(task.export_inputs(list(examples)[:_CALIBRATED]), specs)
     content = convert_litert(task, module, functions, path, quantize, dataset, least, operators)
     Path(path).write_bytes(content)
 
 
-def write_litert_static(task, path, quantize="none", examples=()):
+def write_litert_static(
+    task: Any, path: Path | str, quantize: str = "none", examples: Examples = ()
+) -> None:
     """As `write_litert`, for one example at a time of the greatest length.
 
     Accelerators of phones take no other shapes than those that they were given beforehand.
     Inputs are padded with 0.
     """
 
-    def fixed(spec):
+    def fixed(spec: Any) -> tf.TensorSpec:
         return tf.TensorSpec([1, task.longest(spec.name)], spec.dtype, spec.name)
 
     signatures = {
@@ -80,16 +95,23 @@ def write_litert_static(task, path, quantize="none", examples=()):
 
 
 def convert_litert(
-    task, module, functions, path, quantize="none", dataset=None, least=1.0, operators=()
-):
+    task: Any,
+    module: tf.Module,
+    functions: Mapping[str, Any],
+    path: Path | str,
+    quantize: str = "none",
+    dataset: Callable[[], Iterator[Any]] | None = None,
+    least: float = 1.0,
+    operators: Sequence[str] = (),
+) -> bytes:
     """Converts functions to the bytes of a LiteRT file, and checks them.
 
     Args:
         task: the task they are of.
         module: the `tf.Module` that has their variables; those that a function assigns to
             stay variables in the file.
-        functions: a dict from signature name to concrete function; of the first the file's
-            first subgraph is, which clients reach that know of no signatures.
+        functions: a dict from signature name to concrete function; the first becomes the
+            file's first subgraph, which clients reach that know of no signatures.
         path: named in errors.
         quantize: as in `write_litert`.
         dataset: a representative dataset, as the converter takes it.
@@ -128,29 +150,41 @@ def convert_litert(
     return content
 
 
-def _with_first(content, name):
-    """A file whose first signature and subgraph are those of a name; they come sorted by name."""
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-    model.signatureDefs.sort(key=lambda signature: signature.signatureKey.decode() != name)
-    place = model.signatureDefs[0].subgraphIndex
-    graphs = model.subgraphs
-    graphs[0], graphs[place] = graphs[place], graphs[0]
-    operators = [operator for graph in graphs for operator in graph.operators or ()]
-    options = [found for o in operators for found in (o.builtinOptions, o.builtinOptions2) if found]
-    # Signatures name their subgraph, operators those of their branches, conditions and bodies.
-    for named in (*model.signatureDefs, *options):
-        for key, index in vars(named).items():
-            if "subgraph" in key.lower() and index in (0, place):
-                setattr(named, key, place - index)
-    builder = flatbuffers.Builder(len(content))
+def read_model(content: bytes) -> Any:
+    """The objects of a file."""
+    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+
+
+def pack_model(model: Any, size: int) -> bytes:
+    """A file of such objects; its size is a guess."""
+    builder = flatbuffers.Builder(size)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 
 
-def _calibration(inputs, specs):
+def _with_first(content: bytes, name: str) -> bytes:
+    """A file whose first signature and subgraph are those of a name; they come sorted by name."""
+    model = read_model(content)
+    model.signatureDefs.sort(key=lambda signature: signature.signatureKey.decode() != name)
+    first = model.signatureDefs[0].subgraphIndex
+    graphs = model.subgraphs
+    graphs[0], graphs[first] = graphs[first], graphs[0]
+    operators = [operator for graph in graphs for operator in graph.operators or ()]
+    options = [o for op in operators for o in (op.builtinOptions, op.builtinOptions2) if o]
+    # Signatures name their subgraph, operators those of their branches, conditions and bodies.
+    for named in (*model.signatureDefs, *options):
+        for key, index in vars(named).items():
+            if "subgraph" in key.lower() and index in (0, first):
+                setattr(named, key, first - index)
+    return pack_model(model, len(content))
+
+
+def _calibration(
+    inputs: Mapping[str, Any], specs: Mapping[str, Sequence[Any]]
+) -> Callable[[], Iterator[Any]]:
     """Calls of every signature with examples, one at a time, as the converter wants them."""
 
-    def calls():
+    def calls() -> Iterator[Any]:
         for row in range(len(next(iter(inputs.values())))):
             for name, arguments in specs.items():
                 rows = {spec.name: inputs[spec.name][row : row + 1] for spec in arguments}
@@ -160,7 +194,9 @@ def _calibration(inputs, specs):
     return calls
 
 
-def check_litert(content, weight_bytes, path, operators=()):
+def check_litert(
+    content: bytes, weight_bytes: int, path: Path | str, operators: Sequence[str] = ()
+) -> None:
     """Refuses a file with operators that are not builtin, or without its weights.
 
     Args:
@@ -172,7 +208,7 @@ def check_litert(content, weight_bytes, path, operators=()):
     Raises:
         ResultError: saying what is wrong.
     """
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    model = read_model(content)
     used = {code.customCode.decode() for code in model.operatorCodes if code.customCode}
     foreign = sorted(used - set(operators))
     if foreign:
@@ -184,14 +220,9 @@ def check_litert(content, weight_bytes, path, operators=()):
         )
 
 
-def operators_in(path):
-    """The names of the operators that a file uses, in a line."""
-    return ", ".join(litert_operators(Path(path).read_bytes()))
-
-
-def litert_operators(content):
-    """The names of the operators that a file uses, a list."""
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+def litert_operators(content: bytes) -> list[str]:
+    """The names of the operators that a file uses."""
+    model = read_model(content)
     names = {value: name for name, value in vars(schema.BuiltinOperator).items()}
     return sorted(
         {

@@ -4,7 +4,9 @@ What the decoder remembers stays in the file's own variables, so that nothing bu
 in and nothing but logits come out. `runners/run_litert_stream.py` has a driver.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -13,7 +15,7 @@ from attention_zoo.layers.functional import in_place_writes
 from attention_zoo.text.vocabulary import PAD_ID
 
 
-def write_litert_stream(task, path, quantize="none", examples=()):
+def write_litert_stream(task: Any, path: Path | str, quantize: str = "none") -> None:
     """Converts a sequence-to-sequence task to a LiteRT file with two signatures.
 
     `encode(source_ids)` takes one source, int32 `(1, S)`, padded with 0 to the task's longest,
@@ -21,21 +23,14 @@ def write_litert_stream(task, path, quantize="none", examples=()):
     token and how many came before it, int32 `(1, 1)` and `()`, and gives the logits of the
     next, float32 `(1, V)`. All shapes are fixed.
 
-    Args:
-        task: a sequence-to-sequence task.
-        path: the file to write.
-        quantize: `"none"`, `"float16"` or `"dynamic_int8"`.
-        examples: of no concern here.
-
-    Raises:
-        ResultError: as `write_litert`.
+    Arguments and errors as of `write_litert`.
     """
     model, length = task.model, task.max_target_length
     source = tf.TensorSpec([1, task.max_source_length], tf.int32, "source_ids")
     token = tf.TensorSpec([1, 1], tf.int32, "token_id")
     position = tf.TensorSpec([], tf.int32, "position")
 
-    module = tf.Module()
+    module: Any = tf.Module()
     module.weights = [variable.value for variable in model.variables]
     memory = model.encode(tf.fill(source.shape, PAD_ID))
     module.memory = {name: tf.Variable(tensor) for name, tensor in memory.items()}
@@ -65,6 +60,6 @@ def write_litert_stream(task, path, quantize="none", examples=()):
     Path(path).write_bytes(convert_litert(task, module, functions, path, quantize))
 
 
-def _assign(variables, tensors):
+def _assign(variables: Iterable[tf.Variable], tensors: Iterable[Any]) -> None:
     for variable, tensor in zip(variables, tensors, strict=True):
         variable.assign(tensor)

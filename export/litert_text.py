@@ -1,16 +1,20 @@
 """LiteRT with strings: tensorflow-text's tokenizers are operators of the file.
 
-They are no builtin operators: whoever runs the file gives the interpreter tensorflow-text's, as
-`runners/run_litert_text.py` does.
+These operators are not builtin: whoever runs the file registers tensorflow-text's with the
+interpreter, as `runners/run_litert_text.py` does.
 """
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_text
 
-from attention_zoo.export.expected import IDS, STRINGS, only
+from attention_zoo.export.expected import IDS, STRINGS, select
 from attention_zoo.export.litert import write_litert
-from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
+from attention_zoo.export.running import Arrays
 from attention_zoo.text.vocabulary import END_ID, PAD_ID
 from attention_zoo.text.wordpiece_tokenizer import LONGEST_WORD
 
@@ -21,43 +25,20 @@ OPERATORS = (
 )
 
 
-def why_not_litert_text(task):
-    """Why a task has no LiteRT file that takes strings, or an empty string."""
-    if task.kind == "seq2seq":
-        tokenizer = task.source_tokenizer
-        if isinstance(tokenizer, SentencePieceTokenizer) and tokenizer.is_unigram:
-            return ""
-        return "is for sources cut by SentencePiece's unigram model"
-    if task.kind not in ("classify", "embed"):
-        return f"is for seq2seq, classify and embed, the task is {task.kind}"
-    if len(task.text_inputs) > 1:
-        return "is for single texts, the task takes pairs"
-    if task.kind == "classify" and task.problem == "several":
-        return "is for one label a text or a number, the task gives several labels"
-    tokenizer = task.tokenizer
-    if tokenizer.strip_accents not in (None, tokenizer.lower_case):
-        return "takes accents off if it makes small letters; the task has one without the other"
-    return ""
-
-
-def write_litert_text(task, path, quantize="none", examples=()):
+def write_litert_text(task: Any, path: Path | str, quantize: str = "none") -> None:
     """Writes a LiteRT file whose `serving_default` takes strings.
 
     Of encoders it gives what the SavedModel does; of sequence-to-sequence tasks ids, since
     tensorflow-text's operator that would make strings of them does not work in LiteRT.
 
-    Args:
-        task: a task.
-        path: the file to write.
-        quantize: as in `write_litert`, but not `"full_int8"`.
-        examples: of no concern here.
+    Arguments as of `write_litert`.
     """
     ids_of_text = _tokenizer(task)
     functions = task.signatures()
 
     def serving_default(text):
         ids = ids_of_text(text)
-        if task.kind == "seq2seq":
+        if task.decodes:
             return functions["ids"][0](ids)
         inputs = {
             "token_ids": ids,
@@ -71,10 +52,10 @@ def write_litert_text(task, path, quantize="none", examples=()):
         "serving_default": (serving_default, [tf.TensorSpec([None], tf.string, "text")]),
         signature: functions[signature],
     }
-    write_litert(task, path, quantize, examples, signatures, operators=OPERATORS)
+    write_litert(task, path, quantize, signatures=signatures, operators=OPERATORS)
 
 
-def expected_of_litert_text(task, expected):
+def expected_of_litert_text(task: Any, expected: Arrays) -> Arrays:
     """What a file is to give, of the texts that its tokenizer reads as the task's does.
 
     The normalisation of tensorflow-text's operator goes further than BERT's: it makes `…` three
@@ -87,19 +68,19 @@ def expected_of_litert_text(task, expected):
     ids_of_text = tf.function(
         _tokenizer(task), input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
     )
-    rows = expected["source_ids" if task.kind == "seq2seq" else "token_ids"]
+    rows = expected["source_ids" if task.decodes else "token_ids"]
     alike = [
         np.array_equal(ids_of_text(tf.constant([text])).numpy()[0], row[row != 0])
         for text, row in zip(expected["text"], rows, strict=True)
     ]
     # Of a sequence-to-sequence task ids come out, with the score that they have.
-    said = {STRINGS + n.removeprefix(IDS): a for n, a in expected.items() if n.startswith(IDS)}
-    return only(task, {**expected, **said}, np.array(alike, dtype=bool))
+    ids = {STRINGS + n.removeprefix(IDS): a for n, a in expected.items() if n.startswith(IDS)}
+    return select(task, {**expected, **ids}, np.array(alike, dtype=bool))
 
 
-def _tokenizer(task):
+def _tokenizer(task: Any) -> Callable[[Any], Any]:
     """A function of strings, `(B,)`, that gives their ids, `(B, T)`, by operators of LiteRT."""
-    if task.kind == "seq2seq":
+    if task.decodes:
         tokenizer, room = task.source_tokenizer, task.max_source_length - 1
         return lambda text: _joined(tokenizer.raw_ids(text), room, END_ID)
     ours, room = task.tokenizer, task.max_length - 2
@@ -115,16 +96,16 @@ def _tokenizer(task):
     return ids_of_text
 
 
-def _joined(ragged, room, end_id):
+def _joined(ragged: Any, room: int, end_id: int) -> tf.Tensor:
     """The first ids of each row, then the end id, as a dense tensor: builtin operators alone."""
     splits = tf.cast(ragged.row_splits, tf.int32)
     starts_B1 = tf.expand_dims(splits[:-1], 1)
     lengths_B1 = tf.minimum(tf.expand_dims(splits[1:], 1) - starts_B1, room)
     longest = tf.reduce_max(tf.concat([tf.reshape(lengths_B1, [-1]), [0]], axis=0))
-    place_T = tf.range(longest + 1)
-    is_id_BT = place_T < lengths_B1
-    # With one more, there is something to look at where there is no id at all.
+    position_T = tf.range(longest + 1)
+    is_id_BT = position_T < lengths_B1
+    # One more id, so that there is one to gather where a batch has none.
     ids = tf.concat([tf.cast(ragged.flat_values, tf.int32), [PAD_ID]], axis=0)
-    ids_BT = tf.gather(ids, tf.where(is_id_BT, starts_B1 + place_T, 0))
-    ending_BT = tf.where(tf.equal(place_T, lengths_B1), end_id, PAD_ID)
+    ids_BT = tf.gather(ids, tf.where(is_id_BT, starts_B1 + position_T, 0))
+    ending_BT = tf.where(tf.equal(position_T, lengths_B1), end_id, PAD_ID)
     return tf.where(is_id_BT, ids_BT, ending_BT)

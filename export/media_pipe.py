@@ -8,7 +8,9 @@ import importlib.util
 import io
 import unicodedata
 import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import flatbuffers
 import numpy as np
@@ -16,9 +18,10 @@ import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
 from attention_zoo.errors import ResultError
-from attention_zoo.export.expected import LONG, only
-from attention_zoo.export.litert import write_litert
-from attention_zoo.tasks.answering import Compared
+from attention_zoo.export.expected import LONG, select
+from attention_zoo.export.litert import Examples, pack_model, read_model, write_litert
+from attention_zoo.export.running import Arrays
+from attention_zoo.tasks.classify import Classify
 from attention_zoo.tasks.encoder_task import ID_INPUTS
 
 _METADATA = "TFLITE_METADATA"
@@ -27,24 +30,10 @@ _VOCABULARY, _LABELS = "vocabulary.txt", "labels.txt"
 _NAMES = {"token_ids": "ids", "mask": "mask", "segment_ids": "segment_ids"}
 
 
-def why_not_media_pipe(task):
-    """Why a task cannot be a file for MediaPipe, or an empty string."""
-    if task.kind not in ("classify", "embed"):
-        return f"is for classify and embed, the task is {task.kind}"
-    if len(task.text_inputs) > 1:
-        return "is for single texts, the task takes pairs"
-    if task.kind == "classify" and task.problem != "one":
-        return "is for one label a text, which is the highest; the task has another problem"
-    if not task.tokenizer.lower_case:
-        return "turns text into small letters, the task's vocabulary is cased"
-    return ""
-
-
-def reads_alike(texts):
+def reads_alike(texts: Sequence[str]) -> np.ndarray:
     """Which texts MediaPipe's tokenizer reads as BERT's does, a boolean array.
 
-    It makes ASCII's capitals small, but no others, leaves accents as they are, and does not
-    drop control characters.
+    It lowercases nothing but ASCII, keeps accents, and does not drop control characters.
 
     Example:
         >>> reads_alike(["Cafe", "Café", "École", "注意"]).tolist()
@@ -53,23 +42,21 @@ def reads_alike(texts):
     return np.array([_is_plain(text) for text in texts], dtype=bool)
 
 
-def _is_plain(text):
+def _is_plain(text: str) -> bool:
     small = unicodedata.normalize("NFD", text.lower())
     bare = "".join(c for c in small if unicodedata.category(c) != "Mn")
     ascii_small = "".join(c.lower() if c.isascii() else c for c in text)
     return bare == ascii_small and not any(unicodedata.category(c)[0] == "C" for c in text)
 
 
-def write_media_pipe(task, path, quantize="none", examples=()):
+def write_media_pipe(
+    task: Any, path: Path | str, quantize: str = "none", examples: Examples = ()
+) -> None:
     """Writes a file that MediaPipe's `TextClassifier` or `TextEmbedder` takes.
 
     It takes one text, of any length up to the task's, and gives probabilities or an embedding.
 
-    Args:
-        task: a `Classify` of one label a text, or an `Embed`.
-        path: the file to write.
-        quantize: as in `write_litert`.
-        examples: as in `write_litert`.
+    Arguments as of `write_litert`.
 
     Raises:
         ResultError: as `write_litert`, or if a label does not fit into a line.
@@ -77,17 +64,18 @@ def write_media_pipe(task, path, quantize="none", examples=()):
     signatures = {"serving_default": _one_text(task)}
     write_litert(task, path, quantize, examples, signatures)
     content = Path(path).read_bytes()
-    if task.kind == "classify" and any(set("\r\n") & set(label) for label in task.labels):
+    labels = task.labels if isinstance(task, Classify) else []
+    if any(set("\r\n") & set(label) for label in labels):
         raise ResultError(f"{path} has a label a line, and one of the task's has a line break")
     files = {_VOCABULARY: "\n".join(task.tokenizer.vocabulary) + "\n"}
-    if task.kind == "classify":
-        files[_LABELS] = "".join(f"{label}\n" for label in task.labels)
-        if not task.labels[-1]:
+    if labels:
+        files[_LABELS] = "".join(f"{label}\n" for label in labels)
+        if not labels[-1]:
             files[_LABELS] += "\n"  # MediaPipe passes over an empty line at the end
     Path(path).write_bytes(_with_metadata(content, task, files) + _zip(files))
 
 
-def _one_text(task):
+def _one_text(task: Any) -> tuple[Callable[..., Any], list[tf.TensorSpec]]:
     """A function over the ids of one text, and the specs of its arguments."""
     compute, _ = task.signatures()["ids"]
 
@@ -97,63 +85,60 @@ def _one_text(task):
     return answer, [tf.TensorSpec([1, None], tf.int32, name) for name in ID_INPUTS]
 
 
-def _answers(task, numbers):
+def _answers(task: Any, numbers: Mapping[str, Any]) -> dict[str, Any]:
     """What a file gives of the numbers that a task computes."""
-    if task.kind == "classify":
+    if isinstance(task, Classify):
         return {"scores": tf.nn.softmax(tf.cast(numbers["logits"], tf.float32))}
     return {"embedding": numbers["embedding"]}
 
 
-def compared_by(task):
-    """By what a file is compared: MediaPipe lets no ids in and no logits out."""
-    return Compared(
-        "serving_default", task.text_inputs, "scores" if task.kind == "classify" else "embedding"
-    )
+def compared_output(task: Any) -> str:
+    """The output that is compared: MediaPipe gives no logits."""
+    return "scores" if isinstance(task, Classify) else "embedding"
 
 
-def expected_of_media_pipe(task, expected):
+def expected_of_media_pipe(task: Any, expected: Arrays) -> Arrays:
     """What a file is to give, of the texts that MediaPipe reads as BERT's tokenizer does.
 
     Args:
         task: a task.
         expected: see `expected.expected_of`.
     """
-    output, said = compared_by(task).output, {}
+    output, numbers = compared_output(task), {}
     for name in ("numbers", LONG + "numbers"):
         if name in expected:
-            said[name] = np.asarray(_answers(task, {task.output: expected[name]})[output])
+            numbers[name] = np.asarray(_answers(task, {task.output: expected[name]})[output])
     alike = reads_alike([text.decode(errors="replace") for text in expected["text"]])
-    return only(task, {**expected, **said}, alike)
+    return select(task, {**expected, **numbers}, alike)
 
 
-def _with_metadata(content, task, files):
+def _with_metadata(content: bytes, task: Any, files: Mapping[str, str]) -> bytes:
     """A LiteRT file with a description of its inputs and outputs among its buffers."""
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    model = read_model(content)
     (graph,) = model.subgraphs[:1]
     inputs = [graph.tensors[i].name.decode() for i in graph.inputs]
+    description: Any = _metadata(task, inputs, files)
     buffer, entry = schema.BufferT(), schema.MetadataT()
-    buffer.data = _metadata(task, inputs, files)
+    buffer.data = description
     entry.name, entry.buffer = _METADATA, len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
-    builder = flatbuffers.Builder(len(content) + len(buffer.data))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return pack_model(model, len(content) + len(description))
 
 
-def _metadata(task, inputs, files):
+def _metadata(task: Any, inputs: Sequence[str], files: Mapping[str, str]) -> bytes:
     """The description: which input is what, how to tokenize, what the outputs are called."""
     ours = _metadata_schema()
 
-    def associated(name, kind):
+    def associated(name: str, kind: int) -> Any:
         file = ours.AssociatedFileT()
         file.name, file.type = name, kind
         return file
 
-    def tensor(name):
-        found = ours.TensorMetadataT()
-        found.name = name
-        return found
+    def tensor(name: str) -> Any:
+        metadata = ours.TensorMetadataT()
+        metadata.name = name
+        return metadata
 
     tokenizer = ours.BertTokenizerOptionsT()
     tokenizer.vocabFile = [associated(_VOCABULARY, ours.AssociatedFileType.VOCABULARY)]
@@ -179,17 +164,17 @@ def _metadata(task, inputs, files):
     return bytes(builder.Output())
 
 
-def _metadata_schema():
+def _metadata_schema() -> Any:
     """MediaPipe's classes for the description, without the import of its runtime."""
-    package = Path(importlib.util.find_spec("mediapipe").origin).parent
-    path = package / "tasks" / "metadata" / "metadata_schema_py_generated.py"
-    spec = importlib.util.spec_from_file_location("media_pipe_metadata_schema", path)
+    package: Any = importlib.util.find_spec("mediapipe")
+    path = Path(package.origin).parent / "tasks" / "metadata" / "metadata_schema_py_generated.py"
+    spec: Any = importlib.util.spec_from_file_location("media_pipe_metadata_schema", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def _zip(files):
+def _zip(files: Mapping[str, str]) -> bytes:
     """Files as MediaPipe looks for them after the end of the model."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:

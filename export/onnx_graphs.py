@@ -1,7 +1,9 @@
 """ONNX: ids in, ids or numbers out, the whole decoding in the graph; a file for each signature."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -12,12 +14,10 @@ from attention_zoo.errors import ResultError
 OPSET = 18
 
 
-def write_onnx(task, directory):
+def write_onnx(task: Any, directory: Path | str) -> None:
     """Writes `serving_default.onnx`, and beside it what else artefacts are compared by.
 
-    Args:
-        task: a task.
-        directory: where to write; batch size and lengths stay dynamic.
+    Batch size and lengths stay dynamic.
 
     Raises:
         ResultError: if the converter fails.
@@ -45,7 +45,7 @@ def write_onnx(task, directory):
         path.write_bytes(model.SerializeToString())
 
 
-def _name_axes(graph):
+def _name_axes(graph: Any) -> None:
     """Names the dynamic axes of inputs and outputs: `batch`, and a length by what has it."""
     has_targets = any(given.name == "target_ids" for given in graph.input)
     for tensor in (*graph.input, *graph.output):
@@ -58,23 +58,18 @@ def _name_axes(graph):
                 axis.dim_param = "target_length" if is_target else "length"
 
 
-def operators_in(path):
-    """Of which operators the files are made."""
-    return f"those of ONNX's default domain, operator set {OPSET}"
-
-
-# What the converter does not know of what our models need. A handler takes a node out of the
+# Operators of our models that the converter does not know. A handler takes a node out of the
 # graph and puts others in its place, under the names of its outputs.
 
 
-def _convert_erfc(graph, node, name, arguments):
+def _convert_erfc(graph: Any, node: Any, name: str, arguments: Any) -> None:
     """`erfc(x) = 1 - erf(x)`, of the exact gelu."""
     one = graph.make_const(f"{node.name}/one", np.float32(1.0)).output[0]
     erf = graph.make_node("Erf", node.input).output[0]
     _put(graph, node, "Sub", [one, erf])
 
 
-def _convert_einsum(graph, node, name, arguments):
+def _convert_einsum(graph: Any, node: Any, name: str, arguments: Any) -> None:
     """Products as `MatMul`: onnxruntime's `Einsum` crashes on an empty batch."""
     product = None
     if len(node.input) == 2:
@@ -92,11 +87,14 @@ def _convert_einsum(graph, node, name, arguments):
     if product[2] is None:
         _put(graph, node, "MatMul", [first, second])
         return
-    found = graph.make_node("MatMul", [first, second]).output[0]
-    _put(graph, node, "Transpose", [found], {"perm": product[2]})
+    stacked = graph.make_node("MatMul", [first, second]).output[0]
+    _put(graph, node, "Transpose", [stacked], {"perm": product[2]})
 
 
-def _as_product(equation, rank):
+Order = list[int] | None
+
+
+def _as_product(equation: str, rank: int) -> tuple[Order, Order, Order] | None:
     """How to turn two tensors so that `MatMul` multiplies them, and how to turn what it gives.
 
     Args:
@@ -126,16 +124,16 @@ def _as_product(equation, rank):
     )
 
 
-def _order(axes, wanted):
+def _order(axes: Sequence[str], wanted: Sequence[str]) -> Order:
     order = [list(axes).index(axis) for axis in wanted]
     return None if order == sorted(order) else order
 
 
-def _transposed(graph, tensor, order):
+def _transposed(graph: Any, tensor: str, order: Order) -> str:
     return graph.make_node("Transpose", [tensor], {"perm": order}).output[0] if order else tensor
 
 
-def _put(graph, node, kind, inputs, attributes=None):
+def _put(graph: Any, node: Any, kind: str, inputs: Sequence[str], attributes: Any = None) -> None:
     outputs, shapes, types = node.output, node.output_shapes, node.output_dtypes
     graph.remove_node(node.name)
     graph.make_node(

@@ -3,10 +3,11 @@
 import importlib.metadata
 import importlib.util
 import platform
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from attention_zoo.export.load_examples import load_examples
-from attention_zoo.export.report_file import REPORT_FILE
+from attention_zoo.export.formats import FORMATS
+from attention_zoo.export.results import REPORT_FILE, Artefact, KerasResult, Report
 from attention_zoo.files import atomic_file
 from attention_zoo.json_files import json_text
 
@@ -15,71 +16,74 @@ _EXTRA_PACKAGES = ("tf_keras", "tf2onnx", "onnxruntime", "mediapipe")
 _COLUMNS = ("artefact", "size", "verified", "max difference", "same answers", "quality", "latency")
 
 
-def versions():
+Row = Sequence[str]
+
+
+def versions() -> dict[str, str]:
     """The versions of everything that made the artefacts."""
     extra = [name for name in _EXTRA_PACKAGES if importlib.util.find_spec(name)]
-    found = {name: importlib.metadata.version(name) for name in (*_PACKAGES, *extra)}
-    return {"python": platform.python_version(), **found}
+    packages = {name: importlib.metadata.version(name) for name in (*_PACKAGES, *extra)}
+    return {"python": platform.python_version(), **packages}
 
 
-def write_report(report, directory):
+def write_report(report: Report, directory: Path | str) -> None:
     """Writes `report.json` and `report.md` into an export directory."""
     directory = Path(directory)
     with atomic_file(directory / REPORT_FILE) as temporary:
-        temporary.write_text(json_text(report, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json_text(report.record, indent=2) + "\n", encoding="utf-8")
     with atomic_file(directory / "report.md") as temporary:
         temporary.write_text(_markdown(report), encoding="utf-8")
 
 
-def report_rows(report):
+def report_rows(report: Report) -> tuple[Row, list[Row]]:
     """The table of a report: the names of its columns, and a row for each artefact."""
-    keras = ("Keras model", "", "", "", "", _metric(report["keras"]["metric"]), "")
-    return _COLUMNS, [keras, *(_row(artefact) for artefact in report["artefacts"])]
+    keras = ("Keras model", "", "", "", "", _metric(report.keras.metric), "")
+    return _COLUMNS, [keras, *(_row(artefact) for artefact in report.artefacts)]
 
 
-def _row(artefact):
+def _row(artefact: Artefact) -> Row:
     return (
-        artefact["file"],
-        f"{artefact['bytes'] / 1e6:.2f} MB",
-        "yes" if artefact["verified"] else f"NO: {artefact['failure']}",
-        "" if artefact["max_abs_diff"] is None else f"{artefact['max_abs_diff']:.1e}",
-        "" if artefact["same_answers"] is None else f"{artefact['same_answers']:.2%}",
-        _metric(artefact["metric"]),
-        _latency(artefact["latency_ms"]),
+        artefact.file,
+        f"{artefact.bytes / 1e6:.2f} MB",
+        "yes" if artefact.verified else f"NO: {artefact.failure}",
+        "" if artefact.max_abs_diff is None else f"{artefact.max_abs_diff:.1e}",
+        "" if artefact.same_answers is None else f"{artefact.same_answers:.2%}",
+        _metric(artefact.metric),
+        _latency(artefact.latency_ms),
     )
 
 
-def _metric(metric):
+def _metric(metric: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:.2f}" for name, value in metric.items())
 
 
-def _latency(latency):
+def _latency(latency: Mapping[str, float]) -> str:
     return f"{latency['p50']:.1f} ms (p95 {latency['p95']:.1f})" if latency else ""
 
 
-def _markdown(report):
+def _markdown(report: Report) -> str:
     """The report as one page."""
-    origin = ", ".join(f"{name} `{value}`" for name, value in report["origin"].items())
+    origin = ", ".join(f"{name} `{value}`" for name, value in report.origin.items())
     about = (
-        f"Task {report['task']} with {report['model']}, {report['parameters']:,} weights"
+        f"Task {report.task} with {report.model}, {report.parameters:,} weights"
         f"{f' ({origin})' if origin else ''}. Each artefact was run in its own runtime, in a "
-        f"process without attention_zoo, on {report['examples']} examples, and compared with the "
+        f"process without attention_zoo, on {report.examples} examples, and compared with the "
         "Keras model: the numbers, the answers, and the quality of the answers. A quantised "
-        f"artefact may lose {report['max_drop']} points of quality; one without a metric must "
+        f"artefact may lose {report.max_drop} points of quality; one without a metric must "
         "keep a mean cosine of 0.99. Latency is of one example at a time, by one thread."
     )
     parts = [
         "# What was exported, and how far it differs",
         about,
         _table(*report_rows(report)),
-        *_signatures_of_metrics(report["keras"]),
+        *_signatures_of_metrics(report.keras),
         "## Differences, speed and memory",
         "All differences are from the Keras model, of logits or embeddings; memory is the peak of "
         "a process that loads the artefact and answers one example at a time. What a runtime's own "
         "tokenizer reads in another way is not compared: see the column of examples.",
         _table(*_figures(report)),
-        *(_changed(report["changed"]) if report["changed"] else ()),
-        *(_in_float(artefact) for artefact in report["artefacts"] if artefact["in_float"]),
+        *_changed(report.changed),
+        *(_kept_in_float32(artefact) for artefact in report.artefacts if artefact.kept_in_float32),
         "## Clients",
         "The conditions under which each artefact was run, and gave the same: with XLA switched "
         "off as TF Serving switches it off, asked by several threads at once (where an interpreter "
@@ -87,36 +91,36 @@ def _markdown(report):
         "input that is longer than there is room for.",
         _table(("artefact", "run with"), _client_rows(report)),
         "## Signatures",
-        _limits(report["limits"]),
-        *_alike(report["artefacts"], _signatures),
+        _limits(report.limits),
+        *_alike(report.artefacts, _signatures),
         "## Operators",
         "\n".join(
-            f"- `{artefact['file']}`: {artefact['operators']}"
-            for artefact in report["artefacts"]
-            if artefact["operators"]
+            f"- `{artefact.file}`: {artefact.operators}"
+            for artefact in report.artefacts
+            if artefact.operators
         )
         or "TensorFlow's and tensorflow-text's.",
         "## How to load",
-        *load_examples(report),
+        *_load_examples(report),
         "## Versions",
-        f"Made with {_versions(report['versions'])}. Run by:",
-        *_alike(report["artefacts"], lambda artefact: _versions(artefact["runtime"])),
+        f"Made with {_versions(report.versions)}. Run by:",
+        *_alike(report.artefacts, lambda artefact: _versions(artefact.runtime)),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _signatures_of_metrics(keras):
-    """By which sacreBLEU's scores can be compared with those of others."""
-    found = [f"{name} is `{signature}`" for name, signature in keras["signatures"].items()]
-    return [f"In sacreBLEU's words {', '.join(found)}."] if found else []
+def _signatures_of_metrics(keras: KerasResult) -> list[str]:
+    """What makes sacreBLEU's scores comparable with those of others."""
+    said = [f"{name} is `{signature}`" for name, signature in keras.signatures.items()]
+    return [f"In sacreBLEU's words {', '.join(said)}."] if said else []
 
 
-def _table(columns, rows):
+def _table(columns: Row, rows: Iterable[Row]) -> str:
     table = [columns, ["---"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in table)
 
 
-def _figures(report):
+def _figures(report: Report) -> tuple[Row, list[Row]]:
     columns = (
         "artefact",
         "examples",
@@ -127,66 +131,76 @@ def _figures(report):
         "all threads",
         "memory",
     )
-    return columns, [_figures_row(artefact) for artefact in report["artefacts"]]
+    return columns, [_figures_row(artefact) for artefact in report.artefacts]
 
 
-def _figures_row(artefact):
-    mean, peak = artefact["mean_abs_diff"], artefact["peak_bytes"]
+def _figures_row(artefact: Artefact) -> Row:
+    mean, peak = artefact.mean_abs_diff, artefact.peak_bytes
     return (
-        artefact["file"],
-        str(artefact["compared"]),
+        artefact.file,
+        str(artefact.compared),
         "" if mean is None else f"{mean:.1e}",
-        "" if mean is None else f"{artefact['cosine']:.6f}",
-        ", ".join(f"{name} {value:.1e}" for name, value in artefact["outputs"].items()),
-        _metric(artefact["drop"]),
-        _latency(artefact["latency_all_ms"]),
+        "" if mean is None else f"{artefact.cosine:.6f}",
+        ", ".join(f"{name} {value:.1e}" for name, value in artefact.outputs.items()),
+        _metric(artefact.drop),
+        _latency(artefact.latency_all_ms),
         f"{peak / 1e6:.0f} MB" if peak else "",
     )
 
 
-def _changed(files):
+def _changed(files: Sequence[str]) -> list[str]:
     names = ", ".join(f"`{name}`" for name in files)
-    return [f"NOT as exported, byte for byte: {names}."]
+    return [f"NOT as exported, byte for byte: {names}."] if files else []
 
 
-def _client_rows(report):
+def _client_rows(report: Report) -> list[Row]:
     return [
-        (artefact["file"], ", ".join([*artefact["clients"], "many rows"]))
-        for artefact in report["artefacts"]
-        if artefact["verified"]
+        (artefact.file, ", ".join([*artefact.clients, "many rows"]))
+        for artefact in report.artefacts
+        if artefact.verified
     ]
 
 
-def _limits(limits):
-    said = ", ".join(f"`{name}` up to {length}" for name, length in limits.items())
+def _limits(limits: Mapping[str, int]) -> str:
+    lengths = ", ".join(f"`{name}` up to {length}" for name, length in limits.items())
     return (
-        f"Of every input so many ids count, or of a string the tokens that it is cut into: {said}. "
+        f"The longest inputs, in ids, or for a string in tokens: {lengths}. "
         "What is longer is cut off, in the graph; files of fixed shapes take no more."
     )
 
 
-def _in_float(artefact):
-    names = ", ".join(f"`{name}`" for name in artefact["in_float"])
-    return f"In `{artefact['file']}` these weights keep 32 bits: {names}."
+def _kept_in_float32(artefact: Artefact) -> str:
+    names = ", ".join(f"`{name}`" for name in artefact.kept_in_float32)
+    return f"In `{artefact.file}` these weights keep 32 bits: {names}."
 
 
-def _alike(artefacts, describe):
-    """What there is to say of each artefact, said once for all of which it is true."""
-    files = {}
+def _alike(artefacts: Iterable[Artefact], describe: Callable[[Artefact], str]) -> list[str]:
+    """Descriptions of artefacts, each written once for all files that share it."""
+    files: dict[str, list[str]] = {}
     for artefact in artefacts:
-        files.setdefault(describe(artefact), []).append(f"`{artefact['file']}`")
+        files.setdefault(describe(artefact), []).append(f"`{artefact.file}`")
     return [f"{', '.join(names)}:\n\n{text}" for text, names in files.items() if text]
 
 
-def _versions(found):
-    return ", ".join(f"{name} {value}" for name, value in found.items())
+def _load_examples(report: Report) -> list[str]:
+    """How to load the first artefact of each format."""
+    examples: dict[str, str] = {}
+    for artefact in report.artefacts:
+        if not examples.get(artefact.format):
+            form = FORMATS[artefact.format]
+            examples[artefact.format] = form.load_example(artefact, report)
+    return [example for example in examples.values() if example]
 
 
-def _signatures(artefact):
-    return "\n".join(_signature(*item) for item in artefact["signatures"].items())
+def _versions(packages: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in packages.items())
 
 
-def _signature(name, sides):
+def _signatures(artefact: Artefact) -> str:
+    return "\n".join(_signature(*item) for item in artefact.signatures.items())
+
+
+def _signature(name: str, sides: Mapping[str, Mapping[str, str]]) -> str:
     inputs, outputs = (
         ", ".join(f"{key}: {kind}" for key, kind in sides[side].items())
         for side in ("inputs", "outputs")

@@ -1,6 +1,8 @@
 """SavedModel: strings in, strings out, with the tokenizers inside."""
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
@@ -8,14 +10,12 @@ from tensorflow.core.protobuf import saved_model_pb2
 from attention_zoo.errors import ResultError
 
 
-def write_saved_model(task, directory):
+def write_saved_model(task: Any, directory: Path | str) -> None:
     """Writes a task as a SavedModel with the signatures of `task.signatures()`.
 
-    Its operators are TensorFlow's and tensorflow-text's, which TF Serving has both.
+    Its operators are TensorFlow's and tensorflow-text's; TF Serving has both.
 
-    Args:
-        task: a task.
-        directory: where to write; for TF Serving its name is a version number.
+    For TF Serving the name of the directory is a version number.
 
     Raises:
         ResultError: if an operator needs XLA, which TF Serving switches off.
@@ -29,7 +29,11 @@ def write_saved_model(task, directory):
         )
 
 
-def save_functions(task, functions, directory):
+def save_functions(
+    task: Any,
+    functions: Mapping[str, tuple[Callable[..., Any], Sequence[tf.TensorSpec]]],
+    directory: Path | str,
+) -> None:
     """Writes functions of a task as the signatures of a SavedModel.
 
     Args:
@@ -37,7 +41,7 @@ def save_functions(task, functions, directory):
         functions: a dict from signature name to a function and the specs of its arguments.
         directory: where to write.
     """
-    module = tf.Module()
+    module: Any = tf.Module()
     # A Keras model tracked as a whole loses weights on conversion; plain variables do not.
     module.weights = [variable.value for variable in task.model.variables]
     module.tokenizers = list(task.tokenizers().values())
@@ -48,12 +52,12 @@ def save_functions(task, functions, directory):
     tf.saved_model.save(module, str(directory), signatures=signatures)
 
 
-def saved_operators(directory):
+def saved_operators(directory: Path | str) -> list[str]:
     """The names of the operators in all graphs and functions of a SavedModel, sorted."""
     content = (Path(directory) / "saved_model.pb").read_bytes()
-    found = set()
+    operators = set()
     for meta in saved_model_pb2.SavedModel.FromString(content).meta_graphs:
-        found.update(node.op for node in meta.graph_def.node)
+        operators.update(node.op for node in meta.graph_def.node)
         for function in meta.graph_def.library.function:
-            found.update(node.op for node in function.node_def)
-    return sorted(found)
+            operators.update(node.op for node in function.node_def)
+    return sorted(operators)

@@ -4,66 +4,53 @@ XLA knows no strings and no dynamic shapes. So tokenizers stay outside of what i
 ids are padded to a few lengths.
 """
 
-import copy
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
 from attention_zoo.export.saved_model import save_functions
 from attention_zoo.layers.functional import in_place_writes
+from attention_zoo.tasks.engine import KerasEngine, Numbers
 
 # Ids are padded to the next of these, doubled until the task's greatest length is reached.
 _SHORTEST = 16
 
 
-def write_saved_model_xla(task, directory):
+def write_saved_model_xla(task: Any, directory: Path | str) -> None:
     """Writes a SavedModel with the signatures that answer and that are compared, compiled.
 
     The first call of a batch size and length waits for the compiler; in TF Serving, the warm-up
     requests do (`export/serving.py`).
-
-    Args:
-        task: a task.
-        directory: where to write; for TF Serving its name is a version number.
     """
-    functions = _compiled(task).signatures()
+    functions = task.with_engine(XlaEngine(task.model)).signatures()
     wanted = ("serving_default", task.compared.signature)
     save_functions(task, {name: functions[name] for name in wanted}, directory)
 
 
-def _compiled(task):
-    """The task with its numbers, or its decoding, compiled."""
-    made = copy.copy(task)
-    if task.kind == "seq2seq":
+class XlaEngine(KerasEngine):
+    """The Keras model, compiled by XLA for a few lengths."""
 
-        def decode_ids(source_ids, **options):
-            search = _jit(lambda ids: task.decode_ids(ids, **options))
-            found = search(_pad(task, source_ids))
-            if isinstance(found.attention, tuple):
-                return found
-            return found._replace(attention=found.attention[..., : tf.shape(source_ids)[1]])
+    name = "the Keras model, compiled by XLA"
 
-        def logits(source_ids, target_ids):
-            source, target = _pad(task, source_ids), _pad(task, target_ids, "target_ids")
-            found = score(source, target)["logits"]
-            return {"logits": found[:, : tf.shape(target_ids)[1]]}
-
-        score = _jit(task.logits)
-        made.decode_ids, made.logits = decode_ids, logits
-        return made
-    run = _jit(task.compute)
-
-    def compute(inputs):
-        numbers = run({name: _pad(task, ids) for name, ids in inputs.items()})
-        if not task.by_token:
+    def compute(self, task: Any, ids: Numbers) -> Numbers:
+        """See `Engine`."""
+        padded = {name: _pad(task, rows, name) for name, rows in ids.items()}
+        numbers = _jit(task.compute)(padded)
+        if not (task.by_token or task.decodes):
             return numbers
-        length = tf.shape(inputs["token_ids"])[1]
+        # There is an output for each of these tokens.
+        length = tf.shape(ids["target_ids" if task.decodes else "token_ids"])[1]
         return {name: array[:, :length] for name, array in numbers.items()}
 
-    made.compute = compute
-    return made
+    def decode(self, task: Any, ids: Numbers, options: Mapping[str, Any]) -> Numbers:
+        """See `Engine`."""
+        padded = {name: _pad(task, rows, name) for name, rows in ids.items()}
+        return _jit(lambda rows: task.decode(rows, **options))(padded)
 
 
-def _jit(function):
+def _jit(function: Callable[..., Any]) -> Any:
     def traced(*arguments):
         with in_place_writes():
             return function(*arguments)
@@ -71,7 +58,7 @@ def _jit(function):
     return tf.function(traced, jit_compile=True, autograph=False)
 
 
-def padded_lengths(longest):
+def padded_lengths(longest: int) -> list[int]:
     """The few lengths that are compiled for, given the greatest that ids have."""
     lengths = [_SHORTEST]
     while lengths[-1] < longest:
@@ -79,7 +66,7 @@ def padded_lengths(longest):
     return lengths
 
 
-def _pad(task, ids, name="source_ids"):
+def _pad(task: Any, ids: Any, name: str) -> tf.Tensor:
     """Ids `(B, T)` with padding up to one of a few lengths."""
     lengths = padded_lengths(task.longest(name))
     length = tf.shape(ids)[1]

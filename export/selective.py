@@ -6,12 +6,14 @@ these weights, so a weight is put back by taking its numbers from the one into t
 
 import dataclasses
 import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-import flatbuffers
 import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 
+from attention_zoo.export.litert import Examples, pack_model, read_model
 from attention_zoo.quiet import silent_stderr
 
 _OPERATOR = schema.BuiltinOperator
@@ -24,7 +26,7 @@ class Weight:
     """A weight matrix in both files.
 
     Attributes:
-        buffer: its number among the buffers of the file with weights of 8 bits.
+        buffer: its index among the buffers of the file with weights of 8 bits.
         values: its numbers in 32 bits.
         name: the path of the variable of the model, or the converter's name.
     """
@@ -34,19 +36,25 @@ class Weight:
     name: str
 
 
-def write_selective(task, path, write, examples, judge):
+def write_selective(
+    task: Any,
+    path: Path | str,
+    convert: Callable[[Any, Path, str, Examples], None],
+    examples: Examples,
+    passes: Callable[[Path], bool],
+) -> list[str]:
     """Writes a file with as few weights of 32 bits as pass.
 
-    First each weight is asked how far the numbers of the model move if it alone has 8 bits.
+    First, for each weight, how far do the numbers of the model move if it alone has 8 bits?
     Then those that move them most, for their size, stay in 32 bits: the smallest number of
     them with which the file passes.
 
     Args:
         task: a task.
         path: the file to write.
-        write: writes the file of a task in one quantisation: `write(task, path, quantize)`.
+        convert: writes the file of a task in one quantisation.
         examples: tuples of strings, which show how much each weight matters.
-        judge: a function of a path: whether a file passes.
+        passes: a function of a path: whether a file passes verification.
 
     Returns:
         The names of the weights that stay in 32 bits. If not even all of them are enough the
@@ -54,27 +62,27 @@ def write_selective(task, path, write, examples, judge):
     """
     with tempfile.TemporaryDirectory() as folder:
         whole, small = Path(folder) / "whole.tflite", Path(folder) / "small.tflite"
-        write(task, whole, "none")
-        write(task, small, "dynamic_int8")
+        convert(task, whole, "none", examples)
+        convert(task, small, "dynamic_int8", examples)
         content = small.read_bytes()
         weights = find_weights(content, whole.read_bytes(), task.model.variables)
-        if judge(small):
+        if passes(small):
             kept = []
         else:
             harm = _harm(task, content, weights, examples)
             order = sorted(range(len(weights)), key=lambda i: -harm[i] / weights[i].values.size)
             tried = Path(folder) / "tried.tflite"
 
-            def passes(number):
-                tried.write_bytes(keep_in_float(content, [weights[i] for i in order[:number]]))
-                return judge(tried)
+            def is_enough(count: int) -> bool:
+                tried.write_bytes(keep_in_float32(content, [weights[i] for i in order[:count]]))
+                return passes(tried)
 
-            kept = [weights[i] for i in order[: _smallest(passes, len(order))]]
-        Path(path).write_bytes(keep_in_float(content, kept))
+            kept = [weights[i] for i in order[: _smallest(is_enough, len(order))]]
+        Path(path).write_bytes(keep_in_float32(content, kept))
         return [weight.name for weight in kept]
 
 
-def _smallest(passes, most):
+def _smallest(passes: Callable[[int], bool], most: int) -> int:
     """The smallest number that passes, if larger ones than one that passes do; else `most`."""
     low, high = 1, most
     while low < high:
@@ -86,8 +94,8 @@ def _smallest(passes, most):
     return high
 
 
-def find_weights(small, whole, variables):
-    """The weights of 8 bits in one file, with their numbers in the other.
+def find_weights(small: bytes, whole: bytes, variables: Sequence[Any]) -> list[Weight]:
+    """The weights of 8 bits in one file, with their values in the other.
 
     Args:
         small: the bytes of the file with weights of 8 bits.
@@ -101,9 +109,9 @@ def find_weights(small, whole, variables):
     for tensor, data in _constants(whole, schema.TensorType.FLOAT32):
         values = np.frombuffer(data, np.float32).reshape(tensor.shape)
         candidates.setdefault(values.shape, []).append(values)
-    found = {}
+    weights: dict[int, Weight] = {}
     for tensor, data in _constants(small, schema.TensorType.INT8):
-        if tensor.buffer in found:
+        if tensor.buffer in weights:
             continue
         scale = np.asarray(tensor.quantization.scale, "float32")
         axis = [-1 if i == tensor.quantization.quantizedDimension else 1 for i in range(2)]
@@ -113,14 +121,14 @@ def find_weights(small, whole, variables):
             # Rounding moves a number by half a step at most.
             if np.all(np.abs(values - rounded) <= 0.51 * scale):
                 name = _name(values, variables) or tensor.name.decode()
-                found[tensor.buffer] = Weight(tensor.buffer, values, name)
+                weights[tensor.buffer] = Weight(tensor.buffer, values, name)
                 break
-    return list(found.values())
+    return list(weights.values())
 
 
-def _constants(content, kind):
+def _constants(content: bytes, kind: int) -> Iterator[tuple[Any, bytes]]:
     """The matrices of a type in a file, and their bytes."""
-    model = _read(content)
+    model = read_model(content)
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             data = model.buffers[tensor.buffer].data
@@ -128,8 +136,8 @@ def _constants(content, kind):
                 yield tensor, bytes(data)
 
 
-def _name(values, variables):
-    """The path of the variable that has these values, one way round or the other."""
+def _name(values: np.ndarray, variables: Sequence[Any]) -> str:
+    """The path of the variable that has these values, transposed or not."""
     for variable in variables:
         if np.prod(variable.shape) == values.size:
             array = variable.numpy().reshape(-1)
@@ -140,7 +148,7 @@ def _name(values, variables):
     return ""
 
 
-def keep_in_float(content, weights):
+def keep_in_float32(content: bytes, weights: Iterable[Weight]) -> bytes:
     """A file in which some weights of 8 bits have 32 again.
 
     Args:
@@ -150,25 +158,23 @@ def keep_in_float(content, weights):
     Returns:
         The bytes of the new file.
     """
-    model = _read(content)
+    model = read_model(content)
     values = {weight.buffer: weight.values for weight in weights}
-    for number, array in values.items():
-        model.buffers[number].data = np.frombuffer(array.tobytes(), np.uint8)
+    for index, array in values.items():
+        model.buffers[index].data = np.frombuffer(array.tobytes(), np.uint8)
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             if tensor.buffer in values:
                 _make_float(tensor)
         _drop_dequantize(model, graph, values)
-    builder = flatbuffers.Builder(len(content))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return pack_model(model, len(content))
 
 
-def _make_float(tensor):
+def _make_float(tensor: Any) -> None:
     tensor.type, tensor.quantization = schema.TensorType.FLOAT32, None
 
 
-def _drop_dequantize(model, graph, values):
+def _drop_dequantize(model: Any, graph: Any, values: dict[int, np.ndarray]) -> None:
     """Rows that are looked up in a table of 32 bits need no way back from 8."""
     codes = {i: code.builtinCode for i, code in enumerate(model.operatorCodes)}
     looked_up = {
@@ -188,23 +194,19 @@ def _drop_dequantize(model, graph, values):
     graph.operators = kept
 
 
-def _read(content):
-    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-
-
-def _harm(task, content, weights, examples):
+def _harm(task: Any, content: bytes, weights: list[Weight], examples: Examples) -> list[float]:
     """How far the numbers move, on average, for each weight that alone has 8 bits."""
     inputs = task.export_inputs(list(examples)[:_ASKED])
-    exact = _numbers(task, keep_in_float(content, weights), inputs)
+    exact = _numbers(task, keep_in_float32(content, weights), inputs)
     harm = []
     for i in range(len(weights)):
         others = weights[:i] + weights[i + 1 :]
-        numbers = _numbers(task, keep_in_float(content, others), inputs)
+        numbers = _numbers(task, keep_in_float32(content, others), inputs)
         harm.append(float(np.mean(np.abs(numbers - exact))))
     return harm
 
 
-def _numbers(task, content, inputs):
+def _numbers(task: Any, content: bytes, inputs: dict[str, Any]) -> np.ndarray:
     """What a file says by which it is compared."""
     from ai_edge_litert.interpreter import Interpreter
 

@@ -2,12 +2,15 @@
 
 import importlib.util
 import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
+from attention_zoo.export.formats.snippets import MODEL_NAME
 from attention_zoo.export.saved_model_xla import padded_lengths
 
-MODEL_NAME = "attention_zoo"
 FOLDER = "serving"
 # In the SavedModel, where TF Serving looks for it.
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
@@ -16,7 +19,7 @@ _BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 # A request may have more texts; the server cuts it into batches. Where the answers of two batches
 # cannot be put together, since some are longer than others, it is one batch.
 _LARGEST_REQUEST, _LARGEST_WHOLE = 1024, 256
-# So many examples are searched for the lengths that XLA compiles for.
+# The number of examples that are searched for the lengths that XLA compiles for.
 _SEARCHED = 200
 # What a request for a sample has beside texts.
 _SAMPLING = {"seed": 1, "temperature": 0.8, "top_k": 10, "top_p": 0.95}
@@ -103,7 +106,9 @@ installed.
 _BATCHING_FILES = {"saved_model": "batching.config", "saved_model_xla": "batching_xla.config"}
 
 
-def write_serving(task, directory, examples, models):
+def write_serving(
+    task: Any, directory: Path, examples: Sequence[tuple[str, ...]], models: Sequence[str]
+) -> bool:
     """Writes `serving/` beside SavedModels, and warm-up requests into them.
 
     Args:
@@ -132,14 +137,14 @@ def write_serving(task, directory, examples, models):
     return has_protos
 
 
-def _largest_request(task, is_compiled):
+def _largest_request(task: Any, is_compiled: bool) -> int:
     """How many texts a request may have where the server batches."""
     if task.answers_are_even:
         return _LARGEST_REQUEST
     return _BATCH_SIZES[-1] if is_compiled else _LARGEST_WHOLE
 
 
-def _batching(task, is_compiled):
+def _batching(task: Any, is_compiled: bool) -> str:
     """The parameters of batching, as the server's `BatchingParameters` has them."""
     text = f"max_batch_size {{ value: {_largest_request(task, is_compiled)} }}\n" + _QUEUES
     if task.answers_are_even:
@@ -151,7 +156,7 @@ def _batching(task, is_compiled):
     return text
 
 
-def _page(task, examples, models, has_protos):
+def _page(task: Any, examples: list[Any], models: Sequence[str], has_protos: bool) -> str:
     """The page of instructions, with a request for each signature."""
     first = models[0]
     is_compiled = first == "saved_model_xla"
@@ -184,7 +189,7 @@ def _page(task, examples, models, has_protos):
     )
 
 
-def _inputs(task, signature, specs, example):
+def _inputs(task: Any, signature: str, specs: Sequence[Any], example: Any) -> dict[str, Any]:
     """The inputs of a request for a signature: of an example, and options as they stand."""
     options = {name: value for name, (_, value) in task.searches.get(signature, {}).items()}
     known = {**_SAMPLING, **options, **_columns(task, [example])}
@@ -195,43 +200,44 @@ def _inputs(task, signature, specs, example):
     }
 
 
-def _quoted(request):
+def _quoted(request: Any) -> str:
     """JSON between the single quotes of a shell."""
     return json.dumps(request, ensure_ascii=False).replace("'", "'\\''")
 
 
-def _columns(task, examples):
+def _columns(task: Any, examples: Sequence[Any]) -> dict[str, list[str]]:
     """The texts of examples by the name of the input."""
     texts = [task.input_of(example) for example in examples]
     columns = [texts] if len(task.text_inputs) == 1 else zip(*texts, strict=True)
     return {name: list(c) for name, c in zip(task.text_inputs, columns, strict=True)}
 
 
-def _each_size(task, examples):
+def _each_size(task: Any, examples: list[Any]) -> list[list[Any]]:
     """The first examples, in batches of each size."""
     return [examples[:size] for size in _BATCH_SIZES if size <= len(examples)]
 
 
-def _each_shape(task, examples):
+def _each_shape(task: Any, examples: list[Any]) -> list[list[Any]]:
     """An example of each length that is compiled for, in batches of each size."""
     name = task.id_inputs[0]
-    lengths, found = padded_lengths(task.longest(name)), {}
+    lengths, of_length = padded_lengths(task.longest(name)), {}
     for example in examples[:_SEARCHED]:
         ids = task.export_inputs([example])[name]
         if len(ids) == 1:  # a context of several windows would make a batch of them
             padded = next(length for length in lengths if length >= ids.shape[1])
-            found.setdefault(padded, example)
-    return [[found[length]] * size for length in sorted(found) for size in _BATCH_SIZES]
+            of_length.setdefault(padded, example)
+    return [[of_length[n]] * size for n in sorted(of_length) for size in _BATCH_SIZES]
 
 
-def _write_warmup(task, batches, path):
+def _write_warmup(task: Any, batches: list[list[Any]], path: Path) -> None:
     """Requests with these batches of examples, as records of `PredictionLog`."""
     from tensorflow_serving.apis import prediction_log_pb2
 
+    protos: Any = prediction_log_pb2  # its classes are made when it is imported
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for batch in batches:
-            log = prediction_log_pb2.PredictionLog()
+            log: Any = protos.PredictionLog()
             request = log.predict_log.request
             request.model_spec.name = MODEL_NAME
             request.model_spec.signature_name = "serving_default"

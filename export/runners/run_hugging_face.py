@@ -9,14 +9,16 @@ import math
 import os
 import sys
 
-sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+if __package__:  # of this package; otherwise it must not be imported
+    from attention_zoo.export.runners import protocol
+else:
+    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+    import protocol
 
-import protocol
+    protocol.ban("attention_zoo", "tensorflow", "keras", "torch", "transformers")
 
-protocol.ban("attention_zoo", "tensorflow", "keras", "torch", "transformers")
-
-import numpy as np  # noqa: E402
-import safetensors.numpy  # noqa: E402
+import numpy as np
+import safetensors.numpy
 
 # numpy has no error function; between points so near a line is right to 2e-9.
 _POINTS = np.linspace(-6.0, 6.0, 100_001)

@@ -4,14 +4,16 @@ import os
 import sys
 import zipfile
 
-sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+if __package__:  # of this package; otherwise it must not be imported
+    from attention_zoo.export.runners import protocol
+else:
+    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+    import protocol
+
+    protocol.ban("attention_zoo", "tensorflow", "keras")
 
 import numpy as np
-import protocol
-
-protocol.ban("attention_zoo", "tensorflow", "keras")
-
-from mediapipe.tasks.python import text as tasks  # noqa: E402
+from mediapipe.tasks.python import text as tasks
 
 
 def load(path, threads):

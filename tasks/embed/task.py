@@ -50,6 +50,7 @@ class Embed(EncoderTask):
     answers_alone = False  # the nearest of the others
     metrics = ()
     output = "embedding"
+    answers_alone = False  # the nearest of all texts
     field_counts = (1, 2, 3)
 
     def __init__(

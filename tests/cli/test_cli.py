@@ -204,7 +204,7 @@ NEW_RUN = ["train", "RECIPE", "--out", "NEW", "--set"]
         (["export", "RUN", "--out", "RUN"], "is not empty"),
         (["export", "RUN", "--out", "NEW", "--formats", "tflight"], "no format 'tflight'"),
         (["verify", "RUN"], "is no export"),
-        (["verify", "EXPORT", "--python", "nowhere"], "nowhere is no program"),
+        (["verify", "EXPORT", "--python", "nowhere"], "nowhere is not an executable"),
     ],
 )
 def test_mistakes_are_one_clear_message(zoo, run, export, data, tmp_path, arguments, message):

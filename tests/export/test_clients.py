@@ -1,12 +1,10 @@
 """What clients do with artefacts: threads, odd inputs, options, and files that were changed."""
 
-import dataclasses
 import json
 import subprocess
 import sys
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -20,7 +18,7 @@ from typer.testing import CliRunner
 from attention_zoo.commands import app
 from attention_zoo.errors import ResultError, UserError
 from attention_zoo.export import export as exporting
-from attention_zoo.export import verify
+from attention_zoo.export import running
 from attention_zoo.export.export import export, verify_export
 from attention_zoo.export.formats import FORMATS
 from attention_zoo.export.litert import write_litert
@@ -206,10 +204,10 @@ def test_the_first_of_a_lite_file_is_what_answers(task, exported):
 
 def test_the_scores_of_answers_are_compared(task, tmp_path, monkeypatch):
     """Weights a little larger in the graph that answers, and not in the one with the logits."""
-    form = FORMATS["onnx"]
+    whole = FORMATS["onnx"].write
 
     def write(made, path, *arguments):
-        form.write(made, path, *arguments)
+        whole(made, path, *arguments)
         graph = onnx.load(path / "serving_default.onnx")
         for weight in graph.graph.initializer:
             if weight.data_type == onnx.TensorProto.FLOAT and len(weight.dims) == 2:
@@ -218,7 +216,7 @@ def test_the_scores_of_answers_are_compared(task, tmp_path, monkeypatch):
         onnx.save(graph, path / "serving_default.onnx")
         return []
 
-    monkeypatch.setitem(FORMATS, "onnx", dataclasses.replace(form, write=write))
+    monkeypatch.setattr(FORMATS["onnx"], "write", write)
     with pytest.raises(ResultError, match=r"the score of an answer differs|of the answers are"):
         export(task, tmp_path / "out", ["onnx"])
 
@@ -275,7 +273,7 @@ def test_a_full_disk_is_not_the_artefacts_fault(copy, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(verify.np, "savez", fail)
+        patch.setattr(running.np, "savez", fail)
         with pytest.raises(UserError, match=r"cannot be verified: .*No space left on device"):
             verify_export(copy)
     assert (copy / "report.json").read_bytes() == before
@@ -284,7 +282,7 @@ def test_a_full_disk_is_not_the_artefacts_fault(copy, monkeypatch):
 def test_a_runner_that_cannot_write_its_answer(exported, tmp_path):
     request = tmp_path / "request.npz"
     np.savez(request, request=np.array(json.dumps({"threads": 1, "calls": []})))
-    runner = Path(verify.__file__).parent / "runners" / "run_litert.py"
+    runner = running.RUNNERS / "run_litert.py"
     command = [sys.executable, "-I", runner, exported[0] / TFLITE, request, "/dev/full"]
     process = subprocess.run(command, capture_output=True, text=True)
     assert process.returncode == 3

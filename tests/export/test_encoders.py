@@ -130,7 +130,7 @@ def test_it_is_verified_again_and_a_changed_weight_is_found(tmp_path):
 
 
 def test_a_format_of_another_family_says_so(task, tmp_path):
-    with pytest.raises(UserError, match="is for BERT, the task is seq2seq"):
+    with pytest.raises(UserError, match="is for BERT, the model is a Transformer"):
         export(task, tmp_path / "out", ["huggingface"])
     encoder, examples = make("tag")
     with pytest.raises(UserError, match="is for decoding, the task is tag"):

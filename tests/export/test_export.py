@@ -1,6 +1,5 @@
 """Artefacts agree with the model, and verification notices when they do not."""
 
-import dataclasses
 import json
 import shutil
 from types import SimpleNamespace
@@ -13,7 +12,8 @@ from attention_zoo.errors import ResultError, UserError
 from attention_zoo.export import litert
 from attention_zoo.export.artefact import load_artefact
 from attention_zoo.export.export import export, verify_export
-from attention_zoo.export.formats import FORMATS, artefacts, barred_quantizations
+from attention_zoo.export.formats import FORMATS
+from attention_zoo.export.planning import impossible_quantizations, plan
 
 TFLITE = "model.tflite"
 INT8 = "model.dynamic_int8.tflite"
@@ -25,7 +25,9 @@ def test_answers_differ_so_that_comparing_means_something(task, examples):
 
 def test_the_report(exported):
     directory, report = exported
-    assert json.loads((directory / "report.json").read_text()) == report
+    assert json.loads((directory / "report.json").read_text()) == report.record
+    assert report.artefacts[1].file == report["artefacts"][1]["file"] == TFLITE
+    assert report.artefacts[2]["in_float"] == report.artefacts[2].kept_in_float32 == []
     assert [a["file"] for a in report["artefacts"]] == ["saved_model/1", TFLITE, INT8]
     assert report["examples"] == 12
     for artefact in report["artefacts"]:
@@ -201,7 +203,7 @@ def test_an_artefact_that_is_not_written_does_not_stop_the_others(task, tmp_path
     def fail(*_):
         raise ResultError("the converter fell over")
 
-    monkeypatch.setitem(FORMATS, "keras", dataclasses.replace(FORMATS["keras"], write=fail))
+    monkeypatch.setattr(FORMATS["keras"], "write", fail)
     directory = tmp_path / "out"
     with pytest.raises(
         ResultError, match=r"model\.keras: was not written: the converter fell over"
@@ -213,9 +215,9 @@ def test_an_artefact_that_is_not_written_does_not_stop_the_others(task, tmp_path
 
 
 def test_what_a_format_has_not_is_said():
-    task = SimpleNamespace(kind="seq2seq")
+    task = SimpleNamespace(decodes=True)
     formats, quantize = ["saved_model", "litert", "litert_static"], ["full_int8", "selective_int8"]
-    assert barred_quantizations(task, formats, quantize) == [
+    assert impossible_quantizations(task, formats, quantize) == [
         ("litert_static", "full_int8"),
         ("litert_static", "selective_int8"),
     ]
@@ -252,8 +254,8 @@ def test_bad_arguments(task, tmp_path):
 
 
 def test_what_a_decoding_loop_of_fixed_shapes_cannot_have(task):
-    found = artefacts(task, ["litert", "litert_static"], ["full_int8", "dynamic_int8"])
-    assert [artefact["file"] for artefact in found] == [
+    planned = plan(task, ["litert", "litert_static"], ["full_int8", "dynamic_int8"])
+    assert [artefact.file for artefact in planned] == [
         "model.full_int8.tflite",
         "model.dynamic_int8.tflite",
         "static.dynamic_int8.tflite",

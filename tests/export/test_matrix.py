@@ -2,11 +2,11 @@
 
 import re
 from pathlib import Path
-from types import SimpleNamespace
 from typing import get_args
 
 import numpy as np
 import pytest
+from reference.encoder_tasks import make
 from typer.testing import CliRunner
 
 from attention_zoo.commands import app
@@ -27,13 +27,8 @@ def rows(first):
 
 
 def tasks():
-    """Something of each column, that answers what formats ask."""
+    """A task of each column."""
     pieces = SentencePieceTokenizer.train(["a b", "b a", "ab"], 8)
-    encoder = {
-        "text_inputs": ("text",),
-        "problem": "one",
-        "tokenizer": SimpleNamespace(lower_case=True, strip_accents=None),
-    }
     return {
         "seq2seq, Transformer": Seq2Seq(
             Transformer(pieces.vocab_size, width=8, num_heads=1), pieces
@@ -42,10 +37,7 @@ def tasks():
         "seq2seq, RNN with Luong's attention": Seq2Seq(
             RNNAttention(pieces.vocab_size, width=8, attention="luong"), pieces
         ),
-        **{
-            kind: SimpleNamespace(kind=kind, **encoder)
-            for kind in ("classify", "tag", "answer", "embed", "fill_mask")
-        },
+        **{kind: make(kind)[0] for kind in ("classify", "tag", "answer", "embed", "fill_mask")},
     }
 
 
@@ -100,7 +92,7 @@ def test_every_cell_of_sequence_to_sequence(family, tmp_path):
     formats = [name for name, form in FORMATS.items() if not form.why_not(task)]
     report = export(task, tmp_path / "out", formats, QUANTIZATIONS, examples, max_drop=100)
     made = {(artefact["format"], artefact["quantize"]) for artefact in report["artefacts"]}
-    assert made == {(f, q) for f in formats for q in FORMATS[f].quantizations_of(task)}
+    assert made == {(f, q) for f in formats for q in FORMATS[f].quantizations_for(task)}
     for artefact in report["artefacts"]:
         assert artefact["verified"], artefact["failure"]
         if artefact["quantize"] == "none":

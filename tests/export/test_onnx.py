@@ -10,7 +10,7 @@ import tensorflow as tf
 from reference.encoder_tasks import make
 
 from attention_zoo.errors import UserError
-from attention_zoo.export import formats
+from attention_zoo.export import planning
 from attention_zoo.export.export import export
 from attention_zoo.export.onnx_graphs import OPSET
 from attention_zoo.tasks.encoder_task import ids_of
@@ -115,9 +115,9 @@ def test_an_encoder_of_any_batch_and_length(engine, tmp_path):
 
 
 def test_a_missing_converter_is_named_before_anything_is_written(task, tmp_path, monkeypatch):
-    find = formats.importlib.util.find_spec
+    find = planning.importlib.util.find_spec
     monkeypatch.setattr(
-        formats.importlib.util, "find_spec", lambda name: None if name == "tf2onnx" else find(name)
+        planning.importlib.util, "find_spec", lambda name: None if name == "tf2onnx" else find(name)
     )
     message = r"onnx needs tf2onnx: pip install 'attention-zoo\[onnx\]'"
     with pytest.raises(UserError, match=message):

@@ -9,8 +9,9 @@ import pytest
 from reference.encoder_tasks import make
 
 from attention_zoo.errors import ResultError
-from attention_zoo.export import verify
 from attention_zoo.export.export import export, verify_export
+from attention_zoo.export.results import Verification
+from attention_zoo.export.verify import judge
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +113,8 @@ def test_labels_are_named(tmp_path):
 
 @pytest.mark.parametrize(("max_drop", "failure"), [(0.8, ""), (0.5, "chrf lost 0.70 points")])
 def test_the_gate(max_drop, failure):
-    result = {"max_abs_diff": 0.1, "cosine": 0.5, "drop": {"chrf": 0.7}}
-    found = verify._failure(result, "dynamic_int8", max_drop)
+    result = Verification(max_abs_diff=0.1, cosine=0.5, drop={"chrf": 0.7})
+    found = judge(result, "dynamic_int8", max_drop)
     assert found.startswith(failure)
     assert bool(found) == bool(failure)
 
@@ -128,8 +129,8 @@ def test_the_gate(max_drop, failure):
     ],
 )
 def test_the_tolerance(largest, beyond, failure):
-    result = {"max_abs_diff": largest, "beyond": beyond, "same_answers": 1.0}
-    found = verify._failure(result, "none", 0.5)
+    result = Verification(max_abs_diff=largest, beyond=beyond, same_answers=1.0)
+    found = judge(result, "none", 0.5)
     assert found.startswith(failure)
     assert bool(found) == bool(failure)
 
@@ -140,8 +141,8 @@ def test_gate_and_versions_of_an_export_stay_with_it(task, tmp_path):
     assert report["max_drop"] == 50
     assert verify_export(directory)["max_drop"] == 50
     path = directory / "report.json"
-    path.write_text(json.dumps({**report, "versions": {"attention-zoo": "0.0.1"}}))
+    path.write_text(json.dumps({**report.record, "versions": {"attention-zoo": "0.0.1"}}))
     assert verify_export(directory)["versions"] == {"attention-zoo": "0.0.1"}
-    path.write_text(json.dumps({**report, "max_drop": -100}))
+    path.write_text(json.dumps({**report.record, "max_drop": -100}))
     with pytest.raises(ResultError, match=r"model\.dynamic_int8\.tflite: chrf lost"):
         verify_export(directory)

@@ -55,7 +55,7 @@ def test_the_weight_is_found_and_named(task, examples, tmp_path):
     whole, small, between = report["artefacts"]
     assert small["metric"]["accuracy"] < 95
     assert between["bytes"] - small["bytes"] < 2000  # at 100 points whatever there is passes
-    assert between["in_float"] == []
+    assert between.kept_in_float32 == []
     report = export(task, tmp_path / "out", ["litert"], ["selective_int8"], examples, max_drop=2)
     (artefact,) = report["artefacts"]
     assert artefact["verified"]
@@ -75,7 +75,7 @@ def test_all_in_float_is_the_file_in_float(task, examples, tmp_path):
     paths = {variable.path for variable in task.model.variables}
     assert sum(weight.name in paths for weight in weights) > len(weights) / 2
     inputs = task.export_inputs(examples[:8])
-    numbers = selective._numbers(task, selective.keep_in_float(small, weights), inputs)
+    numbers = selective._numbers(task, selective.keep_in_float32(small, weights), inputs)
     expected = selective._numbers(task, whole, inputs)
     np.testing.assert_allclose(numbers, expected, atol=1e-5)
     assert np.abs(selective._numbers(task, small, inputs) - expected).max() > 1e-2

@@ -19,12 +19,12 @@ from reference.encoder_tasks import TEXTS, make
 from tensorflow.core.protobuf import saved_model_pb2
 
 from attention_zoo.errors import ResultError, UserError
-from attention_zoo.export import verify
+from attention_zoo.export import export as exporting
 from attention_zoo.export.artefact import load_reader
 from attention_zoo.export.expected import check_expected, load_expected
 from attention_zoo.export.export import export, verify_export
 from attention_zoo.export.keras_2 import _ARGUMENTS
-from attention_zoo.export.report_file import read_report
+from attention_zoo.export.results import Verification, read_report
 from attention_zoo.export.runners import protocol
 from attention_zoo.export.runners.keras_files import LAYERS, check_keras_file
 from attention_zoo.export.runners.onnx_files import read_whole
@@ -40,8 +40,7 @@ def made(tmp_path_factory):
     task, examples = make("classify")
     directory = tmp_path_factory.mktemp("strangers") / "out"
     with pytest.MonkeyPatch.context() as patch:  # other tests see to it that they are right
-        found = {**verify.failed(""), "verified": True}
-        patch.setattr(verify, "verify_artefact", lambda *arguments: dict(found))
+        patch.setattr(exporting, "verify_artefact", lambda *_: Verification(verified=True))
         export(task, directory, ["saved_model", "litert", "h5"], examples=examples[:3])
     return directory, task(TEXTS)
 

@@ -1,0 +1,36 @@
+"""A folder for Hugging Face's libraries: config, weights, tokenizer."""
+
+from __future__ import annotations
+
+from attention_zoo.export.formats.base import Format, register_format
+
+
+@register_format
+class HuggingFace(Format):
+    """What transformers and sentence-transformers load; data only."""
+
+    name = "huggingface"
+    file = "huggingface"
+    runner = "run_hugging_face.py"
+    conditions = ("threads", "one")
+    timed = False
+
+    def why_not(self, task):
+        """See `Format`."""
+        from attention_zoo.export.hugging_face import why_not_hugging_face
+
+        return why_not_hugging_face(task)
+
+    def write(self, task, path, quantize, examples, passes):
+        """See `Format`."""
+        from attention_zoo.export.hugging_face import write_hugging_face
+
+        write_hugging_face(task, path)
+        return []
+
+    def engine(self, path):
+        """See `Format`: BERT in NumPy, as it is verified."""
+        from attention_zoo.export.engines import ArtefactEngine, run_by
+        from attention_zoo.export.runners.run_hugging_face import load
+
+        return ArtefactEngine(path, run_by(path, load), "a Hugging Face folder")
