@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
-from attention_zoo.tasks.embed import Embed
+from attention_zoo.tasks.embed.task import Embed
 from attention_zoo.zoo.bert import Bert
 from attention_zoo.zoo.bert_classifier import BertClassifier
 from attention_zoo.zoo.bert_pretrainer import BertPretrainer

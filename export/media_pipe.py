@@ -21,7 +21,7 @@ from attention_zoo.errors import ResultError
 from attention_zoo.export.expected import LONG, select
 from attention_zoo.export.litert import Examples, pack_model, read_model, write_litert
 from attention_zoo.export.running import Arrays
-from attention_zoo.tasks.classify import Classify
+from attention_zoo.tasks.classify.task import Classify
 from attention_zoo.tasks.encoder_task import ID_INPUTS
 
 _METADATA = "TFLITE_METADATA"

@@ -24,10 +24,10 @@ from attention_zoo.export.stock_layers import (
     stock,
     why_no_counterpart,
 )
-from attention_zoo.tasks.embed import Embed
+from attention_zoo.tasks.embed.task import Embed
 from attention_zoo.tasks.encoder_task import EncoderTask
-from attention_zoo.tasks.fill_mask import FillMask
-from attention_zoo.tasks.seq2seq import Seq2Seq
+from attention_zoo.tasks.fill_mask.task import FillMask
+from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.text.vocabulary import END_ID, PAD_ID
 from attention_zoo.zoo.bert import Bert
 from attention_zoo.zoo.bert_classifier import BertClassifier

@@ -60,7 +60,7 @@ def _jit(function: Callable[..., Any]) -> Any:
 
 def padded_lengths(longest: int) -> list[int]:
     """The few lengths that are compiled for, given the greatest that ids have."""
-    lengths = [_SHORTEST]
+    lengths = [min(_SHORTEST, longest)]
     while lengths[-1] < longest:
         lengths.append(min(2 * lengths[-1], longest))
     return lengths

@@ -39,8 +39,8 @@ class MediaPipe(LiteRTFormat):
 
     def why_not(self, task):
         """See `Format`."""
-        from attention_zoo.tasks.classify import Classify
-        from attention_zoo.tasks.embed import Embed
+        from attention_zoo.tasks.classify.task import Classify
+        from attention_zoo.tasks.embed.task import Embed
 
         if not isinstance(task, Classify | Embed):
             return f"is for classify and embed, the task is {task.kind}"

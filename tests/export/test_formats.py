@@ -15,8 +15,8 @@ from attention_zoo.export.export import export, verify_export
 from attention_zoo.export.formats import FORMATS, Format, register_format
 from attention_zoo.export.stock_layers import stock
 from attention_zoo.layers import Linear, TokenEmbedding, padding_mask
-from attention_zoo.tasks.classify import Classify
-from attention_zoo.tasks.seq2seq import Seq2Seq
+from attention_zoo.tasks.classify.task import Classify
+from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
 from attention_zoo.zoo import BertClassifier
 from attention_zoo.zoo.model import Seq2SeqModel
