@@ -91,7 +91,7 @@ def why_not_portable(task: Any) -> str:
 
 def _computes(task: Any) -> Any:
     """The method by which a task makes the numbers that are compared."""
-    return getattr(type(task), "logits" if task.decodes else "compute", None)
+    return type(task).compute
 
 
 def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
@@ -127,7 +127,7 @@ def _pooled(task: Any, mask: Tensor, **inputs: Tensor) -> Tensor:
 
 # By the method with which a task computes its numbers.
 _NUMBERS = {
-    Seq2Seq.logits: _outputs,
+    Seq2Seq.compute: _outputs,
     EncoderTask.compute: _outputs,
     FillMask.compute: _outputs,
     Embed.compute: _pooled,
