@@ -1,11 +1,8 @@
 """What every task offers to training, exporting and the command line."""
 
-import inspect
 import json
 from pathlib import Path
 
-import numpy as np
-import safetensors.numpy
 import tensorflow as tf
 from pydantic_core import from_json
 
@@ -17,16 +14,16 @@ from attention_zoo.tasks.answering import Answering
 from attention_zoo.tasks.description import MODELS_OF, TASK_FILE, read_task_config
 from attention_zoo.zoo import MODELS
 from attention_zoo.zoo.limits import check_arguments
+from attention_zoo.zoo.model import model_config
 from attention_zoo.zoo.weights import (
+    WEIGHTS_FILE,
     assign_weights,
     read_safetensors,
-    saved_weights,
-    weight_name,
+    write_weights,
 )
 
 require_tensorflow_backend()
 
-WEIGHTS_FILE = "model.safetensors"
 TOKENIZER_FOLDER = "tokenizer"
 EXAMPLES_FILE = "examples.jsonl"
 
@@ -197,33 +194,3 @@ def _read_examples(path):
                 raise UserError(f"{path}: line {number} is no list of strings")
             examples.append(tuple(example))
     return examples
-
-
-def model_config(model):
-    """The model's own constructor arguments: numbers and names, no serialised objects."""
-    own = inspect.signature(type(model).__init__).parameters
-    return {name: value for name, value in model.get_config().items() if name in own}
-
-
-def write_weights(model, path, dtype="float32"):
-    """Writes the weights as safetensors, under the names of `weight_name`."""
-    arrays = {weight_name(v): _convert(v, dtype) for v in saved_weights(model)}
-    # Bytes first, so that a full disk is seen by our own write and named by its path.
-    Path(path).write_bytes(safetensors.numpy.save(arrays))
-
-
-def _convert(variable, dtype):
-    array = variable.numpy()
-    if not np.abs(array).max(initial=0) <= np.finfo(dtype).max:
-        raise UserError(f"{weight_name(variable)} holds numbers too large for {dtype}, or NaN")
-    return array.astype(dtype)
-
-
-def read_weights(model, path):
-    """Reads weights into a model.
-
-    Raises:
-        UserError: if the file is missing or damaged, a weight is missing or left
-            over, a shape differs, or a number is NaN or infinite: all of them are listed.
-    """
-    assign_weights(model, read_safetensors(path), path)

@@ -9,12 +9,12 @@ import tensorflow as tf
 from attention_zoo.errors import UserError
 from attention_zoo.tasks.kinds import TASKS, load_task
 from attention_zoo.tasks.seq2seq import Seq2Seq
-from attention_zoo.tasks.task import model_config
 from attention_zoo.text.examples import split_labels
 from attention_zoo.text.tokenizer import tokenizer_classes
 from attention_zoo.train.settings import TokenizerSettings
 from attention_zoo.train.task_options import task_options
 from attention_zoo.zoo import MODELS, PRESETS, Bert
+from attention_zoo.zoo.model import model_config
 from attention_zoo.zoo.options import ENCODERS, MOST_WEIGHTS, model_options, preset_model
 from attention_zoo.zoo.weights import assign_weights, saved_weights, weight_name
 

@@ -18,8 +18,13 @@ import safetensors.numpy
 from attention_zoo.errors import UserError
 from attention_zoo.files import atomic_directory, atomic_file, sha256
 from attention_zoo.json_files import json_text
-from attention_zoo.tasks.task import WEIGHTS_FILE, read_weights, write_weights
-from attention_zoo.zoo.weights import assign_weights, read_safetensors
+from attention_zoo.zoo.weights import (
+    WEIGHTS_FILE,
+    assign_weights,
+    read_safetensors,
+    read_weights,
+    write_weights,
+)
 
 _OPTIMIZER_FILE = "optimizer.safetensors"
 _STATE_FILE = "state.json"

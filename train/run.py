@@ -19,7 +19,7 @@ from attention_zoo.files import (
 )
 from attention_zoo.json_files import json_text
 from attention_zoo.tasks.kinds import TASK_FOLDER, TASKS, load_task
-from attention_zoo.tasks.task import TASK_FILE, WEIGHTS_FILE
+from attention_zoo.tasks.task import TASK_FILE
 from attention_zoo.text.readers import read_examples
 from attention_zoo.train.building import make_task
 from attention_zoo.train.metrics import metric_signatures
@@ -28,6 +28,7 @@ from attention_zoo.train.recipe import load_recipe, save_recipe
 from attention_zoo.train.strategies import make_strategy
 from attention_zoo.train.texts import notes_on_texts
 from attention_zoo.train.trainer import Trainer
+from attention_zoo.zoo.weights import WEIGHTS_FILE
 
 RECIPE_FILE = "recipe.yaml"
 REPORT_FILE = "report.json"

@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from attention_zoo.errors import ResultError, UserError
 from attention_zoo.tasks.kinds import TASK_FOLDER
-from attention_zoo.tasks.task import WEIGHTS_FILE, read_weights
 from attention_zoo.text.batching import TokenBatches
 from attention_zoo.train import checkpoints
 from attention_zoo.train.evaluation import evaluate
@@ -21,6 +20,7 @@ from attention_zoo.train.progress import Progression, shown
 from attention_zoo.train.ranking import rank
 from attention_zoo.train.schedules import make_schedule
 from attention_zoo.train.step import make_train_step
+from attention_zoo.zoo.weights import WEIGHTS_FILE, read_weights
 
 # Without validation data, so many training examples go with the task.
 _EXAMPLES_KEPT = 100

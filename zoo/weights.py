@@ -1,4 +1,6 @@
-"""The weights of a model by their names in files."""
+"""Reading and writing the weights of a model, by name, in safetensors files."""
+
+from pathlib import Path
 
 import numpy as np
 import safetensors.numpy
@@ -7,6 +9,8 @@ from safetensors import SafetensorError
 from attention_zoo.errors import UserError
 from attention_zoo.files import read_file
 
+WEIGHTS_FILE = "model.safetensors"
+
 
 def weight_name(variable):
     """The name of a weight in a file: its path without the name of the model."""
@@ -14,38 +18,70 @@ def weight_name(variable):
 
 
 def saved_weights(model):
-    """The variables that are the model: not the states of random number generators."""
+    """The variables that are saved: all but the state of random number generators."""
     return [v for v in model.weights if not v.path.endswith("seed_generator_state")]
 
 
-def read_safetensors(path):
-    """Reads a safetensors file into a dict of arrays.
+def write_weights(model, path, dtype="float32"):
+    """Writes the weights of a model to a safetensors file.
+
+    Args:
+        model: a Keras model.
+        path: the file to write.
+        dtype: of the weights in the file; models compute in float32 whatever it is.
 
     Raises:
-        UserError: if it is missing or damaged, or has numbers of a kind that NumPy has not.
+        UserError: if a weight is NaN, or too large for the dtype.
+    """
+    arrays = {weight_name(v): _convert(v, dtype) for v in saved_weights(model)}
+    # Serialised in memory, so that a full disk is an error of this write, which has the path.
+    Path(path).write_bytes(safetensors.numpy.save(arrays))
+
+
+def _convert(variable, dtype):
+    array = variable.numpy()
+    if not np.abs(array).max(initial=0) <= np.finfo(dtype).max:
+        raise UserError(f"{weight_name(variable)} contains NaN, or a value too large for {dtype}")
+    return array.astype(dtype)
+
+
+def read_weights(model, path):
+    """Loads the weights in a safetensors file into a model.
+
+    Raises:
+        UserError: if the file is missing or damaged; else as `assign_weights`.
+    """
+    assign_weights(model, read_safetensors(path), path)
+
+
+def read_safetensors(path):
+    """Reads a safetensors file into a dict from name to array.
+
+    Raises:
+        UserError: if the file is missing or damaged, or has a dtype that NumPy lacks.
     """
     content = read_file(path)
     try:
         return safetensors.numpy.load(content)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is damaged or has numbers of an unknown kind: {error}") from error
+        raise UserError(f"{path} is damaged or has an unsupported dtype: {error}") from error
 
 
 def assign_weights(model, arrays, origin):
-    """Puts arrays into a model.
+    """Assigns arrays to the weights of a model.
 
     Args:
-        model: a model.
+        model: a Keras model.
         arrays: a dict from the name of each weight to its array.
-        origin: named in errors.
+        origin: where the arrays come from, for error messages.
 
     Raises:
-        UserError: if a weight is missing or left over, a shape differs, or a number is NaN
-            or infinite: all of them are listed.
+        UserError: listing all weights that are missing, unexpected or of another shape; or
+            naming one that is NaN or infinite.
     """
     variables = {weight_name(v): v for v in saved_weights(model)}
     problems = [f"missing: {name}" for name in variables.keys() - arrays.keys()]
-    problems += [f"left over: {name}" for name in arrays.keys() - variables.keys()]
+    problems += [f"unexpected: {name}" for name in arrays.keys() - variables.keys()]
     problems += [
         f"{name}: shape {arrays[name].shape} in the file, {variables[name].shape} in the model"
         for name in variables.keys() & arrays.keys()
@@ -59,15 +95,16 @@ def assign_weights(model, arrays, origin):
 
 
 def as_float32(array, origin):
-    """An array of weights as float32, the type that models have.
+    """Converts an array of weights to float32, the dtype of the models' weights.
 
     Raises:
-        UserError: if it holds other things than numbers, or NaN, or a number that is too large.
+        UserError: if the array is not floating-point, or a value is NaN, infinite or too large
+            for float32.
     """
     if array.dtype.kind != "f":
-        raise UserError(f"{origin} holds {array.dtype}, no floating-point numbers")
+        raise UserError(f"{origin} has dtype {array.dtype}, expected floating point")
     with np.errstate(over="ignore"):
         array = array.astype("float32", copy=False)
     if not np.isfinite(array).all():
-        raise UserError(f"{origin} holds NaN or an infinite number")
+        raise UserError(f"{origin} contains NaN or infinity")
     return array
