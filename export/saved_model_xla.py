@@ -9,7 +9,7 @@ import copy
 import tensorflow as tf
 
 from attention_zoo.export.saved_model import save_functions
-from attention_zoo.layers.functional import in_place_writes
+from attention_zoo.layers.graph_settings import graph_settings
 
 # Ids are padded to the next of these, doubled until the task's greatest length is reached.
 _SHORTEST = 16
@@ -36,7 +36,7 @@ def _compiled(task):
     if task.kind == "seq2seq":
 
         def decode_ids(source_ids, **options):
-            search = _jit(lambda ids: task.decode_ids(ids, **options))
+            search = _jit(task.model, lambda ids: task.decode_ids(ids, **options))
             found = search(_pad(task, source_ids))
             if isinstance(found.attention, tuple):
                 return found
@@ -47,10 +47,10 @@ def _compiled(task):
             found = score(source, target)["logits"]
             return {"logits": found[:, : tf.shape(target_ids)[1]]}
 
-        score = _jit(task.logits)
+        score = _jit(task.model, task.logits)
         made.decode_ids, made.logits = decode_ids, logits
         return made
-    run = _jit(task.compute)
+    run = _jit(task.model, task.compute)
 
     def compute(inputs):
         numbers = run({name: _pad(task, ids) for name, ids in inputs.items()})
@@ -63,9 +63,9 @@ def _compiled(task):
     return made
 
 
-def _jit(function):
+def _jit(model, function):
     def traced(*arguments):
-        with in_place_writes():
+        with graph_settings(model, writes_in_place=True):
             return function(*arguments)
 
     return tf.function(traced, jit_compile=True, autograph=False)
