@@ -12,7 +12,8 @@ from tensorflow.lite.python import schema_py_generated as schema
 
 from attention_zoo.errors import ResultError
 from attention_zoo.export.runners.protocol import fill
-from attention_zoo.layers.functional import MASKED_SCORE, in_place_writes, masked_score
+from attention_zoo.layers.functional import MASKED_SCORE
+from attention_zoo.layers.graph_settings import graph_settings
 from attention_zoo.quiet import silent_stderr
 
 # Bytes that a weight takes in the file.
@@ -60,7 +61,7 @@ def write_litert(
     module: Any = tf.Module()
     module.weights = [variable.value for variable in task.model.variables]
     score = _MASKED_SCORE_INT8 if quantize == "full_int8" else MASKED_SCORE
-    with masked_score(score), in_place_writes():
+    with graph_settings(task.model, masked_score=score, writes_in_place=True):
         functions: dict[str, Any] = {
             name: tf.function(function, input_signature=specs, autograph=False)
             for name, (function, specs) in wanted.items()

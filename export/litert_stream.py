@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from attention_zoo.export.litert import convert_litert
-from attention_zoo.layers.functional import in_place_writes
+from attention_zoo.layers.graph_settings import graph_settings
 from attention_zoo.text.vocabulary import PAD_ID
 
 
@@ -50,7 +50,7 @@ def write_litert_stream(task: Any, path: Path | str, quantize: str = "none") -> 
         _assign(module.cache, cache)
         return {"logits": logits[:, 0]}
 
-    with in_place_writes():
+    with graph_settings(model, writes_in_place=True):
         functions = {
             function.__name__: tf.function(
                 function, input_signature=specs, autograph=False

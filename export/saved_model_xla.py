@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from attention_zoo.export.saved_model import save_functions
-from attention_zoo.layers.functional import in_place_writes
+from attention_zoo.layers.graph_settings import graph_settings
 from attention_zoo.tasks.engine import KerasEngine, Numbers
 
 # Ids are padded to the next of these, doubled until the task's greatest length is reached.
@@ -37,7 +37,7 @@ class XlaEngine(KerasEngine):
     def compute(self, task: Any, ids: Numbers) -> Numbers:
         """See `Engine`."""
         padded = {name: _pad(task, rows, name) for name, rows in ids.items()}
-        numbers = _jit(task.compute)(padded)
+        numbers = _jit(task.model, task.compute)(padded)
         if not (task.by_token or task.decodes):
             return numbers
         # There is an output for each of these tokens.
@@ -47,12 +47,12 @@ class XlaEngine(KerasEngine):
     def decode(self, task: Any, ids: Numbers, options: Mapping[str, Any]) -> Numbers:
         """See `Engine`."""
         padded = {name: _pad(task, rows, name) for name, rows in ids.items()}
-        return _jit(lambda rows: task.decode(rows, **options))(padded)
+        return _jit(task.model, lambda rows: task.decode(rows, **options))(padded)
 
 
-def _jit(function: Callable[..., Any]) -> Any:
+def _jit(model: Any, function: Callable[..., Any]) -> Any:
     def traced(*arguments):
-        with in_place_writes():
+        with graph_settings(model, writes_in_place=True):
             return function(*arguments)
 
     return tf.function(traced, jit_compile=True, autograph=False)

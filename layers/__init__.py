@@ -21,7 +21,10 @@ of models that have them, with no further argument and no code from the file.
 
 from attention_zoo.layers.add_norm import AddNorm
 from attention_zoo.layers.additive_attention import AdditiveAttention
-from attention_zoo.layers.attention_decoder import AttentionDecoder
+from attention_zoo.layers.additive_decoder import AdditiveDecoder
+
+# Not public; imported so that Keras can read decoders from files of version 0.1.
+from attention_zoo.layers.attention_decoder import choose_decoder as choose_decoder
 from attention_zoo.layers.decoder_block import DecoderBlock
 from attention_zoo.layers.dot_attention import ScaledDotProductAttention
 from attention_zoo.layers.encoder_block import EncoderBlock
@@ -39,27 +42,31 @@ from attention_zoo.layers.functional import (
 )
 from attention_zoo.layers.linear import Linear
 from attention_zoo.layers.luong_attention import LuongAttention
+from attention_zoo.layers.luong_decoder import LuongDecoder
 from attention_zoo.layers.multi_head_attention import MultiHeadAttention
 from attention_zoo.layers.positional_encoding import (
     LearnedPositionalEncoding,
     SinusoidalPositionalEncoding,
 )
 from attention_zoo.layers.recurrent import Recurrent
+from attention_zoo.layers.recurrent_decoder import RecurrentDecoder
 from attention_zoo.layers.recurrent_encoder import RecurrentEncoder
 from attention_zoo.layers.token_embedding import TokenEmbedding
 
 __all__ = [
     "AddNorm",
     "AdditiveAttention",
-    "AttentionDecoder",
+    "AdditiveDecoder",
     "DecoderBlock",
     "EncoderBlock",
     "FeedForward",
     "LearnedPositionalEncoding",
     "Linear",
     "LuongAttention",
+    "LuongDecoder",
     "MultiHeadAttention",
     "Recurrent",
+    "RecurrentDecoder",
     "RecurrentEncoder",
     "ScaledDotProductAttention",
     "SinusoidalPositionalEncoding",

@@ -3,10 +3,11 @@
 import keras
 
 from attention_zoo.layers.build_once import build_once
+from attention_zoo.layers.layer import Layer
 
 
 @keras.saving.register_keras_serializable("attention_zoo")
-class AddNorm(keras.layers.Layer):
+class AddNorm(Layer):
     r"""Adds a sub-layer's output to its input and normalises.
 
         post-norm   x = LayerNorm(x + dropout(sublayer(x)))
@@ -38,7 +39,6 @@ class AddNorm(keras.layers.Layer):
 
     def __init__(self, norm="post", dropout=0.0, epsilon=1e-6, **kwargs):
         super().__init__(**kwargs)
-        self.supports_masking = True
         if norm not in ("post", "pre"):
             raise ValueError(f'norm must be "post" or "pre", received {norm!r}')
         self.norm = norm
@@ -70,12 +70,3 @@ class AddNorm(keras.layers.Layer):
     def compute_output_shape(self, residual_shape, output_shape=None):
         """The shape of the residual."""
         return residual_shape
-
-    def get_config(self):
-        """All constructor arguments."""
-        return {
-            **super().get_config(),
-            "norm": self.norm,
-            "dropout": self.dropout,
-            "epsilon": self.epsilon,
-        }

@@ -63,7 +63,3 @@ class AdditiveAttention(MemoryAttention):
         """v^T tanh(W query + keys), `(B, T, S)`."""
         scale = ops.cast(self.score_scale, self.compute_dtype)
         return additive_scores(self.query(query), keys, scale)
-
-    def get_config(self):
-        """All constructor arguments."""
-        return {**super().get_config(), "units": self.units}

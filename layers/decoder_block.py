@@ -1,10 +1,13 @@
 """One block of the Transformer's decoder, whole sentences at once or step by step."""
 
+from typing import Unpack
+
 import keras
 
 from attention_zoo.layers.build_once import build_once
 from attention_zoo.layers.encoder_block import EncoderBlock
 from attention_zoo.layers.multi_head_attention import broadcast_over_heads
+from attention_zoo.layers.options import BlockOptions
 
 
 @keras.saving.register_keras_serializable("attention_zoo")
@@ -17,7 +20,7 @@ class DecoderBlock(EncoderBlock):
     Args:
         num_heads: attention heads H; must divide the width of the input.
         feed_forward_width: inner width F of the feed-forward network.
-        **kwargs: the options of `EncoderBlock`.
+        **options: the options of `EncoderBlock`.
 
     Call arguments:
         inputs: float tensor `(B, T, D)`.
@@ -38,8 +41,8 @@ class DecoderBlock(EncoderBlock):
         TensorShape([1, 3, 8])
     """
 
-    def __init__(self, num_heads, feed_forward_width, **kwargs):
-        super().__init__(num_heads, feed_forward_width, **kwargs)
+    def __init__(self, num_heads, feed_forward_width, **options: Unpack[BlockOptions]):
+        super().__init__(num_heads, feed_forward_width, **options)
         self.cross_attention = self._attention("cross_attention")
         self.cross_attention_add_norm = self._add_norm("cross_attention_add_norm")
 

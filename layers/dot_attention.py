@@ -3,12 +3,13 @@
 import keras
 from keras import ops
 
-from attention_zoo.layers.functional import scaled_dot_product_attention
+from attention_zoo.layers.functional import MASKED_SCORE, scaled_dot_product_attention
+from attention_zoo.layers.layer import Layer
 from attention_zoo.layers.masks import KerasMask, join_masks
 
 
 @keras.saving.register_keras_serializable("attention_zoo")
-class ScaledDotProductAttention(keras.layers.Layer):
+class ScaledDotProductAttention(Layer):
     r"""Scaled dot-product attention, softmax(query key^T / sqrt(width)) value.
 
     "Attention Is All You Need" (Vaswani et al. 2017), section 3.2.1. One head
@@ -34,9 +35,10 @@ class ScaledDotProductAttention(keras.layers.Layer):
         TensorShape([2, 3, 4])
     """
 
+    masked_score = MASKED_SCORE  # see `graph_settings`
+
     def __init__(self, dropout=0.0, **kwargs):
         super().__init__(**kwargs)
-        self.supports_masking = True
         self.dropout = dropout
         self.attention_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
         self.keras_mask = KerasMask()
@@ -48,10 +50,6 @@ class ScaledDotProductAttention(keras.layers.Layer):
         if mask is not None and len(mask.shape) == 2:
             mask = ops.expand_dims(mask, 1)
         output, weights = scaled_dot_product_attention(
-            query, key, value, mask, self.attention_dropout
+            query, key, value, mask, self.attention_dropout, self.masked_score
         )
         return (output, weights) if return_weights else output
-
-    def get_config(self):
-        """All constructor arguments."""
-        return {**super().get_config(), "dropout": self.dropout}

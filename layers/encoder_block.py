@@ -5,11 +5,12 @@ import keras
 from attention_zoo.layers.add_norm import AddNorm
 from attention_zoo.layers.build_once import build_once
 from attention_zoo.layers.feed_forward import FeedForward
+from attention_zoo.layers.layer import Layer
 from attention_zoo.layers.multi_head_attention import MultiHeadAttention
 
 
 @keras.saving.register_keras_serializable("attention_zoo")
-class EncoderBlock(keras.layers.Layer):
+class EncoderBlock(Layer):
     r"""Self-attention and feed-forward network, each with residual and normalisation.
 
     "Attention Is All You Need" (Vaswani et al. 2017), section 3.1 and figure 1 (left).
@@ -44,6 +45,7 @@ class EncoderBlock(keras.layers.Layer):
         self,
         num_heads,
         feed_forward_width,
+        *,
         activation="relu",
         norm="post",
         dropout=0.0,
@@ -54,7 +56,6 @@ class EncoderBlock(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.supports_masking = True
         self.num_heads = num_heads
         self.feed_forward_width = feed_forward_width
         self.activation = activation
@@ -110,18 +111,3 @@ class EncoderBlock(keras.layers.Layer):
         """The second half of the block, shared by every way to attend."""
         output = self.feed_forward(self.feed_forward_add_norm.before(hidden))
         return self.feed_forward_add_norm(hidden, output)
-
-    def get_config(self):
-        """All constructor arguments."""
-        return {
-            **super().get_config(),
-            "num_heads": self.num_heads,
-            "feed_forward_width": self.feed_forward_width,
-            "activation": self.activation,
-            "norm": self.norm,
-            "dropout": self.dropout,
-            "attention_dropout": self.attention_dropout,
-            "activation_dropout": self.activation_dropout,
-            "attention_bias": self.attention_bias,
-            "epsilon": self.epsilon,
-        }

@@ -4,13 +4,14 @@ import keras
 
 from attention_zoo.layers.build_once import build_once
 from attention_zoo.layers.functional import gelu_tanh
+from attention_zoo.layers.layer import Layer
 from attention_zoo.layers.linear import Linear
 
 _ACTIVATIONS = {"gelu_tanh": gelu_tanh}
 
 
 @keras.saving.register_keras_serializable("attention_zoo")
-class FeedForward(keras.layers.Layer):
+class FeedForward(Layer):
     r"""Two linear maps with a non-linearity between, the same at every position.
 
         FFN(x) = activation(x W_1 + b_1) W_2 + b_2
@@ -37,7 +38,6 @@ class FeedForward(keras.layers.Layer):
 
     def __init__(self, inner_width, activation="relu", dropout=0.0, **kwargs):
         super().__init__(**kwargs)
-        self.supports_masking = True
         self.inner_width = inner_width
         self.activation = activation_function(activation)
         self.dropout = dropout
@@ -61,13 +61,8 @@ class FeedForward(keras.layers.Layer):
         return input_shape
 
     def get_config(self):
-        """All constructor arguments."""
-        return {
-            **super().get_config(),
-            "inner_width": self.inner_width,
-            "activation": self._activation_name(),
-            "dropout": self.dropout,
-        }
+        """All constructor arguments; the activation by its name."""
+        return {**super().get_config(), "activation": self._activation_name()}
 
     def _activation_name(self):
         names = [name for name, function in _ACTIVATIONS.items() if function is self.activation]

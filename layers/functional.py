@@ -1,73 +1,24 @@
-"""The mathematics of attention as pure functions; the layers hold the weights."""
+"""The mathematics of attention as pure functions; layers hold the weights."""
 
-import contextlib
-import contextvars
 import math
 
 import keras
 import numpy as np
 from keras import ops
 
-# Softmax runs in float32, so one finite constant serves every compute dtype;
-# it is finite so that a query that may attend to nothing gives no NaN.
+# Finite, so that a query that may attend to nothing gives no NaN. Softmax runs in float32,
+# so the same value serves every compute dtype.
 MASKED_SCORE = -1e9
-_masked_score = contextvars.ContextVar("masked_score", default=MASKED_SCORE)
 
 
-@contextlib.contextmanager
-def masked_score(score):
-    """In the block, what is masked gets another score than `MASKED_SCORE`.
-
-    For graphs whose scores are kept in 8 bits: their steps are as wide as the range of
-    the scores over 256, so a mask of -1e9 would leave no difference between the others.
-
-    Args:
-        score: far below any score of the model, and no farther.
-
-    Example:
-        >>> with masked_score(-2.0):
-        ...     weights = attention_weights(np.zeros((1, 2), "float32"), np.array([[True, False]]))
-        >>> round(float(weights[0, 0]), 3)
-        0.881
-    """
-    token = _masked_score.set(score)
-    try:
-        yield
-    finally:
-        _masked_score.reset(token)
-
-
-# Whether `write_slots` asks the backend for one operator that writes in place.
-_writes_in_place = contextvars.ContextVar("writes_in_place", default=False)
-
-
-@contextlib.contextmanager
-def in_place_writes():
-    """In the block, `write_slots` becomes a single operator, `slice_update`.
-
-    LiteRT and XLA have one that does not copy what is written into. Plain TensorFlow has not:
-    there it becomes `XlaDynamicUpdateSlice`, which a server that has XLA switched off refuses.
-
-    Example:
-        >>> with in_place_writes():
-        ...     cache = write_slots(np.zeros((1, 1, 2, 1)), np.ones((1, 1, 1, 1)), 1)
-        >>> cache.numpy().ravel().tolist()
-        [0.0, 1.0]
-    """
-    token = _writes_in_place.set(True)
-    try:
-        yield
-    finally:
-        _writes_in_place.reset(token)
-
-
-def write_slots(cache, update, slot):
-    """Writes N neighbouring slots of a cache.
+def write_slots(cache, update, slot, in_place=False):
+    """Writes N adjacent slots of a cache.
 
     Args:
         cache: tensor `(B, H, L, K)`, L a multiple of N.
         update: tensor `(B, H, N, K)`.
         slot: int32 scalar, the first slot to write, a multiple of N.
+        in_place: write by the single operator `slice_update`, see `graph_settings`.
 
     Returns:
         The new cache `(B, H, L, K)`.
@@ -77,23 +28,23 @@ def write_slots(cache, update, slot):
         >>> cache.numpy().ravel().tolist()
         [0.0, 0.0, 1.0, 1.0]
     """
-    if _writes_in_place.get():
+    if in_place:
         return ops.slice_update(cache, (0, 0, slot, 0), update)
-    number = ops.shape(update)[2]
+    written = ops.shape(update)[2]
     _, heads, slots, width = ops.shape(cache)
-    groups = slots // number
-    is_here_G1 = ops.equal(ops.expand_dims(ops.arange(groups, dtype="int32"), 1), slot // number)
-    cache = ops.reshape(cache, (-1, heads, groups, number * width))
-    update = ops.reshape(update, (-1, heads, 1, number * width))
+    groups = slots // written
+    is_here_G1 = ops.equal(ops.expand_dims(ops.arange(groups, dtype="int32"), 1), slot // written)
+    cache = ops.reshape(cache, (-1, heads, groups, written * width))
+    update = ops.reshape(update, (-1, heads, 1, written * width))
     return ops.reshape(ops.where(is_here_G1, update, cache), (-1, heads, slots, width))
 
 
 def padding_mask(token_ids, pad_id=0):
-    """Says which positions hold tokens.
+    """Marks the positions that hold tokens.
 
     Args:
         token_ids: integer tensor `(batch, length)`.
-        pad_id: the id that fills up shorter sentences.
+        pad_id: id of the padding.
 
     Returns:
         Boolean tensor `(batch, length)`, True where there is a token.
@@ -106,7 +57,7 @@ def padding_mask(token_ids, pad_id=0):
 
 
 def causal_mask(length):
-    """Lets each position attend to itself and to those before it.
+    """Lets each position attend to itself and to earlier positions.
 
     Args:
         length: number of positions, an integer or a scalar tensor.
@@ -122,7 +73,7 @@ def causal_mask(length):
     return ops.greater_equal(ops.expand_dims(position, 1), ops.expand_dims(position, 0))
 
 
-def attention_weights(scores, mask=None):
+def attention_weights(scores, mask=None, masked_score=MASKED_SCORE):
     """Turns scores into weights that sum to 1 over the keys.
 
     The softmax accumulates in float32 whatever the dtype of the scores.
@@ -131,6 +82,7 @@ def attention_weights(scores, mask=None):
         scores: float tensor `(..., T, S)`.
         mask: boolean tensor that broadcasts to the scores, True = may attend.
             A query that may attend to nothing gets equal weights, not NaN.
+        masked_score: score of what is masked, see `graph_settings`.
 
     Returns:
         Weights in the shape and dtype of the scores.
@@ -143,16 +95,18 @@ def attention_weights(scores, mask=None):
     dtype = scores.dtype
     scores = ops.cast(scores, "float32")
     if mask is not None:
-        scores = ops.where(mask, scores, _masked_score.get())
+        scores = ops.where(mask, scores, masked_score)
     if scores.shape[-1] == 1:
-        # All to the one key. Keras warns of a softmax over one; 0 times the scores keeps
-        # the gradient connected.
+        # A single key gets all the weight. Keras warns about a softmax over one element;
+        # 0 times the scores keeps the gradient connected.
         return ops.cast(ops.exp(0.0 * scores), dtype)
     return ops.cast(ops.softmax(scores, axis=-1), dtype)
 
 
-def scaled_dot_product_attention(query, key, value, mask=None, dropout=None):
-    r"""Attends: softmax(query key^T / sqrt(width)) value.
+def scaled_dot_product_attention(
+    query, key, value, mask=None, dropout=None, masked_score=MASKED_SCORE
+):
+    r"""Scaled dot-product attention: softmax(query key^T / sqrt(width)) value.
 
     "Attention Is All You Need" (Vaswani et al. 2017), section 3.2.1, equation 1.
 
@@ -161,7 +115,8 @@ def scaled_dot_product_attention(query, key, value, mask=None, dropout=None):
         key: float tensor `(..., S, K)`.
         value: float tensor `(..., S, W)`; W is often K.
         mask: boolean tensor that broadcasts to `(..., T, S)`, True = may attend.
-        dropout: a callable on the weights (a `keras.layers.Dropout`), or None.
+        dropout: a function of the weights, such as a `keras.layers.Dropout`; or None.
+        masked_score: score of what is masked, see `graph_settings`.
 
     Returns:
         The output `(..., T, W)` and the weights `(..., T, S)` before dropout.
@@ -172,16 +127,16 @@ def scaled_dot_product_attention(query, key, value, mask=None, dropout=None):
         >>> output.shape, weights.shape
         (TensorShape([2, 3, 4]), TensorShape([2, 3, 5]))
     """
-    # Scaling the query costs T x K products, scaling the scores would cost T x S.
+    # Scaling the query takes T x K products; scaling the scores would take T x S.
     query = query * (1.0 / math.sqrt(query.shape[-1]))
     scores = ops.einsum("...TK,...SK->...TS", query, key)
-    weights = attention_weights(scores, mask)
+    weights = attention_weights(scores, mask, masked_score)
     kept = weights if dropout is None else dropout(weights)
     return ops.einsum("...TS,...SW->...TW", kept, value), weights
 
 
 def gelu_tanh(inputs):
-    r"""Hendrycks and Gimpel's approximation of gelu, which BERT's own code has.
+    r"""The tanh approximation of gelu, as in BERT's original code.
 
         0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
 
@@ -201,11 +156,11 @@ def gelu_tanh(inputs):
 
 
 def additive_scores(query, key, scale):
-    """Scores by a network of one hidden layer: `scale^T tanh(query + key)`.
+    """Scores from a network with one hidden layer: `scale^T tanh(query + key)`.
 
     "Neural Machine Translation by Jointly Learning to Align and Translate" (Bahdanau
-    et al. 2015), appendix A.1.2, with query and key already projected. Luong et al.
-    (2015) call it "concat": projecting the two parts apart or joined is the same.
+    et al. 2015), appendix A.1.2, with query and key already projected. It equals the "concat"
+    score of Luong et al. (2015), whose one matrix projects both.
 
     Args:
         query: float tensor `(B, T, A)`.
@@ -225,7 +180,7 @@ def additive_scores(query, key, scale):
 
 
 def dot_scores(query, key):
-    """Scores by the dot product, Luong et al. (2015), section 3.1.
+    """Dot-product scores, Luong et al. (2015), section 3.1.
 
     Args:
         query: float tensor `(B, T, D)`.
@@ -242,17 +197,16 @@ def dot_scores(query, key):
 
 
 def project(inputs, kernel, training=False):
-    """Multiplies each position by a matrix, in the form that is best for what follows.
+    """Multiplies each position by a matrix, in the faster form for training or inference.
 
-    TensorFlow's gradient of an einsum transposes tensors of the size of inputs and
-    outputs, which can take three times as long as the products themselves. A product of
-    two matrices has no such cost, but its reshapes become operators of their own in a
-    LiteRT file, where the einsum is a single one.
+    TensorFlow's gradient of an einsum transposes inputs and outputs, which can take three
+    times as long as the product itself. `matmul` of two matrices does not, but needs
+    reshapes, which are extra operators in a LiteRT file; an einsum is a single one.
 
     Args:
         inputs: float tensor `(B, T, D)`.
         kernel: float tensor `(D, E)`.
-        training: whether a gradient is wanted.
+        training: whether gradients are needed.
 
     Returns:
         Float tensor `(B, T, E)`.
@@ -269,23 +223,23 @@ def project(inputs, kernel, training=False):
 
 
 def recur(step, states, inputs, training=False, reverse=False):
-    """Runs a step over the positions of sequences, handing its states on.
+    """Runs a recurrent step over all positions of a sequence.
 
-    Two loops, because no single one does everything. Dense buffers of fixed shape, each
-    written where the position is, become builtin operators in LiteRT with dynamic batch
-    and length, and compile under XLA; but their gradient passes over the whole buffer at
-    every position, and JAX has none for it. `keras.ops.scan` has a good gradient, but
-    its TensorArrays neither convert nor compile.
+    There are two loops, because neither does everything. Dense buffers of fixed shape become
+    builtin operators in LiteRT, with dynamic batch and length, and compile under XLA; but
+    their gradient costs a pass over the whole buffer at every position, and JAX has no
+    gradient for them. `keras.ops.scan` has a cheap gradient, but its TensorArrays neither
+    convert to LiteRT nor compile under XLA.
 
     Args:
         step: a function `(states, *inputs) -> states` of tensors `(B, 1, ...)`.
-        states: list of tensors `(B, 1, U)`, where it starts.
-        inputs: list of tensors `(B, T, D)`, handed to `step` position by position.
-        training: whether a gradient is wanted.
-        reverse: go from the last position to the first.
+        states: list of initial states `(B, 1, U)`.
+        inputs: list of tensors `(B, T, D)`; `step` gets one position at a time.
+        training: whether gradients are needed.
+        reverse: run from the last position to the first.
 
     Returns:
-        The states after each position, a list of tensors `(B, T, U)`, and the last ones.
+        A list of the states after each position `(B, T, U)`, and a list of the final states.
 
     Example:
         >>> totals, [last] = recur(
@@ -311,20 +265,20 @@ def recur(step, states, inputs, training=False, reverse=False):
         ]
         return count + 1, states, buffers
 
-    # Zeros in the shape of what will be written; their batch and length may be dynamic.
+    # Buffers of zeros; batch and length may be dynamic.
     rows = ops.zeros_like(inputs[0][:, :, :1])
     buffers = [ops.cast(rows, state.dtype) + ops.zeros_like(state) for state in states]
     _, states, buffers = ops.while_loop(
         lambda count, *_: ops.less(count, length),
         body,
         (ops.zeros((), "int32"), list(states), buffers),
-        maximum_iterations=length if is_static else None,  # without it XLA has no gradient
+        maximum_iterations=length if is_static else None,  # XLA needs it for the gradient
     )
     return buffers, states
 
 
 def _recur_by_scan(step, states, inputs, reverse):
-    # One tensor to scan over: with several of dynamic length Keras's scan fails in TF.
+    # Joined into one tensor: Keras's scan over several of dynamic length fails in TensorFlow.
     cuts = np.cumsum([x.shape[-1] for x in inputs])[:-1].tolist()
     joined_TB1D = ops.expand_dims(ops.transpose(ops.concatenate(inputs, axis=-1), (1, 0, 2)), 2)
 
@@ -347,7 +301,7 @@ def sinusoid(length, width):
         width: size of a vector, even.
 
     Returns:
-        float32 NumPy array `(length, width)`: a constant, computed in float64.
+        float32 NumPy array `(length, width)`, computed in float64.
 
     Raises:
         ValueError: if the width is odd.

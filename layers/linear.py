@@ -5,10 +5,11 @@ from keras import ops
 
 from attention_zoo.layers.build_once import build_once
 from attention_zoo.layers.functional import project
+from attention_zoo.layers.layer import Layer
 
 
 @keras.saving.register_keras_serializable("attention_zoo")
-class Linear(keras.layers.Layer):
+class Linear(Layer):
     r"""Maps each position: `inputs kernel + bias`, what `keras.layers.Dense` computes.
 
     Args:
@@ -29,7 +30,6 @@ class Linear(keras.layers.Layer):
 
     def __init__(self, width, use_bias=True, kernel_initializer="glorot_uniform", **kwargs):
         super().__init__(**kwargs)
-        self.supports_masking = True
         self.width = width
         self.use_bias = use_bias
         self.kernel_initializer = kernel_initializer
@@ -56,12 +56,3 @@ class Linear(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         """The shape of the input with the new width."""
         return (*input_shape[:-1], self.width)
-
-    def get_config(self):
-        """All constructor arguments."""
-        return {
-            **super().get_config(),
-            "width": self.width,
-            "use_bias": self.use_bias,
-            "kernel_initializer": self.kernel_initializer,
-        }

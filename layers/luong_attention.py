@@ -96,7 +96,10 @@ class LuongAttention(MemoryAttention):
         return dot_scores(query, keys)
 
     def get_config(self):
-        """All constructor arguments."""
-        score = self.score
-        name = keras.saving.get_registered_name(score) if callable(score) else score
-        return {**super().get_config(), "score": name}
+        """All constructor arguments; a score function by its registered name."""
+        return {**super().get_config(), "score": score_name(self.score)}
+
+
+def score_name(score):
+    """The name of a score in configs: a function's is the one it is registered under."""
+    return keras.saving.get_registered_name(score) if callable(score) else score

@@ -3,11 +3,12 @@
 import keras
 from keras import ops
 
-from attention_zoo.layers.functional import attention_weights
+from attention_zoo.layers.functional import MASKED_SCORE, attention_weights
+from attention_zoo.layers.layer import Layer
 from attention_zoo.layers.masks import KerasMask, join_masks
 
 
-class MemoryAttention(keras.layers.Layer):
+class MemoryAttention(Layer):
     r"""Attends: `softmax(score(query, keys)) memory`.
 
     The ground that `AdditiveAttention` and `LuongAttention` stand on; a score with
@@ -27,9 +28,10 @@ class MemoryAttention(keras.layers.Layer):
         The context `(B, T, D)`, or a pair with the weights `(B, T, S)`.
     """
 
+    masked_score = MASKED_SCORE  # see `graph_settings`
+
     def __init__(self, dropout=0.0, **kwargs):
         super().__init__(**kwargs)
-        self.supports_masking = True
         self.dropout = dropout
         self.attention_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
         self.keras_mask = KerasMask()
@@ -69,10 +71,7 @@ class MemoryAttention(keras.layers.Layer):
         """
         if attention_mask is not None and len(attention_mask.shape) == 2:
             attention_mask = ops.expand_dims(attention_mask, 1)
-        weights_BTS = attention_weights(self.scores(query, keys), attention_mask)
+        scores_BTS = self.scores(query, keys)
+        weights_BTS = attention_weights(scores_BTS, attention_mask, self.masked_score)
         context_BTD = ops.einsum("BTS,BSD->BTD", self.attention_dropout(weights_BTS), memory)
         return context_BTD, weights_BTS
-
-    def get_config(self):
-        """All constructor arguments."""
-        return {**super().get_config(), "dropout": self.dropout}

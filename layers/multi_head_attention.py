@@ -5,16 +5,18 @@ from keras import ops
 
 from attention_zoo.layers.build_once import build_once
 from attention_zoo.layers.functional import (
+    MASKED_SCORE,
     causal_mask,
     scaled_dot_product_attention,
     write_slots,
 )
+from attention_zoo.layers.layer import Layer
 from attention_zoo.layers.linear import Linear
 from attention_zoo.layers.masks import KerasMask, join_masks
 
 
 @keras.saving.register_keras_serializable("attention_zoo")
-class MultiHeadAttention(keras.layers.Layer):
+class MultiHeadAttention(Layer):
     r"""Several attentions in parallel, each in a projection of its own.
 
         head_h = attention(query W_h^Q, memory W_h^K, memory W_h^V)
@@ -56,9 +58,11 @@ class MultiHeadAttention(keras.layers.Layer):
         (TensorShape([1, 3, 8]), TensorShape([1, 2, 3, 3]))
     """
 
+    masked_score = MASKED_SCORE  # see `graph_settings`
+    writes_in_place = False
+
     def __init__(self, num_heads, dropout=0.0, use_bias=True, **kwargs):
         super().__init__(**kwargs)
-        self.supports_masking = True
         self.num_heads = num_heads
         self.dropout = dropout
         self.use_bias = use_bias
@@ -146,7 +150,7 @@ class MultiHeadAttention(keras.layers.Layer):
             The output `(B, T, D)` and the weights `(B, H, T, S)`.
         """
         output_BHTK, weights_BHTS = scaled_dot_product_attention(
-            query_BHTK, key_BHSK, value_BHSK, mask, self.attention_dropout
+            query_BHTK, key_BHSK, value_BHSK, mask, self.attention_dropout, self.masked_score
         )
         output_BTHK = ops.transpose(output_BHTK, (0, 2, 1, 3))
         length = ops.shape(output_BTHK)[1]
@@ -185,7 +189,7 @@ class MultiHeadAttention(keras.layers.Layer):
         """
         query_BHNK, key_BHNK, value_BHNK = self._split(self.query_key_value(query), 3)
         cache = [
-            write_slots(old_BHLK, new_BHNK, slot)
+            write_slots(old_BHLK, new_BHNK, slot, self.writes_in_place)
             for old_BHLK, new_BHNK in zip(cache, (key_BHNK, value_BHNK), strict=True)
         ]
         output, _ = self.attend(query_BHNK, *cache, broadcast_over_heads(mask))
@@ -198,15 +202,6 @@ class MultiHeadAttention(keras.layers.Layer):
         heads = parts * self.num_heads
         heads_BTHK = ops.reshape(projected, (-1, length, heads, self.head_width))
         return ops.split(ops.transpose(heads_BTHK, (0, 2, 1, 3)), parts, axis=1)
-
-    def get_config(self):
-        """All constructor arguments."""
-        return {
-            **super().get_config(),
-            "num_heads": self.num_heads,
-            "dropout": self.dropout,
-            "use_bias": self.use_bias,
-        }
 
 
 def broadcast_over_heads(mask):

@@ -5,14 +5,14 @@ from keras import ops
 
 from attention_zoo.layers.build_once import build_once
 from attention_zoo.layers.functional import sinusoid
+from attention_zoo.layers.layer import Layer
 
 
-class _PositionalEncoding(keras.layers.Layer):
+class _PositionalEncoding(Layer):
     """Adds row `position` of a table to every vector."""
 
     def __init__(self, max_length, **kwargs):
         super().__init__(**kwargs)
-        self.supports_masking = True
         self.max_length = max_length
 
     def call(self, inputs):
@@ -41,10 +41,6 @@ class _PositionalEncoding(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         """The shape of the input."""
         return input_shape
-
-    def get_config(self):
-        """All constructor arguments."""
-        return {**super().get_config(), "max_length": self.max_length}
 
 
 @keras.saving.register_keras_serializable("attention_zoo")

@@ -5,6 +5,7 @@ from keras import ops
 
 from attention_zoo.layers.build_once import build_once
 from attention_zoo.layers.functional import project, recur
+from attention_zoo.layers.layer import Layer
 from attention_zoo.layers.masks import KerasMask, join_masks
 
 _GATES = {"gru": 3, "lstm": 4}
@@ -12,7 +13,7 @@ _NUM_STATES = {"gru": 1, "lstm": 2}
 
 
 @keras.saving.register_keras_serializable("attention_zoo")
-class Recurrent(keras.layers.Layer):
+class Recurrent(Layer):
     r"""A recurrent network over a sequence; past the end of a sentence its state stands still.
 
     GRU (Cho et al. 2014), r and z being gates and * the product of elements:
@@ -71,6 +72,7 @@ class Recurrent(keras.layers.Layer):
         self,
         units,
         cell="gru",
+        *,
         reset_after=True,
         reverse=False,
         dropout=0.0,
@@ -81,7 +83,6 @@ class Recurrent(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.supports_masking = True
         if cell not in _GATES:
             raise ValueError(f"cell must be one of {list(_GATES)}, received {cell!r}")
         if layer_norm and not reset_after:
@@ -268,21 +269,6 @@ class Recurrent(keras.layers.Layer):
             training=training,
         )
         return ops.flip(outputs, axis=1) if self.reverse else outputs, states
-
-    def get_config(self):
-        """All constructor arguments."""
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "cell": self.cell,
-            "reset_after": self.reset_after,
-            "reverse": self.reverse,
-            "dropout": self.dropout,
-            "recurrent_dropout": self.recurrent_dropout,
-            "variational": self.variational,
-            "layer_norm": self.layer_norm,
-            "fused": self.fused,
-        }
 
 
 def _has_gpu():

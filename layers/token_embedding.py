@@ -7,10 +7,11 @@ from keras import ops
 
 from attention_zoo.layers.build_once import build_once
 from attention_zoo.layers.functional import project
+from attention_zoo.layers.layer import Layer
 
 
 @keras.saving.register_keras_serializable("attention_zoo")
-class TokenEmbedding(keras.layers.Layer):
+class TokenEmbedding(Layer):
     r"""Looks up a vector for each id, times sqrt(width) if scaled.
 
     "Attention Is All You Need" (Vaswani et al. 2017), section 3.4: the two
@@ -38,7 +39,6 @@ class TokenEmbedding(keras.layers.Layer):
 
     def __init__(self, vocab_size, width, scale=True, **kwargs):
         super().__init__(**kwargs)
-        self.supports_masking = True
         self.vocab_size = vocab_size
         self.width = width
         self.scale = scale
@@ -68,12 +68,3 @@ class TokenEmbedding(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         """One more axis than the input."""
         return (*input_shape, self.width)
-
-    def get_config(self):
-        """All constructor arguments."""
-        return {
-            **super().get_config(),
-            "vocab_size": self.vocab_size,
-            "width": self.width,
-            "scale": self.scale,
-        }

@@ -5,6 +5,7 @@ import re
 import keras
 from keras import ops
 
+from attention_zoo.layers.keras_internals import variable_key
 from attention_zoo.train.schedules import make_schedule
 
 # What the names of norms and biases end in: they are not drawn towards zero.
@@ -42,7 +43,7 @@ class AdamW(keras.optimizers.Adam):
         super().build(variables)
         # By key: `update_step` is handed the backend's own variables, without their paths.
         self._factors = {
-            self._var_key(v): (
+            variable_key(self, v): (
                 self.rates(v) if self.rates else 1.0,
                 0.0 if v.name.endswith(_NOT_DECAYED) else self.decay,
             )
@@ -51,7 +52,7 @@ class AdamW(keras.optimizers.Adam):
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable."""
-        factor, decay = self._factors[self._var_key(variable)]
+        factor, decay = self._factors[variable_key(self, variable)]
         rate = learning_rate * factor
         if decay:
             drawn = ops.cast(rate * decay, variable.dtype)

@@ -56,6 +56,7 @@ class Bert(PresetModel):
     def __init__(
         self,
         vocab_size=30522,
+        *,
         width=768,
         num_blocks=12,
         num_heads=12,
@@ -102,7 +103,7 @@ class Bert(PresetModel):
             EncoderBlock(
                 self.num_heads,
                 self.feed_forward_width,
-                self.activation,
+                activation=self.activation,
                 dropout=self.dropout,
                 attention_dropout=self.attention_dropout,
                 epsilon=self.epsilon,

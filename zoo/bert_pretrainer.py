@@ -39,7 +39,8 @@ class BertPretrainer(BertWithHead):
     """
 
     def __init__(self, encoder, next_sentence=True, **kwargs):
-        super().__init__(encoder, pooler=next_sentence, **kwargs)
+        super().__init__(**kwargs)
+        self._add_encoder(encoder, pooler=next_sentence)
         self.next_sentence = next_sentence
         policy = {"dtype": self.dtype_policy}
         self.transform = Linear(self.bert.width, **policy, name="transform")

@@ -30,7 +30,8 @@ class BertTokenClassifier(BertWithHead):
     """
 
     def __init__(self, num_outputs, encoder, **kwargs):
-        super().__init__(encoder, pooler=False, **kwargs)
+        super().__init__(**kwargs)
+        self._add_encoder(encoder, pooler=False)
         self.num_outputs = num_outputs
         self.head_dropout = keras.layers.Dropout(self.bert.dropout, dtype=self.dtype_policy)
         self.head = Linear(num_outputs, dtype=self.dtype_policy, name="head")

@@ -7,6 +7,7 @@ of weights must be in the file, though, so its size bounds the sizes in the desc
 import inspect
 
 from attention_zoo.errors import UserError, shown, suggest
+from attention_zoo.layers.layer import constructor_arguments
 from attention_zoo.zoo.bert import Bert
 from attention_zoo.zoo.options import LONGEST
 
@@ -78,15 +79,15 @@ def _may_lack(name, value):
 
 def _complete(model_class, config, origin):
     """The arguments with the defaults of those that are not given."""
-    parameters = inspect.signature(model_class.__init__).parameters
-    own = {name: p for name, p in parameters.items() if name not in ("self", "kwargs")}
+    own = constructor_arguments(model_class)
     unknown = [name for name in config if name not in own]
     if unknown:
         raise UserError(f"{origin}: no argument {unknown[0]!r}; {suggest(unknown[0], own)}")
-    required = [name for name, p in own.items() if p.default is p.empty and name not in config]
+    empty = inspect.Parameter.empty
+    required = [name for name, default in own.items() if default is empty and name not in config]
     if required:
         raise UserError(f"{origin} lacks {', '.join(required)}")
-    return {name: config.get(name, p.default) for name, p in own.items()}
+    return {**own, **config}
 
 
 def _fewest_numbers(sizes, depth):

@@ -1,10 +1,9 @@
 """What the models have in common."""
 
-import inspect
-
 import keras
 from keras import ops
 
+from attention_zoo.layers.layer import arguments_of, constructor_arguments
 from attention_zoo.zoo.presets import PRESETS
 
 
@@ -41,9 +40,13 @@ class PresetModel(keras.Model):
 
     def get_config(self):
         """All constructor arguments."""
-        own = inspect.signature(type(self).__init__).parameters
-        names = [name for name in own if name not in ("self", "kwargs")]
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        return {**super().get_config(), **arguments_of(self)}
+
+
+def model_config(model):
+    """The constructor arguments of a model's own class: numbers and names, ready for JSON."""
+    own = constructor_arguments(type(model))
+    return {name: value for name, value in model.get_config().items() if name in own}
 
 
 def model_config(model):

@@ -4,13 +4,15 @@ import keras
 from keras import ops
 
 from attention_zoo.layers import (
-    AttentionDecoder,
     Linear,
     RecurrentEncoder,
     TokenEmbedding,
     padding_mask,
 )
+from attention_zoo.layers.attention_decoder import choose_decoder
 from attention_zoo.layers.build_once import build_once
+from attention_zoo.layers.luong_attention import score_name
+from attention_zoo.layers.options import StackOptions, options_of
 from attention_zoo.zoo.model import Seq2SeqModel
 
 _INITIAL_STATES = ("projected", "last", "zero")
@@ -72,6 +74,7 @@ class RNNAttention(Seq2SeqModel):
         self,
         source_vocab_size,
         target_vocab_size=None,
+        *,
         width=256,
         embedding_width=None,
         cell="gru",
@@ -132,33 +135,26 @@ class RNNAttention(Seq2SeqModel):
             if self.share_embeddings
             else self._embedding("source_embedding", self.source_vocab_size)
         )
-        recurrent = {
-            "residual": self.residual,
-            "dropout": self.dropout,
-            "cell": self.cell,
-            "reset_after": self.reset_after,
-            "recurrent_dropout": self.recurrent_dropout,
-            "variational": self.variational,
-            "layer_norm": self.layer_norm,
-            "fused": self.fused,
-        }
+        recurrent = options_of(self, StackOptions)
         self.encoder = RecurrentEncoder(
             self.width,
             self.num_encoder_layers,
-            self.bidirectional,
+            bidirectional=self.bidirectional,
             **recurrent,
-            **self._named("encoder"),
+            name="encoder",
         )
-        self.decoder = AttentionDecoder(
-            self.width,
-            self.num_decoder_layers,
+        self.output_width = self.embedding_width if self.tie_output else self.width
+        decoder_class, arguments = choose_decoder(
             self.attention,
-            self.score,
-            self.input_feeding,
-            self.embedding_width if self.tie_output else self.width,
+            width=self.width,
+            num_layers=self.num_decoder_layers,
+            score=self.score,
+            input_feeding=self.input_feeding,
+            output_width=self.output_width,
             **recurrent,
-            **self._named("decoder"),
+            name="decoder",
         )
+        self.decoder = decoder_class(**arguments)
         self.state_projections = [
             Linear(self.width, **self._named(f"state_projection_{i}"))
             for i in range(self.decoder.num_states)
@@ -190,7 +186,7 @@ class RNNAttention(Seq2SeqModel):
             if layer is self.decoder:
                 layer.build(embedded, hidden)
             elif layer is self.output_projection:
-                layer.build((None, None, self.decoder.output_width))
+                layer.build((None, None, self.output_width))
             else:
                 layer.build(embedded if layer is self.encoder else hidden)
 
@@ -200,13 +196,12 @@ class RNNAttention(Seq2SeqModel):
         return self.attention != "none"
 
     def get_config(self):
-        """All constructor arguments; a function that scores by its registered name."""
-        return {**super().get_config(), "score": self.decoder.get_config()["score"]}
+        """All constructor arguments; a score function by its registered name."""
+        return {**super().get_config(), "score": score_name(self.score)}
 
     def call(self, inputs, training=False):
         """Teacher forcing; see the class docstring."""
-        outputs_BTD, _ = self._decode(inputs, training=training)
-        return self._logits(outputs_BTD, training)
+        return self._logits(self._decode(inputs, training), training)
 
     def attention_weights(self, inputs):
         """Where the decoder looks: weights `(B, 1, 1, T, S)`, one block of one head.
@@ -221,19 +216,13 @@ class RNNAttention(Seq2SeqModel):
         _, weights_BTS = self._decode(inputs, return_weights=True)
         return ops.expand_dims(ops.expand_dims(weights_BTS, 1), 1)
 
-    def _decode(self, inputs, return_weights=False, training=False):
+    def _decode(self, inputs, training=False, **options):
         source_ids, target_ids = inputs
         hidden_BSD, states, mask = self._encode(source_ids, training)
         embedded_BTE = self.target_dropout(self.target_embedding(target_ids), training=training)
-        outputs = self.decoder(
-            embedded_BTE,
-            hidden_BSD,
-            states,
-            memory_mask=mask,
-            return_weights=return_weights,
-            training=training,
+        return self.decoder(
+            embedded_BTE, hidden_BSD, states, memory_mask=mask, training=training, **options
         )
-        return outputs if return_weights else (outputs, None)
 
     def _encode(self, source_ids, training=False):
         """The encoder's outputs `(B, S, D)`, the decoder's first states, and the mask."""

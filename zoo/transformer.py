@@ -13,6 +13,7 @@ from attention_zoo.layers import (
     padding_mask,
 )
 from attention_zoo.layers.build_once import build_once
+from attention_zoo.layers.options import BlockOptions, options_of
 from attention_zoo.zoo.model import Seq2SeqModel, gather_hypotheses
 
 _POSITIONS = {"sinusoidal": SinusoidalPositionalEncoding, "learned": LearnedPositionalEncoding}
@@ -70,6 +71,7 @@ class Transformer(Seq2SeqModel):
         self,
         source_vocab_size,
         target_vocab_size=None,
+        *,
         width=512,
         num_heads=8,
         feed_forward_width=2048,
@@ -117,14 +119,7 @@ class Transformer(Seq2SeqModel):
         block = {
             "num_heads": self.num_heads,
             "feed_forward_width": self.feed_forward_width,
-            "activation": self.activation,
-            "norm": self.norm,
-            "dropout": self.dropout,
-            "attention_dropout": self.attention_dropout,
-            "activation_dropout": self.activation_dropout,
-            "attention_bias": self.attention_bias,
-            "epsilon": self.epsilon,
-            "dtype": self.dtype_policy,
+            **options_of(self, BlockOptions),
         }
         self.target_embedding = self._embedding("target_embedding", self.target_vocab_size)
         self.source_embedding = (

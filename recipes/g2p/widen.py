@@ -17,8 +17,8 @@ import typer
 import attention_zoo as az
 from attention_zoo.errors import UserError
 from attention_zoo.files import require_empty
-from attention_zoo.tasks.task import model_config
 from attention_zoo.zoo import Transformer
+from attention_zoo.zoo.model import model_config
 from attention_zoo.zoo.weights import assign_weights, saved_weights, weight_name
 
 

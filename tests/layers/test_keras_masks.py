@@ -115,7 +115,10 @@ def test_a_mask_for_each_query_joins_that_of_keras(example, made):
     assert_allclose(given, layer(**expected, **example.options), atol=1e-6)
 
 
-@each({n: e for n, e in MASKED.items() if e.layer in ("AttentionDecoder", "Recurrent")})
+RECURRENT = ("AdditiveDecoder", "LuongDecoder", "Recurrent", "RecurrentDecoder")
+
+
+@each({n: e for n, e in MASKED.items() if e.layer in RECURRENT})
 @pytest.mark.parametrize("training", [False, True])
 def test_padding_in_front_moves_no_state(example, training):
     layer = example.make(dropout=0.0, recurrent_dropout=0.0, variational=False)

@@ -87,8 +87,8 @@ EXAMPLES = {
         {"query": "BTD", "memory": "BSE", "attention_mask": "BS"},
         D * F + E * F + F,
     ),
-    "AttentionDecoder": Example(
-        "AttentionDecoder",
+    "AdditiveDecoder": Example(
+        "AdditiveDecoder",
         {"width": F, "num_layers": 2, "residual": True, "dropout": 0.1, "recurrent_dropout": 0.2},
         {"inputs": "BTD", "memory": "BSE", "memory_mask": "BS"},
         3 * (D * F + F * F + 2 * F)
@@ -97,24 +97,48 @@ EXAMPLES = {
         + E * 3 * F
         + (F + E + D) * F,
     ),
-    "AttentionDecoder, luong": Example(
-        "AttentionDecoder",
+    "AdditiveDecoder, narrow": Example(
+        "AdditiveDecoder",
         {
             "width": F,
-            "attention": "luong",
+            "output_width": K,
+            "cell": "lstm",
+            "layer_norm": True,
+            "variational": True,
+        },
+        {"inputs": "BTD", "memory": "BSE", "memory_mask": "BS"},
+        4 * (D * F + F * F + F)
+        + (2 * 2 * 4 * F + 2 * F)
+        + (F * F + E * F + F)
+        + E * 4 * F
+        + (F + E + D) * K,
+    ),
+    "AdditiveDecoder, gru of the paper": Example(
+        "AdditiveDecoder",
+        {"width": F, "reset_after": False, "fused": False},
+        {"inputs": "BTD", "memory": "BSE", "memory_mask": "BS"},
+        3 * (D * F + F * F + F) + (F * F + E * F + F) + E * 3 * F + (F + E + D) * F,
+    ),
+    "LuongDecoder": Example(
+        "LuongDecoder",
+        {
+            "width": F,
+            "num_layers": 2,
+            "residual": True,
+            "dropout": 0.1,
+            "recurrent_dropout": 0.2,
             "score": "dot",
             "reset_after": False,
             "fused": False,
             "output_width": K,
         },
         {"inputs": "BTD", "memory": "BSF", "memory_mask": "BS"},
-        3 * (D * F + F * F + F) + 2 * F * K,
+        3 * (D * F + F * F + F) + 3 * (F * F + F * F + F) + 2 * F * K,
     ),
-    "AttentionDecoder, fed": Example(
-        "AttentionDecoder",
+    "LuongDecoder, fed": Example(
+        "LuongDecoder",
         {
             "width": F,
-            "attention": "luong",
             "input_feeding": True,
             "cell": "lstm",
             "layer_norm": True,
@@ -213,6 +237,27 @@ EXAMPLES = {
         {"units": F, "cell": "lstm", "reverse": True, "layer_norm": True},
         {"inputs": "BTD", "token_mask": "BT"},
         4 * (D * F + F * F + F) + 2 * 2 * 4 * F + 2 * F,
+    ),
+    "RecurrentDecoder": Example(
+        "RecurrentDecoder",
+        {
+            "width": D,
+            "num_layers": 2,
+            "residual": True,
+            "dropout": 0.1,
+            "cell": "lstm",
+            "recurrent_dropout": 0.2,
+            "variational": True,
+            "layer_norm": True,
+        },
+        {"inputs": "BTD"},
+        2 * (4 * (D * D + D * D + D) + 2 * 2 * 4 * D + 2 * D),
+    ),
+    "RecurrentDecoder, gru of the paper": Example(
+        "RecurrentDecoder",
+        {"width": K, "reset_after": False, "fused": False},
+        {"inputs": "BTD"},
+        3 * (D * K + K * K + K),
     ),
     "RecurrentEncoder": Example(
         "RecurrentEncoder",

@@ -134,7 +134,7 @@ def test_a_link_to_a_file_is_one(saved, copy, tmp_path):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_weight_that_is_no_number_is_named(value, unsummed):
     edit_weights(unsummed, lambda arrays: arrays["head/bias"].__setitem__(1, value))
-    message = r"safetensors: head/bias holds NaN or an infinite number"
+    message = r"safetensors: head/bias contains NaN or infinity"
     with pytest.raises(UserError, match=message):
         load_task(unsummed)
 
@@ -143,14 +143,14 @@ def test_a_weight_that_is_no_number_is_not_saved(tmp_path):
     task, _ = make("tag")
     weight = task.model.trainable_variables[0]
     weight.assign(weight * np.nan)
-    with pytest.raises(UserError, match=r"token_embedding/table holds .* or NaN"):
+    with pytest.raises(UserError, match=r"token_embedding/table contains NaN"):
         task.save(tmp_path / "task")
     assert not (tmp_path / "task").exists()
 
 
 def test_weights_of_another_kind(unsummed):
     edit_weights(unsummed, lambda a: a.update({"head/bias": a["head/bias"].astype("int32")}))
-    with pytest.raises(UserError, match="head/bias holds int32, no floating-point numbers"):
+    with pytest.raises(UserError, match="head/bias has dtype int32, expected floating point"):
         load_task(unsummed)
 
 

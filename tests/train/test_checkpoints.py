@@ -72,7 +72,7 @@ def test_no_mean_of_weights_that_are_not_numbers(saved, monkeypatch):
         "read_safetensors",
         lambda path: {name: array + np.nan for name, array in read(path).items()},
     )
-    with pytest.raises(UserError, match=r"the mean of the checkpoints in .* holds NaN"):
+    with pytest.raises(UserError, match=r"the mean of the checkpoints in .* contains NaN"):
         checkpoints.load_average(folder, [4], model)
     for ours, theirs in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(ours, theirs)

@@ -36,7 +36,7 @@ SCHEDULES = {
     "LinearDecay": schedules.LinearDecay(0.1, 50, 3),
 }
 # Those that also take a step of training.
-TRAINED = ["Recurrent, gru", "AttentionDecoder", "Transformer"]
+TRAINED = ["Recurrent, gru", "AdditiveDecoder", "Transformer"]
 # Loads the files named on standard input, and writes what each model gives: when it is asked,
 # in training, and after a step of training.
 LOADER = """

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 from reference import transformer as reference
 from reference import weights
 
+from attention_zoo.layers.keras_internals import sublayers
 from attention_zoo.zoo import Transformer
 
 B, T, S, H, K, F, V, W = 2, 4, 5, 3, 6, 7, 13, 11
@@ -102,7 +103,7 @@ def test_agrees_with_the_reference(kind, share_embeddings, tie_output, randomize
 
 
 def test_dropout_and_epsilon_reach_their_layers():
-    layers = Transformer(V, **PRE)._flatten_layers()
+    layers = sublayers(Transformer(V, **PRE))
     epsilons = {layer.epsilon for layer in layers if hasattr(layer, "gamma")}
     assert epsilons == {PRE["epsilon"]}
     rates = Counter(layer.rate for layer in layers if isinstance(layer, keras.layers.Dropout))
