@@ -1,7 +1,7 @@
 """Reading examples from files, whose suffix says the format.
 
 Each gives examples as tuples of strings, one string a field, and every complaint
-names the file and the line. `docs/data.md` describes the formats.
+names the file and the line. `docs/reference/data.md` describes the formats.
 """
 
 import glob
