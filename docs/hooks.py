@@ -4,6 +4,7 @@ import ast
 import configparser
 import posixpath
 import re
+import shutil
 from pathlib import Path
 
 import griffe
@@ -21,11 +22,10 @@ def on_startup(**_):
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     lines = setup["options"]["package_dir"].strip().splitlines()
     folders = dict(line.split(" = ") for line in lines)
+    shutil.rmtree(PACKAGES, ignore_errors=True)
     for name, folder in folders.items():
         package = PACKAGES.joinpath(*name.split("."))
-        package.mkdir(parents=True, exist_ok=True)
-        for old in package.glob("*.py"):
-            old.unlink()
+        package.mkdir(parents=True)
         for file in (ROOT / folder).glob("*.py"):
             (package / file.name).symlink_to(file)
 
