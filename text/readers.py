@@ -1,6 +1,7 @@
 """Reading examples from files, in the format that their suffix names.
 
 Examples are tuples of strings, one per field. Errors name the file and the line.
+`docs/reference/data.md` describes the formats.
 """
 
 import glob

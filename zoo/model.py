@@ -49,12 +49,6 @@ def model_config(model):
     return {name: value for name, value in model.get_config().items() if name in own}
 
 
-def model_config(model):
-    """The constructor arguments of a model's own class: numbers and names, ready for JSON."""
-    own = inspect.signature(type(model).__init__).parameters
-    return {name: value for name, value in model.get_config().items() if name in own}
-
-
 class Seq2SeqModel(PresetModel):
     """A model from source ids to target logits that can also be run step by step.
 

@@ -17,7 +17,7 @@ from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from attention_zoo.train import settings
 from attention_zoo.zoo import RNNAttention, Transformer
 
-PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "formats.md").read_text(encoding="utf-8")
 
 
 def rows(first):

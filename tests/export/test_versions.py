@@ -1,4 +1,4 @@
-"""Artefacts in the versions that people have: the table in `docs/formats.md` is made here."""
+"""Artefacts run by other versions of their runtimes: the table in `docs/reference/formats.md`."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.zoo import RNNAttention
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "formats.md").read_text(encoding="utf-8")
 KINDS = ("Transformer", "RNN", "classify")
 
 

@@ -1,0 +1,281 @@
+"""What the pages of the site show is run: commands, Python and recipes.
+
+Every block of `sh`, `python` and `yaml` on the pages below is run, in the order of the page and in
+a folder with the files that the page supposes. A line `<!-- not run: why -->` before a block
+exempts it; few may. Commands of the package run in this process, which has TensorFlow already.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import keras
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+import attention_zoo as az
+from attention_zoo.commands import app
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+SHIM = Path(__file__).parent / "reference" / "command_shim.py"
+STAND_IN = Path(__file__).parent / "export" / "tf_serving_stand_in.py"
+BLOCK = re.compile(
+    r"(?:<!-- (?P<why>not run: .+?) -->\n)?"
+    r"```(?P<language>\w+)(?: title=\"(?P<title>.+?)\")?\n(?P<code>.*?)^```$",
+    re.DOTALL | re.MULTILINE,
+)
+PAGES = ["get-started", *(f"how-to/{path.stem}" for path in sorted(DOCS.glob("how-to/*.md")))]
+_SMALL = (
+    "--set train.steps=3 --set model.width=32 --set model.num_heads=2 "
+    "--set model.feed_forward_width=32 --set model.num_encoder_blocks=1 "
+    "--set model.num_decoder_blocks=1"
+)
+# Appended to commands: what shows that they are right need not take long.
+SHORTER = {
+    "get-started": {"train": _SMALL},
+    "how-to/own-data": {
+        "train": f"{_SMALL} --set train.batch_tokens=256 --set tokenizer.vocab_size=450"
+    },
+    "how-to/fine-tune-bert": {"train": "--set train.steps=2 --set train.batch_tokens=256"},
+}
+NOT_RUN = {"get-started": 1}
+
+
+def blocks(page):
+    """The blocks of a page: language, title and code, and why it is not run."""
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    return [match.groupdict() for match in BLOCK.finditer(text)]
+
+
+def first_lines(path, count):
+    return "".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:count])
+
+
+@pytest.fixture(scope="module")
+def dates(tmp_path_factory):
+    """A run of a small task that reads dates, untrained."""
+    keras.utils.set_random_seed(1)
+    pairs = az.read_examples(str(ROOT / "recipes/dates/data/valid.tsv"), ["zh", "en"])
+    source = az.CharacterTokenizer.train(chinese for chinese, _ in pairs)
+    target = az.CharacterTokenizer.train(english for _, english in pairs)
+    model = az.Transformer.from_preset(
+        "transformer_tiny",
+        source_vocab_size=source.vocab_size,
+        target_vocab_size=target.vocab_size,
+        share_embeddings=False,
+        max_length=40,
+        width=32,
+        num_heads=2,
+        feed_forward_width=32,
+        num_encoder_blocks=1,
+        num_decoder_blocks=1,
+    )
+    task = az.Seq2Seq(model, source, target)
+    task.metrics, task.examples = ("chrf",), pairs[:10]
+    run = tmp_path_factory.mktemp("docs") / "dates"
+    task.save(run / "task")
+    return run
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    """The Hugging Face folder of a small BERT; `tests/test_readme.py` imports the real MiniLM."""
+    keras.utils.set_random_seed(2)
+    letters = "abcdefghijklmnopqrstuvwxyz."
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{c}" for c in letters)]
+    model = az.Bert.from_preset("bert_tiny", vocab_size=len(pieces), width=32, num_heads=2)
+    task = az.Embed(model, az.WordPieceTokenizer(pieces), max_length=64)
+    out = tmp_path_factory.mktemp("encoder") / "out"
+    az.export(task, out, formats=["huggingface"], examples=[("a cat",), ("a dog",)])
+    return out / "huggingface"
+
+
+def sentences(name, count):
+    """Short pairs of the Chinese and English sentences, with their header."""
+    header, *rows = (ROOT / f"recipes/zh_en/data/{name}.tsv").read_text("utf-8").splitlines()
+    chosen = [row for row in rows if len(row) < 50 and row.count(" ") < 4][:count]
+    return "\n".join([header, *chosen, ""])
+
+
+@pytest.fixture
+def folder(request, page, tmp_path):
+    """The files that a page supposes, few lines of each."""
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    if "recipes/dates/recipe.yaml --out" in text:
+        data = tmp_path / "recipes/dates/data"
+        data.mkdir(parents=True)
+        recipe = (ROOT / "recipes/dates/recipe.yaml").read_text(encoding="utf-8")
+        (data.parent / "recipe.yaml").write_text(recipe, encoding="utf-8")
+        for name, count in {"train": 500, "valid": 11, "test": 11}.items():
+            lines = first_lines(ROOT / f"recipes/dates/data/{name}.tsv", count)
+            (data / f"{name}.tsv").write_text(lines, encoding="utf-8")
+    elif "runs/dates" in text:
+        (tmp_path / "runs").mkdir()
+        (tmp_path / "runs/dates").symlink_to(request.getfixturevalue("dates"))
+    if "import all-MiniLM-L6-v2" in text:
+        (tmp_path / "all-MiniLM-L6-v2").symlink_to(request.getfixturevalue("encoder"))
+    for name, count in {"train": 100, "valid": 5, "test": 5}.items():
+        if page == "how-to/own-data":
+            text = sentences(name, count)
+        else:
+            rows = [f"it is {w}\t{w}" for w in ("positive", "negative")] * 5
+            text = "\n".join(["text\tlabel", *rows, ""])
+        (tmp_path / f"{name}.tsv").write_text(text, encoding="utf-8")
+    (tmp_path / "texts.tsv").write_text("text\na cat\na dog\nshares fell\n", encoding="utf-8")
+    return tmp_path
+
+
+class Shell:
+    """Bash, in which `attention-zoo` is a command of this process, and `docker` a stand-in."""
+
+    def __init__(self, folder, shorter):
+        self.folder = folder
+        self.shorter = shorter
+        self.server = None  # the running stand-in
+        self.commands = []
+        self.directory = tempfile.TemporaryDirectory()  # short enough a path for a socket
+        tools = Path(self.directory.name)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(tools / "socket"))
+        self.listener.listen()
+        self.listener.settimeout(0.05)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        python = shlex.quote(sys.executable)
+        self._tool("attention-zoo", f'exec {python} -S -E "{SHIM}" "{tools}/socket" "$@"')
+        self._tool("docker", f'exec {python} "{STAND_IN}" "$@"')
+        self.environment = {
+            **os.environ,
+            "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
+            "STAND_IN_PORT": str(self.port),
+        }
+
+    def _tool(self, name, command):
+        path = Path(self.directory.name) / name
+        path.write_text(f"#!/bin/sh\n{command}\n", encoding="utf-8")
+        path.chmod(0o755)
+
+    def close(self):
+        if self.server:
+            self.server.kill()
+            self.server.wait()
+            self.server.stdout.close()
+        self.listener.close()
+        self.directory.cleanup()
+
+    def run(self, code):
+        """What a block of commands prints."""
+        if "docker run" in code:
+            return self._serve(code)
+        code = code.replace("localhost:8501", f"127.0.0.1:{self.port}")
+        code = code.replace("curl ", "curl --silent --fail-with-body ")
+        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+            process = subprocess.Popen(
+                ["bash", "-euo", "pipefail", "-c", code],
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+            )
+            while process.poll() is None:
+                with contextlib.suppress(TimeoutError):
+                    self._answer(self.listener.accept()[0])
+            output.seek(0)
+            errors.seek(0)
+            assert process.returncode == 0, f"{code}\n{errors.read().decode()[-3000:]}"
+            return output.read().decode()
+
+    def _serve(self, code):
+        self.server = subprocess.Popen(
+            ["bash", "-euo", "pipefail", "-c", code],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert "Entering the event loop" in self.server.stdout.readline()
+        return ""
+
+    def _answer(self, connection):
+        """Runs one command of the package for the shim."""
+        with connection, connection.makefile("rwb") as file:
+            call = json.loads(file.readline())
+            arguments = call["arguments"]
+            self.commands.append(arguments)
+            arguments += shlex.split(self.shorter.get(arguments[0], ""))
+            with contextlib.chdir(call["folder"]):
+                result = CliRunner().invoke(app, arguments, input=call["input"])
+            reason = "" if isinstance(result.exception, SystemExit) else str(result.exception or "")
+            answer = {
+                "output": result.stdout,
+                "errors": f"{result.stderr}{reason}\n",
+                "status": result.exit_code,
+            }
+            file.write(json.dumps(answer).encode() + b"\n")
+
+
+@pytest.fixture
+def shell(folder, page):
+    made = Shell(folder, SHORTER.get(page, {}))
+    yield made
+    made.close()
+
+
+def run_python(code, folder):
+    """Runs a block here, or, if it is to show that it does without the package, apart from it."""
+    if "attention_zoo" in code:
+        with contextlib.chdir(folder):
+            exec(compile(code, "page", "exec"), {"__name__": "page"})
+        return
+    banned = "import sys\nsys.modules['attention_zoo'] = None\n"
+    process = subprocess.run(
+        [sys.executable, "-c", banned + code], cwd=folder, capture_output=True, text=True
+    )
+    assert process.returncode == 0, f"{code}\n{process.stderr[-3000:]}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_page(page, folder, shell):
+    run = 0
+    for block in blocks(page):
+        if block["why"]:
+            continue
+        if block["title"] and block["language"] == "yaml":
+            (folder / block["title"]).write_text(block["code"], encoding="utf-8")
+        elif block["language"] == "yaml":
+            assert yaml.safe_load(block["code"])
+        elif block["language"] == "sh":
+            output = shell.run(block["code"])
+            assert output or not re.search(r"predict|evaluate|explain|curl", block["code"])
+        elif block["language"] == "python":
+            run_python(block["code"], folder)
+        run += block["language"] in ("sh", "python")
+    assert run > 1
+    assert shell.commands
+
+
+def test_few_blocks_are_not_run():
+    exempt = {page: sum(bool(block["why"]) for block in blocks(page)) for page in PAGES}
+    assert {page: count for page, count in exempt.items() if count} == NOT_RUN
+
+
+def test_every_page_is_in_the_contents():
+    listed = re.findall(r"[\w/.-]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    assert sorted(listed) == sorted(p.relative_to(DOCS).as_posix() for p in DOCS.rglob("*.md"))
+
+
+def test_every_public_name_is_in_the_reference():
+    page = (DOCS / "reference/python.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"^::: attention_zoo\.(?:.*\.)?(\w+)$", page, re.MULTILINE))
+    assert shown == set(az.__all__) - {"__version__", "layers", "zoo"}
