@@ -15,14 +15,16 @@ from keras import layers, ops
 
 from attention_zoo.errors import ResultError
 from attention_zoo.layers import (
-    AttentionDecoder,
+    AdditiveDecoder,
     DecoderBlock,
     EncoderBlock,
     FeedForward,
     LearnedPositionalEncoding,
     Linear,
     LuongAttention,
+    LuongDecoder,
     MultiHeadAttention,
+    RecurrentDecoder,
     RecurrentEncoder,
     SinusoidalPositionalEncoding,
     TokenEmbedding,
@@ -75,15 +77,14 @@ stock = Counterparts()
 
 def why_no_counterpart(ours: Any) -> str:
     """Why a layer of a model has no counterpart, or ""."""
-    if isinstance(ours, RecurrentEncoder | AttentionDecoder):
-        attention = getattr(ours, "attention", "none")
-        if attention == "additive" or getattr(ours, "input_feeding", False):
-            return (
-                "what its decoder reads goes into the next step, and Keras has no recurrent "
-                "layer that attends"
-            )
-        if ours.layer_norm or (attention != "none" and callable(ours.score)):
-            return "Keras's layers have no layer_norm and no score of one's own"
+    if isinstance(ours, AdditiveDecoder) or getattr(ours, "input_feeding", False):
+        return (
+            "what its decoder reads goes into the next step, and Keras has no recurrent "
+            "layer that attends"
+        )
+    is_recurrent = isinstance(ours, RecurrentEncoder | RecurrentDecoder)
+    if is_recurrent and (ours.layer_norm or callable(getattr(ours, "score", None))):
+        return "Keras's layers have no layer_norm and no score of one's own"
     return stock.why_not(ours)
 
 
@@ -223,16 +224,20 @@ def _(ours: RecurrentEncoder, inputs: Tensor) -> tuple[Tensor, list[list[Tensor]
     return hidden, last
 
 
-@stock.register(AttentionDecoder)
-def _(ours: AttentionDecoder, inputs: Tensor, memory: Tensor, states: list[Tensor]) -> Tensor:
+@stock.register(RecurrentDecoder)
+def _decode(ours: Any, inputs: Tensor, memory: Tensor, states: list[Tensor]) -> Tensor:
     """The outputs; it begins with zeros where there are no states."""
     hidden = inputs
     for i, recurrent in enumerate(ours.layers):
         own, states = states[: recurrent.num_states], states[recurrent.num_states :]
         outputs, *_ = _recurrent([recurrent], hidden, own)
         hidden = layers.Add()([outputs, hidden]) if ours.residual and i else outputs
-    if ours.attention == "none":
-        return hidden
+    return hidden
+
+
+@stock.register(LuongDecoder)
+def _(ours: LuongDecoder, inputs: Tensor, memory: Tensor, states: list[Tensor]) -> Tensor:
+    hidden = _decode(ours, inputs, memory, states)
     context = stock(ours.attention_layer, hidden, memory)
     return layers.Activation("tanh")(stock(ours.readout, layers.Concatenate()([hidden, context])))
 
