@@ -32,6 +32,7 @@ _PUBLIC = {
     "QuestionAnswering": "tasks.answer.task",
     "RNNAttention": "zoo.rnn_attention",
     "SentencePieceTokenizer": "text.sentencepiece_tokenizer",
+    "Rank": "tasks.rank.task",
     "Seq2Seq": "tasks.seq2seq.task",
     "Seq2SeqModel": "zoo.model",
     "Tag": "tasks.tag.task",

@@ -23,9 +23,11 @@ def load(path_or_name):
     require_tensorflow_backend()
     from attention_zoo.tasks.loading import load_task
     from attention_zoo.train.trainer import TASK_FOLDER
+    from attention_zoo.zoo.weights import WEIGHTS_FILE
 
     for candidate in (path / TASK_FOLDER, path):
-        if (candidate / "model.safetensors").exists():
+        is_hugging_face = (candidate / "config.json").exists()  # which an export may hold
+        if (candidate / WEIGHTS_FILE).exists() and not is_hugging_face:
             return load_task(candidate)
     from attention_zoo.export.artefact import load_artefact
 

@@ -26,17 +26,15 @@ def load_plugin(name: str) -> None:
     Raises:
         UserError: if there is no such module, or it raises an error.
     """
-    path = Path(name)
+    path, folder, module = Path(name), Path.cwd(), name
     if path.suffix == ".py":
         if not path.is_file():
             raise UserError(f"--plugin {name}: no such file")
-        folder, name = path.resolve().parent, path.stem
-    else:
-        folder = Path.cwd()
+        folder, module = path.resolve().parent, path.stem
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
     try:
-        importlib.import_module(name)
+        importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise UserError(f"--plugin {name}: {error}") from error
     # A plugin is anyone's code, and may raise anything.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 import pydantic
 from pydantic import Field
@@ -285,6 +285,9 @@ TASKS: Registry[type[Recipe]] = Registry(
 )
 
 
-def register_task(recipe: type[Recipe]) -> type[Recipe]:
+_R = TypeVar("_R", bound=type[Recipe])
+
+
+def register_task(recipe: _R) -> _R:
     """Registers the recipe of a task under its `kind`; a decorator."""
     return TASKS.register(recipe.kind)(recipe)

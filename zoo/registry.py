@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attention_zoo.registry import Registry
 from attention_zoo.zoo.options import derive_options, register_options
@@ -38,7 +38,10 @@ MODELS = _Models(
 )
 
 
-def register_model(cls: type[Any]) -> type[Any]:
+_M = TypeVar("_M", bound=type[Any])
+
+
+def register_model(cls: _M) -> _M:
     """Registers a model under the name of its class; a decorator.
 
     From then on recipes take it: its name is a preset with the defaults of the constructor, whose

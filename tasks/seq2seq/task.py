@@ -212,7 +212,7 @@ class Seq2Seq(Task):
         n_best, answers = options["n_best"], []
         for row, scores in zip(outputs["text"], outputs["score"], strict=True):
             pairs = [
-                (answer.decode(), float(score))
+                (answer.decode(errors="replace"), float(score))
                 for answer, score in zip(row[:n_best], scores[:n_best], strict=True)
             ]
             answers.append(Answer(*pairs[0], n_best=tuple(pairs)))
@@ -407,11 +407,12 @@ class Seq2Seq(Task):
     def answers(self, outputs: Mapping[str, Any], texts: Any) -> list[str]:
         """See `Task`."""
         if "text" in outputs:
-            return [text.decode() for text in outputs["text"]]
+            return [text.decode(errors="replace") for text in outputs["text"]]
         texts = tf.constant(strings_of(texts))
         strings = self.detokenize(outputs["target_ids"], texts, outputs.get("positions"))
         # As everywhere, an empty text gets an empty answer.
-        return [s.decode() for s in tf.where(is_blank(texts), "", strings).numpy()]
+        answers = tf.where(is_blank(texts), "", strings).numpy()
+        return [answer.decode(errors="replace") for answer in answers]
 
     # Files
 

@@ -69,6 +69,12 @@ def test_the_driver(exported, task, examples):
     assert [task.target_tokenizer.decode(row).numpy()[0].decode() for row in ids] == task(texts)
 
 
-def test_it_is_no_file_for_whole_answers(exported, tmp_path):
-    with pytest.raises(UserError, match="a driver that takes a token at a time"):
-        load_artefact(exported[0] / "stream.tflite")
+def test_a_task_answers_with_it(exported, task, examples):
+    texts = [source for source, _ in examples[:4]]
+    streamed = load_artefact(exported[0] / "stream.tflite")
+    ours, theirs = (t.predict(texts) for t in (task, streamed))
+    assert [answer.text for answer in theirs] == [answer.text for answer in ours]
+    scores = [[answer.score for answer in answers] for answers in (ours, theirs)]
+    assert scores[1] == pytest.approx(scores[0], abs=1e-4)
+    with pytest.raises(UserError, match="how a LiteRT file of single steps searches is part of"):
+        streamed(texts, beam_size=3)

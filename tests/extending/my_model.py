@@ -21,16 +21,12 @@ class MeanOfSource(az.Seq2SeqModel):
         self.source_vocab_size = source_vocab_size
         self.target_vocab_size = target_vocab_size or source_vocab_size
         self.width, self.max_length = width, max_length
-        self.source_embedding = TokenEmbedding(source_vocab_size, width, name="source_embedding")
-        self.target_embedding = TokenEmbedding(
-            self.target_vocab_size, width, name="target_embedding"
-        )
+        self.source_embedding = TokenEmbedding(source_vocab_size, width, name="source")
+        self.target_embedding = TokenEmbedding(self.target_vocab_size, width, name="target")
         self.position = LearnedPositionalEncoding(max_length, name="position")
         self.hidden = Linear(width, name="hidden")
-        self.output_projection = Linear(self.target_vocab_size, name="output_projection")
-        for layer in (self.source_embedding, self.target_embedding):
-            layer.build((None, None))
-        for layer in (self.position, self.hidden, self.output_projection):
+        self.output_projection = Linear(self.target_vocab_size, name="output")
+        for layer in self.layers:
             layer.build((None, None, width))
         self.built = True
 
@@ -40,7 +36,7 @@ class MeanOfSource(az.Seq2SeqModel):
         return self._logits(self.position(self.target_embedding(target_ids)), source_ids)
 
     def encode(self, source_ids):
-        """The memory is the source itself."""
+        """What each step reads: the source itself."""
         return {"source_ids": source_ids}
 
     def start(self, memory, max_length, num_hypotheses=1):

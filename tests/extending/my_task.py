@@ -62,7 +62,7 @@ class Stars(az.EncoderTask):
         return [az.Prediction(f"{s:.2f}", {"stars": float(s)}) for s in outputs["stars"]]
 
     def is_same(self, first, second):
-        """Written with two decimals, equal numbers may differ in the last."""
+        """Whether an artefact's answer is the model's: the last decimal may differ."""
         return abs(float(first) - float(second)) < 0.02
 
     def to_ids(self, examples):

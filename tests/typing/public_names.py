@@ -87,3 +87,38 @@ def files(folder: pathlib.Path) -> None:
     az.export(task, "exported", formats=["saved_model"], examples=examples)
     az.verify_export("exported")
     az.export(az.import_task("folder", fields=("text", "pair", "label")), "imported")
+
+
+@az.register_metric("ratio_of_lengths", ["text"])
+def ratio_of_lengths(answers: list[str], references: list[str]) -> float:
+    return sum(map(len, answers)) / max(1, sum(map(len, references)))
+
+
+@az.register_model
+class Small(az.Seq2SeqModel):
+    pass
+
+
+@az.register_task
+class MineRecipe(az.EncoderRecipe):
+    kind = "mine"
+
+
+class Mine(az.EncoderTask):
+    recipe = MineRecipe
+
+    def read_answers(self, outputs: Any, columns: Any, **options: Any) -> list[az.Prediction]:
+        return [az.Prediction("text", {})]
+
+
+@az.register_format
+class MyFormat(az.Format):
+    name = "mine"
+
+
+def kind_of(task: az.Task) -> str:
+    return task.kind
+
+
+def rank(model: az.BertClassifier, tokenizer: az.WordPieceTokenizer) -> list[tuple[int, float]]:
+    return az.Rank(model, tokenizer).rank("query", ["passage"])
