@@ -68,7 +68,10 @@ def _find(path: Path) -> tuple[Format, Path]:
             candidate = path / form.path(quantize)
             if candidate.exists():
                 return form, candidate
-    raise UserError(f"{path} is not a run, a task, an export directory or an artefact")
+    raise UserError(
+        f"{path} is not a run, a task, an export directory, or an artefact of a known format "
+        "(a plugin that registers its format is named by --plugin)"
+    )
 
 
 def _export_directory(path: Path) -> Path:

@@ -31,8 +31,8 @@ class ByteTokenizer(az.Tokenizer):
         return tf.cast(codes, tf.int32) + NUM_SPECIAL_IDS
 
     def _detokenize(self, ids):
-        table = tf.constant([bytes([i]) for i in range(256)])
-        pieces = tf.ragged.map_flat_values(lambda i: tf.gather(table, i - NUM_SPECIAL_IDS), ids)
+        table = tf.constant([b""] * NUM_SPECIAL_IDS + [bytes([i]) for i in range(256)])
+        pieces = tf.ragged.map_flat_values(lambda i: tf.gather(table, i), ids)
         return tf.strings.reduce_join(pieces, axis=1)
 
     def _split(self, strings):
