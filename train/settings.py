@@ -11,7 +11,7 @@ from pydantic import Field
 from attention_zoo.errors import UserError, explain
 from attention_zoo.train.texts import MOST_UNKNOWN
 from attention_zoo.train.translation_metrics import check_bleu_tokenize
-from attention_zoo.zoo.options import LARGEST_VOCABULARY, LONGEST, Real, Share, Whole
+from attention_zoo.zoo.options import LARGEST_VOCABULARY, LONGEST, Fraction, Real, Whole
 
 _LARGEST = 1_000_000_000
 Positive = Annotated[Whole, Field(gt=0, le=_LARGEST)]
@@ -133,14 +133,14 @@ class TrainSettings(Section):
     # Stop after this many minutes of training, however many steps that makes.
     minutes: _AboveZero | None = None
     learning_rate: LearningRateSettings = LearningRateSettings()
-    label_smoothing: Share = 0.1
+    label_smoothing: Fraction = 0.1
     # Share of the decoder's inputs that are the model's own words in the last step; it
     # rises from 0. A step then passes through the model twice.
-    scheduled_sampling: Share = 0.0
+    scheduled_sampling: Fraction = 0.0
     # Clip gradients by their global norm; null: never.
     clip_norm: _AboveZero | None = 1.0
-    beta_1: Share = 0.9
-    beta_2: Share = 0.98
+    beta_1: Fraction = 0.9
+    beta_2: Fraction = 0.98
     epsilon: _AboveZero = 1e-9
     # Decoupled, for all weights but norms and biases.
     weight_decay: Annotated[Real, Field(ge=0)] = 0.0

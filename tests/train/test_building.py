@@ -141,7 +141,7 @@ def test_defaults_are_those_of_encoders(write):
             ['options.class_weights={"no": 1}'],
             "class_weights must be .*down, other, up",
         ),
-        ("classify", ["model.preset=transformer_tiny"], "transformer_tiny is no model for this"),
+        ("classify", ["model.preset=transformer_tiny"], "transformer_tiny does not suit"),
         ("classify", ["model.widht=3"], "no option 'widht'; did you mean \"width\""),
         ("classify", ["tokenizer.kind=words"], "encoders have wordpiece, received words"),
         ("classify", ["model={pretrained: nowhere}"], "nowhere is no task"),

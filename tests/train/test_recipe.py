@@ -126,7 +126,7 @@ def test_null_leaves_a_section_out(write):
         (["evaluate.metrics=[bleu, squad_f1]"], "squad_f1 is not for .*accepted: exact_match"),
         (["evaluate.metrics=[entity_f1]"], "entity_f1 is not for a task that answers with text"),
         (["evaluate.bleu_tokenize=zhh"], "no tokenisation 'zhh'; did you mean \"zh\""),
-        (["model.preset=bert_tiny"], "bert_tiny is no model for this task, seq2seq"),
+        (["model.preset=bert_tiny"], "bert_tiny does not suit the task seq2seq"),
         (["model.widht=3"], "transformer_tiny has no option 'widht'; did you mean \"width\""),
         (["model.width=abc"], r"recipe\.yaml: model\.width: .*valid integer.*received 'abc'"),
         (["model.num_heads=0"], r"model\.num_heads: .*greater than or equal to 1, received 0"),
