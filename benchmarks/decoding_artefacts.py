@@ -72,7 +72,7 @@ def _search(model, mode, size):
 
     if mode == "greedy":
         return lambda ids: {"ids": greedy_search(model, ids, size["length"]).ids}
-    return lambda ids: {"ids": beam_search(model, ids, size["length"], MODES[mode]).ids}
+    return lambda ids: {"ids": beam_search(model, ids, size["length"], beam_size=MODES[mode]).ids}
 
 
 def save_tensorflow(model, size, path):

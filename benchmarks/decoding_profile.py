@@ -47,7 +47,7 @@ class Pieces:
         whole = (
             (lambda ids: greedy_search(self.model, ids, self.length))
             if self.beam == 1
-            else (lambda ids: beam_search(self.model, ids, self.length, self.beam))
+            else (lambda ids: beam_search(self.model, ids, self.length, beam_size=self.beam))
         )
         return {
             "encoder": lambda ids: self.model.encode(ids)["value_0"],

@@ -13,8 +13,11 @@ def length_penalty_divisor(lengths, length_penalty):
     """Wu et al. 2016 (arXiv 1609.08144), equation 14: `((5 + length) / 6) ^ alpha`.
 
     Args:
-        lengths: integer tensor, number of tokens with the end id.
-        length_penalty: alpha; 0 compares plain log-probabilities.
+        lengths: integer tensor, number of tokens including the end id.
+        length_penalty: alpha; 0 makes the divisor 1.
+
+    Returns:
+        float32 tensor of the same shape.
 
     Example:
         >>> length_penalty_divisor(tf.constant([1, 7]), 1.0).numpy().tolist()
@@ -24,24 +27,30 @@ def length_penalty_divisor(lengths, length_penalty):
 
 
 def beam_search(
-    model, source_ids, max_length, beam_size=4, length_penalty=0.6, return_attention=False
+    model, source_ids, max_length, *, beam_size=4, length_penalty=0.6, return_attention=False
 ):
-    """Decodes keeping the best `beam_size` hypotheses at each step.
+    """Decodes by keeping the best `beam_size` hypotheses at each step.
 
-    A finished hypothesis keeps its place in the beam as long as it is among the
-    best, and the search ends when all in the beam are finished.
+    Finished hypotheses stay in the beam as long as they are among the best; the search ends
+    when all hypotheses in the beam are finished.
 
     Args:
         model: a sequence-to-sequence model, see `attention_zoo.zoo`.
         source_ids: int32 tensor `(B, S)`, 0 is padding.
-        max_length: largest number of tokens L, the end included.
+        max_length: largest number of tokens L, including the end id.
         beam_size: number of hypotheses N; at most the size of the vocabulary.
-        length_penalty: alpha of Wu et al. 2016; larger prefers longer answers.
-        return_attention: also return where each token looked.
+        length_penalty: alpha of Wu et al. 2016; larger values prefer longer answers.
+        return_attention: also return the attention weights of each token.
 
     Returns:
-        `Hypotheses`, the best first; scores are log-probabilities over
+        `Hypotheses`, best first; the scores are log-probabilities divided by
         `length_penalty_divisor(lengths)`.
+
+    Example:
+        >>> from attention_zoo.zoo import RNNAttention
+        >>> source_ids = np.array([[5, 6, 3]], "int32")
+        >>> beam_search(RNNAttention(9, width=4), source_ids, 4, beam_size=2).ids.shape
+        TensorShape([1, 2, 4])
     """
 
     def choose(logits_BNV, hypotheses, position):
@@ -53,16 +62,16 @@ def beam_search(
 
 
 def _best_continuations(logits_BNV, hypotheses, position, beam_size, length_penalty):
-    # No hypothesis can have more than N continuations in the new beam, so the joint
-    # choice is among N x N candidates, not N x V.
+    # A hypothesis has at most N continuations in the new beam, so there are N x N candidates,
+    # not N x V.
     logits_BNN, tokens_BNN = tf.math.top_k(logits_BNV, beam_size)
-    gained_BNN = log_probability(logits_BNV, logits_BNN)
+    log_probs_BNN = log_probability(logits_BNV, logits_BNN)
     finished_BN1 = tf.expand_dims(hypotheses.finished, 2)
     is_first_N = tf.equal(tf.range(beam_size), 0)
-    # The one continuation of a finished hypothesis is itself.
-    gained_BNN = tf.where(finished_BN1, tf.where(is_first_N, 0.0, _IMPOSSIBLE), gained_BNN)
+    # A finished hypothesis has one continuation, itself.
+    log_probs_BNN = tf.where(finished_BN1, tf.where(is_first_N, 0.0, _IMPOSSIBLE), log_probs_BNN)
     tokens_BNN = tf.where(finished_BN1, PAD_ID, tokens_BNN)
-    totals_BNN = tf.expand_dims(hypotheses.scores, 2) + gained_BNN
+    totals_BNN = tf.expand_dims(hypotheses.scores, 2) + log_probs_BNN
     lengths_BN = tf.where(hypotheses.finished, hypotheses.lengths, position + 1)
     divisor_BN1 = tf.expand_dims(length_penalty_divisor(lengths_BN, length_penalty), 2)
 

@@ -1,4 +1,4 @@
-"""Greedy search: the most probable token, each time."""
+"""Greedy search: the most probable token at each step."""
 
 import tensorflow as tf
 
@@ -12,20 +12,26 @@ def greedy_search(model, source_ids, max_length, return_attention=False):
     Args:
         model: a sequence-to-sequence model, see `attention_zoo.zoo`.
         source_ids: int32 tensor `(B, S)`, 0 is padding.
-        max_length: largest number of tokens L, the end included.
-        return_attention: also return where each token looked.
+        max_length: largest number of tokens L, including the end id.
+        return_attention: also return the attention weights of each token.
 
     Returns:
         `Hypotheses` with N = 1; the scores are log-probabilities.
+
+    Example:
+        >>> from attention_zoo.zoo import RNNAttention
+        >>> source_ids = np.array([[5, 6, 3]], "int32")
+        >>> greedy_search(RNNAttention(9, width=4), source_ids, max_length=4).ids.shape
+        TensorShape([1, 1, 4])
     """
     return decode(model, source_ids, _most_probable, max_length, 1, return_attention)
 
 
 def _most_probable(logits_BNV, hypotheses, _position):
     tokens = tf.argmax(logits_BNV, axis=2, output_type=tf.int32)
-    gained = log_probability(logits_BNV, tf.reduce_max(logits_BNV, axis=2))
+    log_probs = log_probability(logits_BNV, tf.reduce_max(logits_BNV, axis=2))
     return Choice(
         tokens=tf.where(hypotheses.finished, PAD_ID, tokens),
-        scores=hypotheses.scores + tf.where(hypotheses.finished, 0.0, gained),
+        scores=hypotheses.scores + tf.where(hypotheses.finished, 0.0, log_probs),
         parents=None,
     )

@@ -1,8 +1,8 @@
-"""The loop of all decoders: step the model, choose tokens, until every hypothesis is finished.
+"""The decoding loop: run a step of the model and choose tokens, until all are finished.
 
-A raw `tf.while_loop` over dense tensors of fixed shape - no TensorArray, no ragged
-tensors - so that the same code runs eagerly, in a SavedModel, in LiteRT with builtin
-operators only, and under XLA.
+A raw `tf.while_loop` over dense tensors of fixed shape, without TensorArray or ragged tensors,
+so that the same code runs eagerly, in a SavedModel, in LiteRT with builtin operators only, and
+under XLA.
 """
 
 from typing import NamedTuple
@@ -17,14 +17,14 @@ require_tensorflow_backend()
 
 
 class Hypotheses(NamedTuple):
-    """The N hypotheses of each sentence while they grow, and when they are done.
+    """The N hypotheses of each sentence, during and after decoding.
 
     Attributes:
         ids: int32 `(B, N, L)`, without the start id, with the end id, padded with 0.
-        scores: float32 `(B, N)`; see the decoder for what they mean.
-        lengths: int32 `(B, N)`, number of tokens with the end id.
+        scores: float32 `(B, N)`, defined by the decoder.
+        lengths: int32 `(B, N)`, number of tokens including the end id.
         finished: bool `(B, N)`, whether the end id was reached.
-        attention: float32 `(B, N, L, S)`, where each token looked, or ().
+        attention: float32 `(B, N, L, S)`, the attention weights of each token; or ().
     """
 
     ids: tf.Tensor
@@ -35,12 +35,12 @@ class Hypotheses(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """What a chooser decides in one step.
+    """The result of choosing tokens in one step.
 
     Attributes:
-        tokens: int32 `(B, N)`; padding for hypotheses that are finished.
+        tokens: int32 `(B, N)`; padding for finished hypotheses.
         scores: float32 `(B, N)`, the new scores.
-        parents: int32 `(B, N)`, which hypothesis each one continues; None: itself.
+        parents: int32 `(B, N)`, the hypothesis that each one continues; None if itself.
     """
 
     tokens: tf.Tensor
@@ -49,15 +49,15 @@ class Choice(NamedTuple):
 
 
 def decode(model, source_ids, choose, max_length, num_hypotheses=1, return_attention=False):
-    """Runs the model step by step.
+    """Decodes with a model, step by step.
 
     Args:
         model: a sequence-to-sequence model, see `attention_zoo.zoo`.
         source_ids: int32 tensor `(B, S)`, 0 is padding.
         choose: a function `(logits_BNV, hypotheses, position) -> Choice`.
         max_length: largest number of steps L, an integer or a scalar tensor.
-        num_hypotheses: hypotheses N a sentence, an integer or a scalar tensor.
-        return_attention: also keep where each token looked.
+        num_hypotheses: hypotheses N per sentence, an integer or a scalar tensor.
+        return_attention: also return the attention weights of each token.
 
     Returns:
         `Hypotheses`.
@@ -65,7 +65,7 @@ def decode(model, source_ids, choose, max_length, num_hypotheses=1, return_atten
     memory = model.encode(source_ids)
     batch_size = tf.shape(source_ids)[0]
     source_length = tf.shape(source_ids)[1]
-    # Only the first hypothesis counts at the start: N equal ones would stay equal.
+    # Only the first hypothesis counts at the start; N equal ones would stay equal.
     scores_N = tf.where(tf.equal(tf.range(num_hypotheses), 0), 0.0, -1e9)
     pair = [batch_size, num_hypotheses]
     hypotheses = Hypotheses(
@@ -88,7 +88,7 @@ def decode(model, source_ids, choose, max_length, num_hypotheses=1, return_atten
         if choice.parents is not None:
             cache = model.reorder(cache, choice.parents)
         after = (position + 1, choice.tokens, hypotheses, cache)
-        # Models write -1 for the batch size in reshapes, which forgets it where it was known.
+        # Reshapes in models have -1 for the batch, so a known batch size is lost; restore it.
         for tensor, before in zip(tf.nest.flatten(after), tf.nest.flatten(state), strict=True):
             tensor.set_shape(before.shape)
         return after
@@ -120,11 +120,14 @@ def _extend(hypotheses, position, choice, attention_BNS):
 
 
 def log_probability(logits_BNV, chosen_logits):
-    """The log-probability of chosen tokens, without a softmax over the vocabulary.
+    """The log-probabilities of chosen tokens, without a softmax over the vocabulary.
 
     Args:
         logits_BNV: float tensor.
-        chosen_logits: float tensor `(B, N)` or `(B, N, k)`, logits of the chosen ones.
+        chosen_logits: float tensor `(B, N)` or `(B, N, k)`, the logits of the chosen tokens.
+
+    Returns:
+        float32 tensor of the shape of `chosen_logits`.
     """
     normaliser = tf.reduce_logsumexp(tf.cast(logits_BNV, tf.float32), axis=2)
     if chosen_logits.shape.rank == 3:

@@ -7,7 +7,7 @@ from attention_zoo.errors import UserError
 from attention_zoo.text.vocabulary import PAD_ID
 
 _EXCLUDED = -float("inf")
-_COLDEST = 1e-30  # the least temperature that logits are divided by
+_MIN_TEMPERATURE = 1e-30  # smallest divisor of the logits
 
 
 def sample(
@@ -15,44 +15,51 @@ def sample(
     source_ids,
     max_length,
     seed,
+    *,
     temperature=1.0,
     top_k=0,
     top_p=1.0,
     num_samples=1,
     return_attention=False,
 ):
-    """Draws answers from the model's distribution.
+    """Samples answers from the model's distribution.
 
     Args:
         model: a sequence-to-sequence model, see `attention_zoo.zoo`.
         source_ids: int32 tensor `(B, S)`, 0 is padding.
-        max_length: largest number of tokens L, the end included.
+        max_length: largest number of tokens L, including the end id.
         seed: integer; the same seed and the same batch give the same answers.
-        temperature: divides the logits; the smaller the greedier, and 0 is greedy search.
-        top_k: draw among the k most probable tokens; 0 means all.
-        top_p: draw among the most probable tokens that together hold this much
-            probability (nucleus sampling, Holtzman et al. 2020); 1 means all.
-        num_samples: answers N a sentence.
-        return_attention: also return where each token looked.
+        temperature: divisor of the logits; 0 is greedy search.
+        top_k: sample from the k most probable tokens; 0 means all.
+        top_p: sample from the smallest set of most probable tokens whose probabilities sum
+            to at least this (nucleus sampling, Holtzman et al. 2020); 1 means all.
+        num_samples: answers N per sentence.
+        return_attention: also return the attention weights of each token.
 
     Returns:
-        `Hypotheses`; the scores are log-probabilities under the model itself, without
-        temperature, top-k or top-p.
+        `Hypotheses`; the scores are the model's log-probabilities, without temperature, top-k
+        or top-p.
 
     Raises:
-        UserError: if `temperature` or `top_k` is below 0, or `top_p` not from 0 to 1. For tensors
-            in a graph, `tf.errors.InvalidArgumentError` when it runs.
+        UserError: if `temperature` or `top_k` is negative, or `top_p` is not from 0 to 1. For
+            tensors in a graph it is a `tf.errors.InvalidArgumentError` when the graph runs.
+
+    Example:
+        >>> from attention_zoo.zoo import RNNAttention
+        >>> source_ids = np.array([[5, 6, 3]], "int32")
+        >>> sample(RNNAttention(9, width=4), source_ids, 4, seed=1, num_samples=3).ids.shape
+        TensorShape([1, 3, 4])
     """
     checks = check_sampling(temperature, top_k, top_p)
     with tf.control_dependencies(checks):
         temperature = tf.identity(tf.cast(temperature, tf.float32))
 
     def choose(logits_BNV, hypotheses, position):
-        # The greatest becomes 0, and stays the greatest however small the temperature is.
+        # The largest logit becomes 0, and so stays the largest at any temperature.
         logits = tf.cast(logits_BNV, tf.float32)
         logits -= tf.reduce_max(logits, axis=2, keepdims=True)
-        kept = restrict(logits / tf.maximum(temperature, _COLDEST), top_k, top_p)
-        # The largest of logit + Gumbel noise is a draw from the softmax.
+        kept = restrict(logits / tf.maximum(temperature, _MIN_TEMPERATURE), top_k, top_p)
+        # The argmax of logits + Gumbel noise is a sample from the softmax.
         bits = tf.random.stateless_uniform(
             tf.shape(kept),
             tf.stack([tf.cast(seed, tf.int32), position]),
@@ -61,19 +68,19 @@ def sample(
             dtype=tf.uint32,
             alg="philox",
         )
-        # Bits, because XLA makes floats of them otherwise than TensorFlow does; 23 of them,
-        # so that every value is a float32, and neither 0 nor 1.
+        # From random bits, because XLA and TensorFlow convert them to floats differently; 23 of
+        # them, so that every value is an exact float32, neither 0 nor 1.
         bits = tf.bitwise.right_shift(bits, tf.constant(9, tf.uint32))
         uniform = (tf.cast(bits, tf.float32) + 0.5) / 2.0**23
         noise = tf.where(temperature > 0.0, -tf.math.log(-tf.math.log(uniform)), 0.0)
         tokens = tf.argmax(kept + noise, axis=2, output_type=tf.int32)
         chosen = tf.gather(logits_BNV, tokens, batch_dims=2)
-        gained = log_probability(logits_BNV, chosen)
-        # The loop starts as beams do, with one hypothesis that counts; samples all count.
+        log_probs = log_probability(logits_BNV, chosen)
+        # The loop starts with scores for beam search, where only the first hypothesis counts.
         scores = tf.where(position == 0, tf.zeros_like(hypotheses.scores), hypotheses.scores)
         return Choice(
             tokens=tf.where(hypotheses.finished, PAD_ID, tokens),
-            scores=scores + tf.where(hypotheses.finished, 0.0, gained),
+            scores=scores + tf.where(hypotheses.finished, 0.0, log_probs),
             parents=None,
         )
 
@@ -81,7 +88,7 @@ def sample(
 
 
 def check_sampling(temperature=1.0, top_k=0, top_p=1.0):
-    """Refuses options that mean nothing.
+    """Checks the options of sampling.
 
     Args:
         temperature: a number or a scalar tensor, 0 or above.
@@ -89,10 +96,10 @@ def check_sampling(temperature=1.0, top_k=0, top_p=1.0):
         top_p: a number or a scalar tensor, from 0 to 1.
 
     Returns:
-        What a graph must run for values that it does not know yet, a list of operations.
+        A list of operations that a graph must run, to check values not known until then.
 
     Raises:
-        UserError: if a value is known and out of range.
+        UserError: if a known value is out of range.
     """
     checks = []
     for name, value, accepted, is_right in (
@@ -109,12 +116,15 @@ def check_sampling(temperature=1.0, top_k=0, top_p=1.0):
 
 
 def restrict(logits, top_k, top_p):
-    """Excludes the tokens outside top-k and top-p by a very low logit.
+    """Excludes the tokens outside top-k and top-p by a logit of minus infinity.
 
     Args:
         logits: float32 tensor `(..., V)`.
         top_k: number of tokens to keep, an integer or a scalar tensor; 0 keeps all.
-        top_p: probability to keep, 0 to 1; the most probable token always stays.
+        top_p: probability to keep, 0 to 1; the most probable token is always kept.
+
+    Returns:
+        float32 tensor `(..., V)`.
 
     Example:
         >>> logits = tf.math.log([[0.5, 0.3, 0.2]])
@@ -127,7 +137,7 @@ def restrict(logits, top_k, top_p):
     rank = tf.range(tf.shape(logits)[-1])
     inside_k = (rank < top_k) | tf.equal(top_k, 0)
     probabilities = tf.nn.softmax(sorted_logits)
-    # Kept: tokens before which less than top_p has been reached.
+    # Keep tokens whose predecessors sum to less than top_p.
     inside_p = (tf.cumsum(probabilities, axis=-1, exclusive=True) < top_p) | (top_p >= 1.0)
     kept = (inside_k & inside_p) | tf.equal(rank, 0)
     lowest = tf.reduce_min(tf.where(kept, sorted_logits, logits.dtype.max), axis=-1, keepdims=True)

@@ -1,22 +1,21 @@
-"""Keras layers of attention, pure `keras.ops`: they run on every Keras backend.
+"""Keras layers for attention models, written in `keras.ops` to run on every backend.
 
-The axes, named once for the whole code base. Intermediates of rank three and
-more carry them as a suffix (`scores_BHTS`), einsum strings use the same letters:
+Axes have the same letters throughout the code: as suffixes of tensors of rank three and more
+(`scores_BHTS`), and in einsum strings.
 
     B  batch                    H  heads
-    T  query (target) length    K  width of one head
+    T  query (target) length    K  width of a head
     S  key (source) length      F  width of the feed-forward layer
     D  width of the model       V  vocabulary
-    N  hypotheses a sentence (beam size; 1 in greedy search)
+    N  hypotheses per sentence (beam size; 1 in greedy search)
     L  slots of a fixed-shape cache
 
-Masks are boolean and say where attention may go: True = may attend. Those that Keras
-attaches to tensors, as `keras.layers.Embedding(mask_zero=True)` does, count beside those
-that a layer is given, and are handed on.
+Masks are boolean: True = may attend. Masks that Keras attaches to tensors, as
+`keras.layers.Embedding(mask_zero=True)` does, are combined with mask arguments and passed on.
 
-The import of this package registers the layers with Keras, as `attention_zoo>EncoderBlock`
-and so on; `import attention_zoo` alone does not. Then `keras.models.load_model` reads files
-of models that have them, with no further argument and no code from the file.
+Importing this package registers the layers with Keras, as `attention_zoo>EncoderBlock` and so
+on (`import attention_zoo` alone does not). `keras.models.load_model` then reads models that
+contain them, without `custom_objects` and without running code from the file.
 """
 
 from attention_zoo.layers.add_norm import AddNorm

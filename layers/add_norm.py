@@ -8,29 +8,32 @@ from attention_zoo.layers.layer import Layer
 
 @keras.saving.register_keras_serializable("attention_zoo")
 class AddNorm(Layer):
-    r"""Adds a sub-layer's output to its input and normalises.
+    r"""Adds the output of a sub-layer to its input, and normalises.
 
         post-norm   x = LayerNorm(x + dropout(sublayer(x)))
         pre-norm    x = x + dropout(sublayer(LayerNorm(x)))
 
     Post-norm is "Attention Is All You Need" (Vaswani et al. 2017), section 5.4 and
     figure 1; pre-norm (Xiong et al. 2020, arXiv 2002.04745) trains deep stacks
-    without warm-up. One use for both:
+    without warm-up. Both are used in the same way:
 
         add_norm = AddNorm(norm="pre")
         x = add_norm(x, sublayer(add_norm.before(x)))
 
     Args:
         norm: `"post"` or `"pre"`.
-        dropout: share of the sub-layer's output set to zero in training.
-        epsilon: added to the variance. The paper gives none; 1e-6 is that of its code.
+        dropout: rate on the output of the sub-layer.
+        epsilon: added to the variance. The paper gives none; 1e-6 is from its code.
 
     Call arguments:
         residual: float tensor `(..., D)`, the input of the sub-layer.
         output: float tensor of the same shape, the output of the sub-layer.
 
+    Returns:
+        Float tensor of the same shape.
+
     Raises:
-        ValueError: if `norm` is neither of the two.
+        ValueError: if `norm` is unknown.
 
     Example:
         >>> AddNorm()(np.ones((1, 2, 4), "float32"), np.zeros((1, 2, 4), "float32")).shape
@@ -51,11 +54,11 @@ class AddNorm(Layer):
 
     @build_once
     def build(self, residual_shape, output_shape=None):
-        """Makes the scale and the offset of the normalisation."""
+        """Creates the scale and the offset of the normalisation."""
         self.layer_norm.build(residual_shape)
 
     def before(self, residual):
-        """What the sub-layer is to see: the input, normalised if `norm` is `"pre"`."""
+        """The input of the sub-layer: the residual, normalised if `norm` is `"pre"`."""
         if self.norm == "post":
             return residual
         if not self.built:
@@ -63,7 +66,7 @@ class AddNorm(Layer):
         return self.layer_norm(residual)
 
     def call(self, residual, output):
-        """Adds, and normalises if `norm` is `"post"`."""
+        """Adds, then normalises if `norm` is `"post"`."""
         total = residual + self.output_dropout(output)
         return self.layer_norm(total) if self.norm == "post" else total
 

@@ -11,7 +11,7 @@ from attention_zoo.layers.memory_attention import MemoryAttention
 
 @keras.saving.register_keras_serializable("attention_zoo")
 class AdditiveAttention(MemoryAttention):
-    r"""Attention whose score is a small network.
+    r"""Attention with a feed-forward network as its score.
 
         score(query, key) = v^T tanh(W query + U key)
 
@@ -19,14 +19,14 @@ class AdditiveAttention(MemoryAttention):
     et al. 2015), appendix A.1.2. U key is computed once for all queries.
 
     Args:
-        units: width A of the network.
-        dropout: share of the attention weights set to zero in training.
+        units: width A of the network's hidden layer.
+        dropout: rate on the attention weights.
 
     Call arguments:
         query: float tensor `(B, T, Q)`.
         memory: float tensor `(B, S, D)`.
         attention_mask: boolean tensor `(B, S)` or `(B, T, S)`, True = may attend. The mask
-            that Keras has attached to the memory counts beside it.
+            that Keras attaches to the memory is combined with it.
         return_weights: also return the attention weights.
 
     Returns:
@@ -46,7 +46,7 @@ class AdditiveAttention(MemoryAttention):
 
     @build_once
     def build(self, query_shape, memory_shape):
-        """Makes W, U and v."""
+        """Creates W, U and v."""
         self.query = Linear(self.units, use_bias=False, dtype=self.dtype_policy, name="query")
         self.key = Linear(self.units, use_bias=False, dtype=self.dtype_policy, name="key")
         self.query.build(query_shape)

@@ -64,11 +64,11 @@ class AdditiveDecoder(RecurrentDecoder):
     def build(self, inputs_shape, memory_shape):
         """Builds the layers."""
         super().build(inputs_shape)
-        self.context_width = memory_shape[-1]
+        self.read_width = memory_shape[-1]
         self.attention_layer.build((None, None, self.width), memory_shape)
-        read = self.width + self.context_width + inputs_shape[-1]
+        read = self.width + self.read_width + inputs_shape[-1]
         self.readout.build((None, None, read))
-        self.feed_projection.build((None, None, self.context_width))
+        self.feed_projection.build((None, None, self.read_width))
 
     def call(
         self,
@@ -81,29 +81,18 @@ class AdditiveDecoder(RecurrentDecoder):
     ):
         """Decodes a whole sequence; see the class docstring."""
         attended = self._attended(memory, memory_mask)
-        start = self.start(self._states(inputs, initial_state))
-
-        def advance(cache, projected_B1G, dropout_masks):
-            return self._advance(cache, projected_B1G, attended, dropout_masks, training)[0]
-
-        *_, hidden_BTD, context_BTM = self._run_steps(advance, inputs, start, training)
+        states = self._states(inputs, initial_state)
+        hidden_BTD, context_BTM = self._run_steps(inputs, states, attended, training)
         outputs = self._read_out(hidden_BTD, context_BTM, inputs)
         if not return_weights:
             return outputs
         # The query of each position is the output of the previous one.
-        query_BTD = ops.concatenate([start[-2], hidden_BTD[:, :-1]], axis=1)
+        query_BTD = ops.concatenate([self.start(states)[-2], hidden_BTD[:, :-1]], axis=1)
         return outputs, self.attention_layer.attend(query_BTD, *attended)[1]
 
     def project_memory(self, memory):
         """The keys `(B, S, A)` of a memory `(B, S, M)`, computed once per sentence."""
         return self.attention_layer.project_memory(memory)
-
-    def start(self, initial_state, num_hypotheses=1):
-        """Creates the cache of `step`: the states, the last layer's output and the context."""
-        cache = super().start(initial_state, num_hypotheses)
-        top_BND = cache[-self.layers[-1].num_states]
-        width = ops.zeros((1, 1, self.context_width), self.compute_dtype)
-        return [*cache, top_BND, ops.zeros_like(top_BND[:, :, :1]) + width]
 
     def step(self, inputs, cache, keys, memory, memory_mask=None):
         """Decodes one position of N hypotheses per sentence, see `RecurrentDecoder.step`."""

@@ -1,16 +1,16 @@
-"""Building a layer once."""
+"""A decorator for `build` methods."""
 
 import functools
 
 
 def build_once(build):
-    """Makes a layer's `build` do nothing where the layer is built.
+    """Decorates `build` so that a second call does nothing.
 
-    Keras builds on the first call, and `load_model` and users may build before and after
-    it. Weights that are there stay as they are.
+    Keras builds on the first call, but `load_model` and users may call `build` before or after
+    that. Existing weights are then kept.
 
     Args:
-        build: a method `build` of a layer or a model.
+        build: the `build` method of a layer or model.
 
     Example:
         >>> from attention_zoo.layers import Linear

@@ -1,4 +1,4 @@
-"""One block of the Transformer's decoder, whole sentences at once or step by step."""
+"""A block of the Transformer decoder, for whole sentences or step by step."""
 
 from typing import Unpack
 
@@ -12,10 +12,10 @@ from attention_zoo.layers.options import BlockOptions
 
 @keras.saving.register_keras_serializable("attention_zoo")
 class DecoderBlock(EncoderBlock):
-    r"""Causal self-attention, attention to the memory, and feed-forward network.
+    r"""Causal self-attention, cross-attention to a memory, and a feed-forward network.
 
     "Attention Is All You Need" (Vaswani et al. 2017), section 3.1 and figure 1
-    (right): the encoder's block with cross-attention between its two halves.
+    (right): an encoder block with cross-attention between its two halves.
 
     Args:
         num_heads: attention heads H; must divide the width of the input.
@@ -24,15 +24,18 @@ class DecoderBlock(EncoderBlock):
 
     Call arguments:
         inputs: float tensor `(B, T, D)`.
-        memory: float tensor `(B, S, D')`, the encoder's output.
+        memory: float tensor `(B, S, M)`, the encoder's output.
         attention_mask: boolean tensor `(B, T)` or `(B, T, T)` over the inputs, True = may attend.
-            Causality is added to it. Padding at the end needs no mask: causality hides it.
+            A causal mask is combined with it, which also hides padding at the end.
         memory_mask: boolean tensor `(B, S)` or `(B, T, S)`, True = may attend. The masks
-            that Keras has attached to inputs and memory count beside these two.
+            that Keras attaches to inputs and memory are combined with these two.
         return_weights: also return the cross-attention weights `(B, H, T, S)`.
 
     Returns:
-        `(B, T, D)`, or a pair with the weights.
+        Float tensor `(B, T, D)`, or a pair with the weights.
+
+    Raises:
+        ValueError: if the heads do not divide the width, or `norm` is unknown.
 
     Example:
         >>> block = DecoderBlock(num_heads=2, feed_forward_width=16)
@@ -54,7 +57,7 @@ class DecoderBlock(EncoderBlock):
         self.cross_attention_add_norm.build(inputs_shape)
 
     def call(self, inputs, memory, attention_mask=None, memory_mask=None, return_weights=False):
-        """Decodes all positions at once, each seeing only those before it."""
+        """Decodes a whole sequence; see the class docstring."""
         attended = self.self_attention(
             self.self_attention_add_norm.before(inputs),
             attention_mask=attention_mask,
@@ -72,18 +75,18 @@ class DecoderBlock(EncoderBlock):
         return (hidden, weights) if return_weights else hidden
 
     def step(self, inputs, cache, slot, mask, projected_memory, memory_mask=None):
-        """Decodes one position of N hypotheses a sentence.
+        """Decodes one position of N hypotheses per sentence.
 
         Args:
             inputs: float tensor `(B, N, D)`.
-            cache: keys and values of `self_attention.start_cache`.
+            cache: keys and values, see `MultiHeadAttention.start_cache`.
             slot: int32 scalar, see `MultiHeadAttention.step`.
-            mask: boolean tensor `(B, N, L)`, the slots of each hypothesis's past.
-            projected_memory: what `cross_attention.project_memory` gave.
+            mask: boolean tensor `(B, N, L)`, True for the slots of each hypothesis's past.
+            projected_memory: what `cross_attention.project_memory` returned.
             memory_mask: boolean tensor `(B, S)`, True = may attend.
 
         Returns:
-            The output `(B, N, D)`, the new cache, the cross-attention weights `(B, H, N, S)`.
+            The output `(B, N, D)`, the new cache, and the cross-attention weights `(B, H, N, S)`.
         """
         attended, cache = self.self_attention.step(
             self.self_attention_add_norm.before(inputs), cache, slot, mask

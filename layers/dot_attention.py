@@ -1,4 +1,4 @@
-"""Dot-product attention with a single head and no weights of its own."""
+"""Dot-product attention with a single head and without weights."""
 
 import keras
 from keras import ops
@@ -12,22 +12,22 @@ from attention_zoo.layers.masks import KerasMask, join_masks
 class ScaledDotProductAttention(Layer):
     r"""Scaled dot-product attention, softmax(query key^T / sqrt(width)) value.
 
-    "Attention Is All You Need" (Vaswani et al. 2017), section 3.2.1. One head
-    and no projections: `MultiHeadAttention` adds those.
+    "Attention Is All You Need" (Vaswani et al. 2017), section 3.2.1. For several heads and
+    projections see `MultiHeadAttention`.
 
     Args:
-        dropout: share of the weights set to zero in training, 0 to 1.
+        dropout: rate on the attention weights.
 
     Call arguments:
         query: float tensor `(B, T, K)`.
         key: float tensor `(B, S, K)`.
-        value: float tensor `(B, S, W)`; the keys themselves when omitted.
+        value: float tensor `(B, S, W)`; the key when omitted.
         attention_mask: boolean tensor `(B, S)` or `(B, T, S)`, True = may attend. The masks
-            that Keras has attached to key and value count beside it.
+            that Keras attaches to key and value are combined with it.
         return_weights: also return the attention weights.
 
     Returns:
-        `(B, T, W)`, or a pair with the weights `(B, T, S)`.
+        Float tensor `(B, T, W)`, or a pair with the weights `(B, T, S)`.
 
     Example:
         >>> query, key = np.ones((2, 3, 4), "float32"), np.ones((2, 5, 4), "float32")

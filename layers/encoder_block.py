@@ -1,4 +1,4 @@
-"""One block of the Transformer's encoder."""
+"""A block of the Transformer encoder."""
 
 import keras
 
@@ -11,29 +11,32 @@ from attention_zoo.layers.multi_head_attention import MultiHeadAttention
 
 @keras.saving.register_keras_serializable("attention_zoo")
 class EncoderBlock(Layer):
-    r"""Self-attention and feed-forward network, each with residual and normalisation.
+    r"""Self-attention and a feed-forward network, each with a residual connection and a norm.
 
     "Attention Is All You Need" (Vaswani et al. 2017), section 3.1 and figure 1 (left).
 
     Args:
         num_heads: attention heads H; must divide the width of the input.
         feed_forward_width: inner width F of the feed-forward network.
-        activation: of the feed-forward network, `"relu"` or `"gelu"`.
+        activation: of the feed-forward network, see `FeedForward`.
         norm: `"post"` as in the paper, or `"pre"`.
-        dropout: on the output of each sub-layer (the paper's P_drop).
-        attention_dropout: on the attention weights (the paper: none).
-        activation_dropout: inside the feed-forward network (the paper: none).
-        attention_bias: biases in the attention's projections (the paper: none).
+        dropout: rate on the output of each sub-layer (the paper's P_drop).
+        attention_dropout: rate on the attention weights (0 in the paper).
+        activation_dropout: rate inside the feed-forward network (0 in the paper).
+        attention_bias: whether the attention's projections have biases (not in the paper).
         epsilon: of the layer normalisation.
 
     Call arguments:
         inputs: float tensor `(B, T, D)`.
         attention_mask: boolean tensor `(B, T)` or `(B, T, T)`, True = may attend. The mask
-            that Keras has attached to the inputs counts beside it.
+            that Keras attaches to the inputs is combined with it.
         return_weights: also return the attention weights `(B, H, T, T)`.
 
     Returns:
-        `(B, T, D)`, or a pair with the weights.
+        Float tensor `(B, T, D)`, or a pair with the weights.
+
+    Raises:
+        ValueError: if the heads do not divide the width, or `norm` is unknown.
 
     Example:
         >>> block = EncoderBlock(num_heads=2, feed_forward_width=16)
@@ -108,6 +111,6 @@ class EncoderBlock(Layer):
         return (hidden, weights) if return_weights else hidden
 
     def apply_feed_forward(self, hidden):
-        """The second half of the block, shared by every way to attend."""
+        """Applies the second half of the block."""
         output = self.feed_forward(self.feed_forward_add_norm.before(hidden))
         return self.feed_forward_add_norm(hidden, output)

@@ -12,24 +12,24 @@ _ACTIVATIONS = {"gelu_tanh": gelu_tanh}
 
 @keras.saving.register_keras_serializable("attention_zoo")
 class FeedForward(Layer):
-    r"""Two linear maps with a non-linearity between, the same at every position.
+    r"""Two linear maps with an activation in between, applied to each position.
 
         FFN(x) = activation(x W_1 + b_1) W_2 + b_2
 
-    "Attention Is All You Need" (Vaswani et al. 2017), section 3.3, with relu. BERT has
-    gelu: its paper and its PyTorch heirs in the exact form, with the error function; its
-    own code, and KerasHub, by the approximation with tanh.
+    "Attention Is All You Need" (Vaswani et al. 2017), section 3.3, with relu. BERT uses gelu:
+    the exact form in its paper and PyTorch implementations, the tanh approximation in its
+    original code and in KerasHub.
 
     Args:
-        inner_width: width F between the two maps.
+        inner_width: width F of the hidden layer.
         activation: `"relu"`, `"gelu"`, `"gelu_tanh"`, or any Keras activation.
-        dropout: share of the inner activations set to zero in training (the paper: none).
+        dropout: rate on the hidden layer (0 in the paper).
 
     Call arguments:
         inputs: float tensor `(B, T, D)`.
 
     Returns:
-        `(B, T, D)`.
+        Float tensor `(B, T, D)`.
 
     Example:
         >>> FeedForward(inner_width=16)(np.ones((1, 2, 4), "float32")).shape
@@ -45,7 +45,7 @@ class FeedForward(Layer):
 
     @build_once
     def build(self, input_shape):
-        """Makes the two maps."""
+        """Creates the two maps."""
         width = input_shape[-1]
         self.inner = Linear(self.inner_width, dtype=self.dtype_policy, name="inner")
         self.outer = Linear(width, dtype=self.dtype_policy, name="outer")
@@ -70,7 +70,7 @@ class FeedForward(Layer):
 
 
 def activation_function(name):
-    """The activation of a name: one of ours, or Keras's, or the function itself."""
+    """The function of an activation's name: ours or Keras's; a function is returned as it is."""
     if isinstance(name, str) and name in _ACTIVATIONS:
         return _ACTIVATIONS[name]
     return keras.activations.get(name)

@@ -1,4 +1,4 @@
-"""A linear map of the last axis, quick in training and small in LiteRT."""
+"""A linear map of the last axis, fast in training and compact in LiteRT."""
 
 import keras
 from keras import ops
@@ -10,18 +10,20 @@ from attention_zoo.layers.layer import Layer
 
 @keras.saving.register_keras_serializable("attention_zoo")
 class Linear(Layer):
-    r"""Maps each position: `inputs kernel + bias`, what `keras.layers.Dense` computes.
+    r"""Maps each position by `inputs kernel + bias`, as `keras.layers.Dense` does.
+
+    It differs in how the product is computed, see `project`.
 
     Args:
         width: size of an output vector E.
         use_bias: whether there is a bias.
-        kernel_initializer: of the kernel `(D, E)`; the bias starts as zeros.
+        kernel_initializer: of the kernel `(D, E)`; the bias starts at zero.
 
     Call arguments:
         inputs: float tensor `(B, T, D)`.
 
     Returns:
-        `(B, T, E)`.
+        Float tensor `(B, T, E)`.
 
     Example:
         >>> Linear(4)(np.ones((2, 3, 8), "float32")).shape
@@ -36,7 +38,7 @@ class Linear(Layer):
 
     @build_once
     def build(self, input_shape):
-        """Makes the weights."""
+        """Creates the weights."""
         self.kernel = self.add_weight(
             name="kernel",
             shape=(input_shape[-1], self.width),

@@ -1,4 +1,4 @@
-"""The attention of Luong et al. 2015, with a score of one's choice."""
+"""The attention of Luong et al. 2015, with a choice of scores."""
 
 import keras
 
@@ -13,7 +13,7 @@ _SCORES = ("dot", "general", "concat")
 
 @keras.saving.register_keras_serializable("attention_zoo")
 class LuongAttention(MemoryAttention):
-    r"""Attention by one of the scores of Luong et al., or by one's own.
+    r"""Attention with one of the scores of Luong et al., or a custom score.
 
         dot       query^T key
         general   query^T W key
@@ -24,24 +24,24 @@ class LuongAttention(MemoryAttention):
     queries.
 
     Args:
-        score: one of the three names, or a function of a query `(B, T, D)` and a key
-            `(B, S, D)` that returns scores `(B, T, S)`. To be saved, a function must be
-            registered (`keras.saving.register_keras_serializable`); its registered name
-            then stands for it.
-        dropout: share of the attention weights set to zero in training.
+        score: `"dot"`, `"general"`, `"concat"`, or a function of a query `(B, T, D)` and a key
+            `(B, S, D)` that returns scores `(B, T, S)`. To be saved, the function must be
+            registered (`keras.saving.register_keras_serializable`); the registered name can be
+            given instead of it.
+        dropout: rate on the attention weights.
 
     Call arguments:
         query: float tensor `(B, T, Q)`.
         memory: float tensor `(B, S, D)`; `dot` needs D = Q.
         attention_mask: boolean tensor `(B, S)` or `(B, T, S)`, True = may attend. The mask
-            that Keras has attached to the memory counts beside it.
+            that Keras attaches to the memory is combined with it.
         return_weights: also return the attention weights.
 
     Returns:
         The context `(B, T, D)`, or a pair with the weights `(B, T, S)`.
 
     Raises:
-        ValueError: if the score is unknown, or the widths do not fit it.
+        ValueError: if the score is unknown, or `dot` is used with different widths.
 
     Example:
         >>> query, memory = np.ones((1, 2, 3), "float32"), np.ones((1, 5, 6), "float32")
@@ -60,19 +60,19 @@ class LuongAttention(MemoryAttention):
             if registered is None:
                 raise ValueError(
                     f"score must be one of {list(_SCORES)}, a function or the name of a "
-                    f"registered one, received {score!r}"
+                    f"registered function, received {score!r}"
                 )
             score = registered
         self.score = score
 
     @build_once
     def build(self, query_shape, memory_shape):
-        """Makes the weights of the score, if it has any."""
+        """Creates the weights of the score, if it has any."""
         query_width, width = query_shape[-1], memory_shape[-1]
         if self.score == "dot" and query_width != width:
             raise ValueError(
-                f"the score dot needs a query as wide as the memory, received {query_width} and "
-                f'{width}; "general" takes any'
+                f"score='dot' needs query and memory of the same width, received {query_width} "
+                f"and {width}; score='general' accepts any"
             )
         if self.score == "general":
             self.key = Linear(query_width, use_bias=False, dtype=self.dtype_policy, name="key")
@@ -82,7 +82,7 @@ class LuongAttention(MemoryAttention):
             self.network.build(query_shape, memory_shape)
 
     def project_memory(self, memory):
-        """The keys `(B, S, Q)`: W memory for `general` and `concat`, else the memory itself."""
+        """The keys: W memory for `general` and `concat`, otherwise the memory itself."""
         if self.score == "general":
             return self.key(memory)
         return self.network.project_memory(memory) if self.score == "concat" else memory

@@ -48,7 +48,7 @@ class LuongDecoder(RecurrentDecoder):
         Float tensor `(B, T, output_width)`, or a pair with the weights `(B, T, S)`.
 
     Raises:
-        ValueError: if the score is unknown, or does not suit the widths.
+        ValueError: as `LuongAttention`.
 
     Example:
         >>> inputs, memory = np.ones((1, 2, 3), "float32"), np.ones((1, 5, 4), "float32")
@@ -74,6 +74,7 @@ class LuongDecoder(RecurrentDecoder):
         self.attention_layer = LuongAttention(score, **self._named("attention"))
         self.readout = Linear(self.output_width, use_bias=False, **self._named("readout"))
         if input_feeding:
+            self.read_width = self.output_width
             self.feed_projection = Linear(
                 self.layers[0].gates, use_bias=False, **self._named("feed_projection")
             )
@@ -99,13 +100,8 @@ class LuongDecoder(RecurrentDecoder):
         """Decodes a whole sequence; see the class docstring."""
         attended, weights_BTS = self._attended(memory, memory_mask), None
         states = self._states(inputs, initial_state)
-
-        def advance(cache, projected_B1G, dropout_masks):
-            return self._advance(cache, projected_B1G, attended, dropout_masks, training)[0]
-
         if self.input_feeding:
-            sequences = self._run_steps(advance, inputs, self.start(states), training)
-            *_, hidden_BTD, outputs = sequences
+            hidden_BTD, outputs = self._run_steps(inputs, states, attended, training)
             if return_weights:
                 _, weights_BTS = self.attention_layer.attend(hidden_BTD, *attended)
         else:
@@ -116,19 +112,6 @@ class LuongDecoder(RecurrentDecoder):
     def project_memory(self, memory):
         """The keys `(B, S, A)` of a memory `(B, S, M)`, computed once per sentence."""
         return self.attention_layer.project_memory(memory)
-
-    def start(self, initial_state, num_hypotheses=1):
-        """Creates the cache of `step`.
-
-        It holds the states; with input feeding also the last layer's output and the attentional
-        vector.
-        """
-        cache = super().start(initial_state, num_hypotheses)
-        if self.input_feeding:
-            top_BND = cache[-self.layers[-1].num_states]
-            width = ops.zeros((1, 1, self.output_width), self.compute_dtype)
-            cache += [top_BND, ops.zeros_like(top_BND[:, :, :1]) + width]
-        return cache
 
     def step(self, inputs, cache, keys, memory, memory_mask=None):
         """Decodes one position of N hypotheses per sentence, see `RecurrentDecoder.step`."""

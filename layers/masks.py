@@ -1,21 +1,21 @@
-"""Masks: those that are handed over, and those that Keras attaches to tensors."""
+"""Masks: combining those given as arguments with those that Keras attaches to tensors."""
 
 import keras
 from keras import ops
 
 
 class KerasMask(keras.layers.Layer):
-    """Gives the mask that Keras has attached to a tensor, None where there is none.
+    """Returns the mask that Keras has attached to a tensor, or None.
 
     `keras.layers.Embedding(mask_zero=True)` and `keras.layers.Masking` attach one, and
-    layers hand it on. Keras has one public way to read it: to be the layer that is called.
+    layers pass it on. The only public way to read it is the `mask` argument of a layer's call.
 
     Call arguments:
         inputs: a tensor.
-        mask: filled in by Keras.
+        mask: supplied by Keras.
 
     Returns:
-        Boolean tensor `(B, T)`, True where there is a token; or None.
+        Boolean tensor `(B, T)`, True = token; or None.
 
     Example:
         >>> embedded = keras.layers.Embedding(9, 4, mask_zero=True)(np.array([[5, 0]]))
@@ -26,25 +26,25 @@ class KerasMask(keras.layers.Layer):
 
     def __init__(self, **kwargs):
         super().__init__(autocast=False, **kwargs)
-        self.built = True  # there is nothing to make
+        self.built = True  # no weights
 
     def call(self, inputs, mask=None):
-        """The mask of the inputs."""
+        """Returns the mask."""
         return mask
 
     def compute_mask(self, inputs, previous_mask):
-        """None: a mask has no mask."""
+        """None: the output is itself a mask."""
         return None
 
 
 def join_masks(*masks):
-    """What all masks allow, those that are None aside.
+    """Combines masks by logical and, ignoring None.
 
     Args:
         *masks: boolean tensors `(B, S)` or `(B, T, S)`, True = may attend; or None.
 
     Returns:
-        A mask `(B, T or 1, S)`; as it is, if it is the only one; or None.
+        A mask `(B, T or 1, S)`; the mask itself if there is only one; None if there is none.
 
     Example:
         >>> join_masks(np.array([[True, True]]), None, np.array([[[True, False]]])).numpy().tolist()

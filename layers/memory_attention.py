@@ -1,4 +1,4 @@
-"""Attention to a memory whose keys are projected once; the score is a parameter."""
+"""Attention to a memory whose keys are projected once; subclasses define the score."""
 
 import keras
 from keras import ops
@@ -9,19 +9,20 @@ from attention_zoo.layers.masks import KerasMask, join_masks
 
 
 class MemoryAttention(Layer):
-    r"""Attends: `softmax(score(query, keys)) memory`.
+    r"""The base class of `AdditiveAttention` and `LuongAttention`.
 
-    The ground that `AdditiveAttention` and `LuongAttention` stand on; a score with
-    weights of its own is a subclass of this class that gives `project_memory` and `scores`.
+        context = softmax(score(query, keys)) memory
+
+    A subclass defines `scores`, and `project_memory` if its keys are not the memory itself.
 
     Args:
-        dropout: share of the attention weights set to zero in training.
+        dropout: rate on the attention weights.
 
     Call arguments:
         query: float tensor `(B, T, Q)`.
         memory: float tensor `(B, S, D)`.
         attention_mask: boolean tensor `(B, S)` or `(B, T, S)`, True = may attend. The mask
-            that Keras has attached to the memory counts beside it.
+            that Keras attaches to the memory is combined with it.
         return_weights: also return the attention weights.
 
     Returns:
@@ -43,7 +44,7 @@ class MemoryAttention(Layer):
         return (context, weights) if return_weights else context
 
     def project_memory(self, memory):
-        """The keys of a memory, which decoding makes once a sentence.
+        """Computes the keys, which decoding does once per sentence.
 
         Args:
             memory: float tensor `(B, S, D)`.
@@ -54,15 +55,15 @@ class MemoryAttention(Layer):
         return memory
 
     def scores(self, query, keys):
-        """Scores `(B, T, S)` of queries `(B, T, Q)` and projected keys `(B, S, A)`."""
-        raise NotImplementedError(f"{type(self).__name__} has no scores")
+        """Scores `(B, T, S)` of queries `(B, T, Q)` and keys `(B, S, A)`."""
+        raise NotImplementedError(f"{type(self).__name__} does not define scores")
 
     def attend(self, query, keys, memory, attention_mask=None):
-        """Attends with keys that are already projected.
+        """Attends with keys that have been projected already.
 
         Args:
             query: float tensor `(B, T, Q)`.
-            keys: what `project_memory` gave.
+            keys: what `project_memory` returned.
             memory: float tensor `(B, S, D)`.
             attention_mask: boolean tensor `(B, S)` or `(B, T, S)`, True = may attend.
 

@@ -1,4 +1,4 @@
-"""Multi-head attention: self-attention, cross-attention, and both one step at a time."""
+"""Multi-head attention: self-attention and cross-attention, at once or step by step."""
 
 import keras
 from keras import ops
@@ -17,39 +17,39 @@ from attention_zoo.layers.masks import KerasMask, join_masks
 
 @keras.saving.register_keras_serializable("attention_zoo")
 class MultiHeadAttention(Layer):
-    r"""Several attentions in parallel, each in a projection of its own.
+    r"""Several attention heads in parallel, each with its own projections.
 
         head_h = attention(query W_h^Q, memory W_h^K, memory W_h^V)
         output = concat(head_1 .. head_H) W^O
 
-    "Attention Is All You Need" (Vaswani et al. 2017), section 3.2.2. The paper's
-    projections have no bias (`use_bias=False`); BERT's have.
+    "Attention Is All You Need" (Vaswani et al. 2017), section 3.2.2. The projections have
+    biases in BERT, but not in the paper (`use_bias=False`).
 
-    Called with a query alone it is self-attention, and query, key and value come
-    from one fused projection. Called with a memory it is cross-attention: key and
-    value come from one fused projection of the memory. What the first call (or
-    `build`) sees decides, since the weights differ.
+    With a query alone it is self-attention, and query, key and value come from one fused
+    projection. With a memory it is cross-attention, and key and value come from one fused
+    projection of the memory. The first call (or `build`) decides which, since the weights
+    differ.
 
     Args:
         num_heads: number of heads H; must divide the width of the query.
-        dropout: share of the attention weights set to zero in training.
+        dropout: rate on the attention weights.
         use_bias: whether the projections have biases.
 
     Call arguments:
         query: float tensor `(B, T, D)`.
-        memory: float tensor `(B, S, D')` to attend to; the query when omitted.
+        memory: float tensor `(B, S, M)` to attend to; the query when omitted.
         attention_mask: boolean tensor `(B, S)` or `(B, T, S)`, True = may attend. The mask
-            that Keras has attached to what is attended to counts beside it.
-        causal: a position may attend only to itself and to those before it;
-            for self-attention.
+            that Keras attaches to the memory (or query) is combined with it.
+        causal: a position may attend only to itself and to earlier positions;
+            self-attention only.
         return_weights: also return the attention weights.
 
     Returns:
-        `(B, T, D)`, or a pair with the weights `(B, H, T, S)`.
+        Float tensor `(B, T, D)`, or a pair with the weights `(B, H, T, S)`.
 
     Raises:
-        ValueError: if the heads do not divide the width, or if a layer built for
-            self-attention is given a memory or the other way round.
+        ValueError: if the heads do not divide the width, or if a layer that was built for
+            self-attention is called for cross-attention, or vice versa.
 
     Example:
         >>> attention = MultiHeadAttention(num_heads=2)
@@ -71,7 +71,7 @@ class MultiHeadAttention(Layer):
 
     @build_once
     def build(self, query_shape, memory_shape=None):
-        """Makes the projections: one fused for self-attention, two for cross-attention."""
+        """Creates the projections: one fused for self-attention, two for cross-attention."""
         width = query_shape[-1]
         if width % self.num_heads:
             raise ValueError(
@@ -88,8 +88,8 @@ class MultiHeadAttention(Layer):
         self.output_projection = self._projection("output", 1, query_shape)
 
     def _projection(self, name, parts, input_shape):
-        # One matrix that stands for `parts` square ones must be drawn as they
-        # would be: by fan-in, which equals Glorot's scheme on a square matrix.
+        # A fused matrix is initialised as its `parts` square matrices would be: by fan-in,
+        # which on a square matrix equals Glorot's scheme.
         projection = Linear(
             parts * self.width,
             self.use_bias,
@@ -100,8 +100,8 @@ class MultiHeadAttention(Layer):
         projection.build(input_shape)
         return projection
 
-    # The argument is not named `mask`: Keras would attach a mask over keys to the output as if
-    # it were one over its positions.
+    # The argument is not named `mask`, because Keras would attach it to the output as a mask of
+    # its positions.
     def call(self, query, memory=None, attention_mask=None, causal=False, return_weights=False):
         """Attends; see the class docstring."""
         if (memory is not None) != self.is_cross:
@@ -127,10 +127,10 @@ class MultiHeadAttention(Layer):
         return self._split(self.query(query), 1)[0]
 
     def project_memory(self, memory):
-        """Projects the memory of cross-attention, which decoding does once a sentence.
+        """Projects the memory of cross-attention, which decoding does once per sentence.
 
         Args:
-            memory: float tensor `(B, S, D')`.
+            memory: float tensor `(B, S, M)`.
 
         Returns:
             Key and value, each `(B, H, S, K)`.
@@ -138,7 +138,7 @@ class MultiHeadAttention(Layer):
         return self._split(self.key_value(memory), 2)
 
     def attend(self, query_BHTK, key_BHSK, value_BHSK, mask=None):
-        """Attends with what is already projected.
+        """Attends with projected query, key and value.
 
         Args:
             query_BHTK: projected query.
@@ -158,11 +158,11 @@ class MultiHeadAttention(Layer):
         return self.output_projection(output_BTD), weights_BHTS
 
     def start_cache(self, batch_size, slots):
-        """Makes an empty cache of fixed shape for `step`.
+        """Creates an empty cache of fixed shape for `step`.
 
         Args:
             batch_size: number of sentences, an integer or a scalar tensor.
-            slots: number of entries L, positions times hypotheses.
+            slots: number of slots L, positions times hypotheses.
 
         Returns:
             Keys and values, each zeros `(B, H, L, K)`.
@@ -171,17 +171,17 @@ class MultiHeadAttention(Layer):
         return [ops.zeros(shape, dtype=self.compute_dtype) for _ in ("key", "value")]
 
     def step(self, query, cache, slot, mask):
-        """Self-attention of one decoding step over everything decoded so far.
+        """Self-attention of one decoding step over all previous positions.
 
-        The N hypotheses of a sentence stand on the time axis: each writes its key
-        and value into one slot of the cache, and the mask says which slots are its
-        own past. So hypotheses share the cache and it is never reordered.
+        The N hypotheses of a sentence are on the time axis. Each writes its key and value into
+        one slot of the cache, and the mask selects the slots of its own past. So hypotheses
+        share the cache, which is never reordered.
 
         Args:
             query: float tensor `(B, N, D)`, the newest position of each hypothesis.
-            cache: keys and values as `start_cache` makes them.
+            cache: what `start_cache` or the previous `step` returned.
             slot: int32 scalar, the slot of the first hypothesis, a multiple of N; the others
-                follow.
+                use the following ones.
             mask: boolean tensor `(B, N, L)`, True = may attend.
 
         Returns:
@@ -196,7 +196,7 @@ class MultiHeadAttention(Layer):
         return output, cache
 
     def _split(self, projected, parts):
-        """Cuts a fused projection `(B, T, parts H K)` into `parts` tensors `(B, H, T, K)`."""
+        """Splits a fused projection `(B, T, parts H K)` into `parts` tensors `(B, H, T, K)`."""
         # One transpose for all parts; -1 for the batch keeps ONNX and LiteRT dynamic.
         length = ops.shape(projected)[1]
         heads = parts * self.num_heads
@@ -205,7 +205,7 @@ class MultiHeadAttention(Layer):
 
 
 def broadcast_over_heads(mask):
-    """Gives a mask `(B, S)` or `(B, T, S)` the axes of scores, `(B, 1, 1 or T, S)`."""
+    """Reshapes a mask `(B, S)` or `(B, T, S)` to broadcast to scores: `(B, 1, 1 or T, S)`."""
     if mask is None:
         return None
     if len(mask.shape) == 2:

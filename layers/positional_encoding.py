@@ -1,4 +1,4 @@
-"""Positions for models that have no order of their own."""
+"""Positional encodings for models without recurrence."""
 
 import keras
 from keras import ops
@@ -18,7 +18,7 @@ class _PositionalEncoding(Layer):
     def call(self, inputs):
         """Adds rows 0, 1, 2 ... to `(B, T, D)`."""
         length = inputs.shape[1]
-        # JAX stands a symbol for a length that it does not know.
+        # In JAX an unknown length is a symbol, not an integer.
         if isinstance(length, int) and length > self.max_length:
             raise ValueError(
                 f"{self.name} has max_length={self.max_length} positions, "
@@ -33,7 +33,7 @@ class _PositionalEncoding(Layer):
 
         Args:
             inputs: float tensor `(B, N, D)`.
-            position: int32 scalar, the position all N hypotheses have reached.
+            position: int32 scalar, the position of all N hypotheses.
         """
         row_D = ops.take(ops.convert_to_tensor(self.table), position, axis=0)
         return inputs + ops.cast(row_D, inputs.dtype)
@@ -45,7 +45,7 @@ class _PositionalEncoding(Layer):
 
 @keras.saving.register_keras_serializable("attention_zoo")
 class SinusoidalPositionalEncoding(_PositionalEncoding):
-    """Adds sine and cosine waves of the position: no weights, the same for any model.
+    """Adds sine and cosine waves of the position; has no weights.
 
     "Attention Is All You Need" (Vaswani et al. 2017), section 3.5.
 
@@ -54,6 +54,9 @@ class SinusoidalPositionalEncoding(_PositionalEncoding):
 
     Call arguments:
         inputs: float tensor `(B, T, D)` with T at most `max_length`, D even.
+
+    Returns:
+        Float tensor `(B, T, D)`.
 
     Raises:
         ValueError: if the sequence is longer than the table, or D is odd.
@@ -66,7 +69,7 @@ class SinusoidalPositionalEncoding(_PositionalEncoding):
 
     @build_once
     def build(self, input_shape):
-        """Computes the table; a constant, so nothing to save or to train."""
+        """Computes the table, a constant."""
         self.table = sinusoid(self.max_length, input_shape[-1])
 
 
@@ -75,10 +78,13 @@ class LearnedPositionalEncoding(_PositionalEncoding):
     """Adds a trained vector for each position, as BERT and GPT do.
 
     Args:
-        max_length: number of positions that are trained.
+        max_length: number of positions in the table.
 
     Call arguments:
         inputs: float tensor `(B, T, D)` with T at most `max_length`.
+
+    Returns:
+        Float tensor `(B, T, D)`.
 
     Raises:
         ValueError: if the sequence is longer than the table.
@@ -90,7 +96,7 @@ class LearnedPositionalEncoding(_PositionalEncoding):
 
     @build_once
     def build(self, input_shape):
-        """Makes the table, drawn like BERT's."""
+        """Creates the table, initialised as in BERT."""
         self.table = self.add_weight(
             name="table",
             shape=(self.max_length, input_shape[-1]),

@@ -1,4 +1,4 @@
-"""GRU and LSTM over sequences, in a loop that also runs in LiteRT, or one position at a time."""
+"""GRU and LSTM, over a sequence by a loop that LiteRT can run, or one position at a time."""
 
 import keras
 from keras import ops
@@ -14,12 +14,12 @@ _NUM_STATES = {"gru": 1, "lstm": 2}
 
 @keras.saving.register_keras_serializable("attention_zoo")
 class Recurrent(Layer):
-    r"""A recurrent network over a sequence; past the end of a sentence its state stands still.
+    r"""A recurrent layer whose state does not change at padded positions.
 
-    GRU (Cho et al. 2014), r and z being gates and * the product of elements:
+    GRU (Cho et al. 2014, section 2.3), with gates r and z and the elementwise product *:
 
-        h' = tanh(W x + b + r * (U h + c))    reset_after=True: as cuDNN, torch and Keras
-        h' = tanh(W x + b + U (r * h))        reset_after=False: as the paper
+        h' = tanh(W x + b + r * (U h + c))    reset_after=True: as in cuDNN, torch and Keras
+        h' = tanh(W x + b + U (r * h))        reset_after=False: as in the paper
         h_t = z * h + (1 - z) * h'
 
     LSTM (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000):
@@ -27,39 +27,38 @@ class Recurrent(Layer):
         c_t = f * c + i * tanh(W x + U h + b)
         h_t = o * tanh(c_t)
 
-    The weights are those of `keras.layers.GRU` and `keras.layers.LSTM` and lie in them in
-    the same order: kernel, recurrent kernel, bias. Where a GPU is there, training calls
-    these layers, hence cuDNN, unless `layer_norm`, `recurrent_dropout` or
-    `reset_after=False` forbid it; outputs past the end of a sentence are then not defined.
+    The weights are those of `keras.layers.GRU` and `keras.layers.LSTM`, in the same order:
+    kernel, recurrent kernel, bias. With a GPU, training calls these layers, and so cuDNN,
+    unless `layer_norm`, `recurrent_dropout` or `reset_after=False` rules it out; outputs at
+    padded positions are then undefined.
 
     Args:
         units: width U of the state.
         cell: `"gru"` or `"lstm"`.
         reset_after: whether the GRU's reset gate acts after the product with U.
-        reverse: read from the end to the beginning; the outputs stay in the order of
-            the inputs.
-        dropout: on the inputs.
-        recurrent_dropout: on the state where it enters the products, one mask for all
-            positions (Gal and Ghahramani 2016).
-        variational: one mask for all positions also on the inputs.
+        reverse: run from the last position to the first; outputs stay in the order of the
+            inputs.
+        dropout: rate on the inputs.
+        recurrent_dropout: rate on the state that enters the matrix products, with one mask for
+            all positions (Gal and Ghahramani 2016).
+        variational: use one mask for all positions on the inputs, too.
         layer_norm: normalise both products, and the LSTM's cell state at the output (Ba
             et al. 2016, supplementary material, equations 20 to 22); needs `reset_after`.
-        fused: call the layers of Keras in training: True, False, or None: with a GPU.
+        fused: whether training calls Keras's layers; None: if there is a GPU.
 
     Call arguments:
         inputs: float tensor `(B, T, D)`.
-        initial_state: list of tensors `(B, U)`, for GRU h and for LSTM h and c; zeros
-            when omitted.
-        token_mask: boolean tensor `(B, T)`, True where there is a token. The tokens of a
-            sentence stand together at its beginning. The mask that Keras has attached to
-            the inputs counts beside it.
+        initial_state: list of tensors `(B, U)`, h for GRU, h and c for LSTM; zeros when
+            omitted.
+        token_mask: boolean tensor `(B, T)`, True = token; padding comes last. The mask that
+            Keras attaches to the inputs is combined with it.
         return_state: also return the final states.
 
     Returns:
-        The outputs `(B, T, U)`, or a pair with the list of final states `(B, U)`.
+        Float tensor `(B, T, U)`, or a pair with the list of final states `(B, U)`.
 
     Raises:
-        ValueError: if the cell is unknown or options exclude each other.
+        ValueError: if the cell is unknown, or options are incompatible.
 
     Example:
         >>> inputs = np.ones((2, 3, 8), "float32")
@@ -90,7 +89,7 @@ class Recurrent(Layer):
         can_fuse = not (layer_norm or recurrent_dropout) and (reset_after or cell == "lstm")
         if fused and not can_fuse:
             raise ValueError(
-                "fused=True excludes layer_norm, recurrent_dropout and reset_after=False; received "
+                "fused=True needs reset_after, no layer_norm and no recurrent_dropout; received "
                 f"layer_norm={layer_norm}, recurrent_dropout={recurrent_dropout}, "
                 f"reset_after={reset_after}"
             )
@@ -112,7 +111,7 @@ class Recurrent(Layer):
 
     @property
     def gates(self):
-        """Width of what `project_inputs` gives: that of all gates together."""
+        """Width of all gates together, which is that of `project_inputs`."""
         return _GATES[self.cell] * self.units
 
     @property
@@ -122,7 +121,7 @@ class Recurrent(Layer):
 
     @build_once
     def build(self, input_shape):
-        """Makes the weights, in the layout of Keras."""
+        """Creates the weights, in Keras's layout."""
         gates = self.gates
         self.kernel = self.add_weight(
             name="kernel", shape=(input_shape[-1], gates), initializer="glorot_uniform"
@@ -142,7 +141,7 @@ class Recurrent(Layer):
     def _first_bias(self, shape, dtype=None):
         if self.cell == "gru":
             return ops.zeros(shape, dtype)
-        # The forget gate, second of four, starts open (Jozefowicz et al. 2015).
+        # The forget gate, the second of four, starts open (Jozefowicz et al. 2015).
         gate = ops.arange(shape[0]) // self.units
         return ops.cast(ops.equal(gate, 1), dtype)
 
@@ -152,7 +151,7 @@ class Recurrent(Layer):
         return norm
 
     def call(self, inputs, initial_state=None, token_mask=None, return_state=False, training=False):
-        """Reads a sequence; see the class docstring."""
+        """Runs over a sequence; see the class docstring."""
         if initial_state is None:
             zeros = ops.zeros((ops.shape(inputs)[0], self.units), dtype=self.compute_dtype)
             initial_state = [zeros] * self.num_states
@@ -175,7 +174,7 @@ class Recurrent(Layer):
         return sequences[0], [ops.squeeze(state, 1) for state in states]
 
     def project_inputs(self, inputs, training=False):
-        """What the inputs give to the gates, for all positions at once: `(B, T, D)` to gates."""
+        """Projects inputs `(B, T, D)` to the gates `(B, T, gates)`, all positions at once."""
         projected = project(inputs, ops.cast(self.kernel, self.compute_dtype), training)
         if self.layer_norm:
             projected = self.input_norm(projected)
@@ -183,11 +182,11 @@ class Recurrent(Layer):
         return projected + (bias[0] if len(self.bias.shape) == 2 else bias)
 
     def masks(self, batch_size, training=False):
-        """Dropout masks for loops of one's own, which must draw none inside.
+        """Dropout masks for callers with their own loop, inside which none can be drawn.
 
         Returns:
-            Factors of the inputs `(B, 1, D)` and of the state `(B, 1, U)`; None where
-            there is no dropout.
+            Factors for the inputs `(B, 1, D)` and for the state `(B, 1, U)`; None without
+            dropout.
         """
 
         def draw(dropout, width):
@@ -200,13 +199,13 @@ class Recurrent(Layer):
         return draw(self.input_dropout, self.kernel.shape[0]), draw(self.state_dropout, self.units)
 
     def advance(self, projected, states, state_mask=None, training=False):
-        """Takes one step.
+        """Runs one step.
 
         Args:
-            projected: what `project_inputs` gave, for one position of N hypotheses:
+            projected: what `project_inputs` returned, one position of N hypotheses:
                 `(B, N, gates)`.
             states: list of tensors `(B, N, U)`.
-            state_mask: the second of `masks`.
+            state_mask: the second result of `masks`.
             training: see `project`.
 
         Returns:
@@ -245,7 +244,7 @@ class Recurrent(Layer):
         return self.fused
 
     def _read_by_keras(self, inputs, initial_state, mask, training):
-        """The same by the layer of Keras, which calls cuDNN where it can."""
+        """Runs over a sequence by the layer of Keras, which calls cuDNN if it can."""
         layer_class = keras.layers.GRU if self.cell == "gru" else keras.layers.LSTM
         layer = layer_class(
             self.units,
@@ -256,7 +255,7 @@ class Recurrent(Layer):
         )
         layer.build(inputs.shape)
         if mask is not None:
-            # cuDNN wants a token in every row, also in those that only fill up the batch.
+            # cuDNN needs a token in every row, even in rows that only pad the batch.
             first = ops.equal(ops.arange(ops.shape(mask)[1]), 0)
             mask = ops.logical_or(mask, first)
         weights = [self.kernel, self.recurrent_kernel, self.bias]
@@ -272,24 +271,25 @@ class Recurrent(Layer):
 
 
 def _has_gpu():
-    # Only on these two does Keras call cuDNN; asked for GPUs, JAX fails where there are none.
+    # Keras calls cuDNN with these two only. All devices are listed, because JAX raises if it is
+    # asked for GPUs and there are none.
     if keras.backend.backend() not in ("tensorflow", "jax"):
         return False
     return any(name.startswith("gpu") for name in keras.distribution.list_devices())
 
 
 def masks_of_steps(token_mask, dtype):
-    """A mask `(B, T)` in the form that `recur` hands on: a list of none or of one `(B, T, 1)`."""
+    """A mask `(B, T)` as an input of `recur`: a list of one tensor `(B, T, 1)`; empty for None."""
     if token_mask is None:
         return []
     return [ops.expand_dims(ops.cast(token_mask, dtype), 2)]
 
 
 def where_token(mask, new, old):
-    """The new states where there is a token, the old ones where there is none.
+    """The new states at tokens, the old states at padding.
 
     Args:
-        mask: one step of `masks_of_steps`: no tensor, or one `(B, 1, 1)`.
+        mask: one step of `masks_of_steps`: an empty list, or one tensor `(B, 1, 1)`.
         new: list of tensors `(B, 1, U)`.
         old: list of tensors of the same shapes.
     """

@@ -32,9 +32,13 @@ class RecurrentDecoder(RecurrentStack):
         memory: ignored; here for decoders with attention.
         initial_state: list of `num_states` tensors `(B, D)`, layer by layer; zeros when omitted.
         memory_mask: ignored.
+        return_weights: must be False, since there are no attention weights.
 
     Returns:
         Float tensor `(B, T, D)`.
+
+    Raises:
+        ValueError: if attention weights are to be returned.
 
     Example:
         >>> RecurrentDecoder(6)(np.ones((1, 2, 3), "float32")).shape
@@ -45,6 +49,8 @@ class RecurrentDecoder(RecurrentStack):
         super().__init__(width, num_layers, **options)
         self.layers = [self._recurrent(f"layer_{i}", i) for i in range(num_layers)]
         self.keras_mask = KerasMask()
+        # Size of the vector read by attention that the next step needs, if there is one.
+        self.read_width = None
 
     @property
     def num_states(self):
@@ -60,13 +66,22 @@ class RecurrentDecoder(RecurrentStack):
         for i, layer in enumerate(self.layers):
             layer.build((None, None, self.width) if i else inputs_shape)
 
-    def call(self, inputs, memory=None, initial_state=None, memory_mask=None, training=False):
+    def call(
+        self,
+        inputs,
+        memory=None,
+        initial_state=None,
+        memory_mask=None,
+        return_weights=False,
+        training=False,
+    ):
         """Decodes a whole sequence; see the class docstring."""
+        if return_weights:
+            raise ValueError(f"{self.name} has no attention weights to return")
         return self._run_layers(inputs, self._states(inputs, initial_state), training)
 
     def project_memory(self, memory):
         """The keys of a memory `(B, S, M)`, computed once per sentence; None without attention."""
-        return None
 
     def start(self, initial_state, num_hypotheses=1):
         """Creates the cache of `step`.
@@ -76,11 +91,16 @@ class RecurrentDecoder(RecurrentStack):
             num_hypotheses: hypotheses N per sentence; an integer or a scalar tensor.
 
         Returns:
-            A list of tensors `(B, N, ...)`, the states first.
+            A list of tensors `(B, N, ...)`: the states, and for a decoder whose steps depend on
+            what attention read, the last layer's output and the vector read.
         """
         batch_size = ops.shape(initial_state[0])[0]
         zeros = ops.zeros((batch_size, num_hypotheses, 1), self.compute_dtype)
-        return [ops.expand_dims(state, 1) + zeros for state in initial_state]
+        cache = [ops.expand_dims(state, 1) + zeros for state in initial_state]
+        if self.read_width:
+            top = cache[-self.layers[-1].num_states]
+            cache += [top, zeros + ops.zeros((1, 1, self.read_width), self.compute_dtype)]
+        return cache
 
     def step(self, inputs, cache, keys=None, memory=None, memory_mask=None):
         """Decodes one position of N hypotheses per sentence.
@@ -119,26 +139,23 @@ class RecurrentDecoder(RecurrentStack):
             hidden = self._add_residual(outputs, hidden, i)
         return hidden
 
-    def _run_steps(self, advance, inputs, cache, training):
-        """Runs all layers position by position, where a step depends on what the last one read.
-
-        Args:
-            advance: a function `(cache, projected_inputs, dropout_masks) -> cache`.
-            inputs: float tensor `(B, T, E)`.
-            cache: what `start` returned.
-            training: whether dropout is active.
+    def _run_steps(self, inputs, initial_state, attended, training):
+        """Runs `_advance`, which a subclass defines, for one position after the other.
 
         Returns:
-            The cache after each position, a list of tensors `(B, T, ...)`.
+            The last layer's outputs `(B, T, D)` and what was read `(B, T, read_width)`.
         """
         projected_BTG = self.layers[0].project_inputs(inputs, training)
         dropout_masks = [layer.masks(ops.shape(inputs)[0], training) for layer in self.layers]
 
         def step(cache, projected_B1G, *mask):
-            return where_token(mask, advance(cache, projected_B1G, dropout_masks), cache)
+            new_cache, _ = self._advance(cache, projected_B1G, attended, dropout_masks, training)
+            return where_token(mask, new_cache, cache)
 
         masks = masks_of_steps(self.keras_mask(inputs), self.compute_dtype)
-        return recur(step, cache, [projected_BTG, *masks], training)[0]
+        cache = self.start(initial_state)
+        sequences, _ = recur(step, cache, [projected_BTG, *masks], training)
+        return sequences[-2:]
 
     def _step_layers(self, projected_BNG, states, dropout_masks=None, training=False):
         """Runs all layers for one position, and returns the last output and the new states."""

@@ -1,4 +1,4 @@
-"""Token embedding whose table can also be the output projection."""
+"""Token embedding whose table can also serve as the output projection."""
 
 import math
 
@@ -12,7 +12,7 @@ from attention_zoo.layers.layer import Layer
 
 @keras.saving.register_keras_serializable("attention_zoo")
 class TokenEmbedding(Layer):
-    r"""Looks up a vector for each id, times sqrt(width) if scaled.
+    r"""Looks up a vector for each id, optionally scaled by sqrt(width).
 
     "Attention Is All You Need" (Vaswani et al. 2017), section 3.4: the two
     embeddings and the linear map before the softmax share one matrix, and the
@@ -21,7 +21,7 @@ class TokenEmbedding(Layer):
     Args:
         vocab_size: number of ids V.
         width: size of a vector D.
-        scale: multiply by sqrt(width).
+        scale: whether to multiply by sqrt(width).
 
     Call arguments:
         token_ids: integer tensor of any shape, values in `[0, vocab_size)`.
@@ -45,7 +45,7 @@ class TokenEmbedding(Layer):
 
     @build_once
     def build(self, input_shape=None):
-        """Makes the table, drawn so that the logits start with unit variance."""
+        """Creates the table, initialised so that logits start with unit variance."""
         self.table = self.add_weight(
             name="table",
             shape=(self.vocab_size, self.width),
@@ -62,9 +62,9 @@ class TokenEmbedding(Layer):
         table = ops.cast(self.table, self.compute_dtype)
         if training:
             return project(hidden, ops.transpose(table), training)
-        # Decoding artefacts read the table as it lies.
+        # Without a transposed copy of the table in exported graphs.
         return ops.einsum("BTD,VD->BTV", hidden, table)
 
     def compute_output_shape(self, input_shape):
-        """One more axis than the input."""
+        """The shape of the ids with the width appended."""
         return (*input_shape, self.width)

@@ -10,7 +10,7 @@ from attention_zoo.fields import Real, Whole
 from attention_zoo.tasks.settings import DataSettings, Length, Recipe, TaskConfig
 from attention_zoo.text.tokenizer_options import WordPieceOptions
 from attention_zoo.train.settings import LearningRateSettings, TrainSettings, with_default
-from attention_zoo.zoo.options import LONGEST, Share, family_of
+from attention_zoo.zoo.options import LONGEST, Fraction, family_of
 
 
 class EncoderData(DataSettings):
@@ -35,8 +35,8 @@ class EncoderTrainSettings(TrainSettings):
     """The training loop, with the defaults of Devlin et al. 2019, appendix A.3."""
 
     learning_rate: LearningRateSettings = EncoderLearningRate.model_validate({})
-    label_smoothing: Share = with_default(TrainSettings, "label_smoothing", 0.0)
-    beta_2: Share = with_default(TrainSettings, "beta_2", 0.999)
+    label_smoothing: Fraction = with_default(TrainSettings, "label_smoothing", 0.0)
+    beta_2: Fraction = with_default(TrainSettings, "beta_2", 0.999)
     epsilon: Annotated[Real, Field(gt=0)] = with_default(TrainSettings, "epsilon", 1e-6)
     weight_decay: Annotated[Real, Field(ge=0)] = with_default(TrainSettings, "weight_decay", 0.01)
     average_last: Annotated[Whole, Field(gt=0)] = with_default(TrainSettings, "average_last", 1)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from attention_zoo.fields import Real, Whole
 from attention_zoo.train.texts import MOST_UNKNOWN
-from attention_zoo.zoo.options import Share
+from attention_zoo.zoo.options import Fraction
 
 _LARGEST = 1_000_000_000
 Positive = Annotated[Whole, Field(gt=0, le=_LARGEST)]
@@ -76,12 +76,12 @@ class TrainSettings(Section):
         default=None, description="stop after this many minutes of training"
     )
     learning_rate: LearningRateSettings = LearningRateSettings.model_validate({})
-    label_smoothing: Share = Field(default=0.1, description="spread evenly over the vocabulary")
+    label_smoothing: Fraction = Field(default=0.1, description="spread evenly over the vocabulary")
     clip_norm: _AboveZero | None = Field(
         default=1.0, description="largest global norm of the gradient; null does not clip"
     )
-    beta_1: Share = Field(default=0.9, description="decay of Adam's first moment")
-    beta_2: Share = Field(default=0.98, description="decay of Adam's second moment")
+    beta_1: Fraction = Field(default=0.9, description="decay of Adam's first moment")
+    beta_2: Fraction = Field(default=0.98, description="decay of Adam's second moment")
     epsilon: _AboveZero = Field(default=1e-9, description="Adam's epsilon")
     weight_decay: Annotated[Real, Field(ge=0)] = Field(
         default=0.0, description="decoupled; for all weights but norms and biases"

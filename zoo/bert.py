@@ -16,12 +16,12 @@ from attention_zoo.zoo.model import PresetModel
 
 @keras.saving.register_keras_serializable("attention_zoo")
 class Bert(PresetModel):
-    r"""Encoder of text, each position seeing all others, trained to fill in masked words.
+    r"""Bidirectional text encoder, pre-trained to predict masked tokens.
 
     "BERT: Pre-training of Deep Bidirectional Transformers" (Devlin et al. 2019),
-    section 3: the sum of the embeddings of token, position and segment, normalised,
-    then post-norm blocks. The pooler, a linear map with tanh of the first position
-    (`[CLS]`), is what next-sentence prediction looks at.
+    section 3: the sum of token, position and segment embeddings, layer normalisation, then
+    post-norm blocks. The pooler, a linear map and tanh of the first state (`[CLS]`), is the
+    input of next-sentence prediction.
 
     Args:
         vocab_size: number of token ids.
@@ -33,18 +33,18 @@ class Bert(PresetModel):
         max_length: longest sequence, in tokens.
         num_segments: number of segment ids.
         activation: of the feed-forward networks: `"gelu"`, exact, or `"gelu_tanh"`.
-        dropout: on the embeddings and the output of each sub-layer.
-        attention_dropout: on attention weights.
+        dropout: rate on the embeddings and the output of each sub-layer.
+        attention_dropout: rate on the attention weights.
         epsilon: of the layer normalisation.
-        pooler: whether there is one.
+        pooler: whether there is a pooler.
 
     Call arguments:
-        inputs: a dict of integer tensors `(B, T)`: `token_ids`, and if wanted
-            `segment_ids` (zeros when omitted) and `mask` (not 0 = may be attended to;
-            everything but id 0 when omitted). Or `token_ids` alone.
+        inputs: a dict of integer tensors `(B, T)`: `token_ids`, and optionally `segment_ids`
+            (zeros when omitted) and `mask` (not 0 = may be attended to; all ids but 0 when
+            omitted). Or `token_ids` alone.
 
     Returns:
-        A dict: `states (B, T, D)`, and `pooled (B, D)` if there is a pooler.
+        A dict: `states (B, T, D)`, and with a pooler `pooled (B, D)`.
 
     Example:
         >>> model = Bert(100, width=16, num_blocks=1, num_heads=2)
@@ -118,7 +118,7 @@ class Bert(PresetModel):
 
     @build_once
     def build(self, input_shape=None):
-        """Makes every weight, matrices drawn as the paper's code draws them."""
+        """Creates all weights, initialised as in the original code."""
         for layer in self.layers:
             if not layer.built:
                 layer.build((None, None, self.width))
@@ -135,11 +135,11 @@ class Bert(PresetModel):
         return outputs
 
     def hidden_states(self, inputs):
-        """What the embeddings and then each block give: a list of tensors `(B, T, D)`."""
+        """The outputs of the embeddings and of each block, a list of tensors `(B, T, D)`."""
         return self._encode(inputs)[0]
 
     def attention_weights(self, inputs):
-        """Where each block looks: weights `(B, blocks, H, T, S)`."""
+        """The attention weights of all blocks, `(B, blocks, H, T, S)`."""
         return ops.stack(self._encode(inputs)[1], axis=1)
 
     def _encode(self, inputs):
@@ -156,7 +156,7 @@ class Bert(PresetModel):
 
 
 def split_inputs(inputs):
-    """The token ids, segment ids and boolean mask in the inputs of an encoder."""
+    """Token ids, segment ids and boolean mask from the inputs of an encoder."""
     if not isinstance(inputs, dict):
         inputs = {"token_ids": inputs}
     token_ids = inputs["token_ids"]
@@ -170,9 +170,9 @@ def split_inputs(inputs):
 
 
 def draw_bert_weights(model):
-    """Draws kernels and tables from a normal distribution of deviation 0.02, cut at two of them.
+    """Draws kernels and tables from a truncated normal distribution, standard deviation 0.02.
 
-    As `create_initializer` of google-research/bert, `modeling.py`.
+    See `create_initializer` in `modeling.py` of google-research/bert.
     """
     for variable in model.trainable_variables:
         if variable.name in ("kernel", "table"):

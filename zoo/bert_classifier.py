@@ -1,4 +1,4 @@
-"""BERT for whole texts: what kind of text, or how much of something."""
+"""BERT for classification and regression of texts."""
 
 import keras
 
@@ -8,17 +8,17 @@ from attention_zoo.zoo.bert_head import BertWithHead
 
 @keras.saving.register_keras_serializable("attention_zoo")
 class BertClassifier(BertWithHead):
-    r"""Logits for each text, a linear map of the pooled first state.
+    r"""Logits for each text, by a linear map of the pooled first state.
 
     Devlin et al. 2019, section 4.1: `logits = C W^T`, C the final state of `[CLS]` after
-    the pooler. With one output it is a regression.
+    the pooler. A single output is a regression.
 
     Args:
         num_outputs: number of labels, or 1 for a regression.
         encoder: a dict of the arguments of `Bert`.
 
     Call arguments:
-        inputs: as of `Bert`.
+        inputs: see `Bert`.
 
     Returns:
         Logits `(B, num_outputs)`.

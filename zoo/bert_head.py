@@ -1,4 +1,4 @@
-"""What the models that put a head on BERT have in common."""
+"""The base class of models with a head on BERT."""
 
 from attention_zoo.layers.build_once import build_once
 from attention_zoo.layers.layer import arguments_of, constructor_arguments
@@ -62,5 +62,5 @@ class BertWithHead(PresetModel):
         return self.bert.vocab_size
 
     def attention_weights(self, inputs):
-        """Where each block looks: weights `(B, blocks, H, T, S)`."""
+        """The attention weights of all blocks, `(B, blocks, H, T, S)`."""
         return self.bert.attention_weights(inputs)

@@ -1,4 +1,4 @@
-"""BERT's pre-training: masked words and next sentences."""
+"""BERT with its pre-training heads: masked tokens and next sentences."""
 
 import keras
 from keras import ops
@@ -11,25 +11,25 @@ from attention_zoo.zoo.bert_head import BertWithHead
 
 @keras.saving.register_keras_serializable("attention_zoo")
 class BertPretrainer(BertWithHead):
-    r"""Logits of masked tokens, and whether the second segment followed the first.
+    r"""Logits of masked tokens, and of whether the second segment follows the first.
 
-        token logits = LayerNorm(gelu(h W + b)) E^T + c        E the embedding of the tokens
+        token logits = LayerNorm(gelu(h W + b)) E^T + c        E: the token embedding
         sentence logits = pooled W + b
 
-    Devlin et al. 2019, section 3.1; the map before the tied output stands in its code only
-    (google-research/bert, `run_pretraining.py`).
+    Devlin et al. 2019, section 3.1. The map before the tied output is only in its code
+    (`run_pretraining.py` of google-research/bert).
 
     Args:
         encoder: a dict of the arguments of `Bert`.
         next_sentence: whether there are sentence logits.
 
     Call arguments:
-        inputs: as of `Bert`; `positions`, an integer tensor `(B, P)` in the dict, asks for
-            the token logits of these positions only.
+        inputs: see `Bert`. With `positions`, an integer tensor `(B, P)` in the dict, the
+            result has the token logits of these positions only.
 
     Returns:
-        A dict: `token_logits (B, T or P, V)` and `sentence_logits (B, 2)`, of which the
-        first says that the second segment follows, the second that it is a random one.
+        A dict: `token_logits (B, T or P, V)` and `sentence_logits (B, 2)`: index 0 means that
+        the second segment follows the first, index 1 that it is random.
 
     Example:
         >>> model = BertPretrainer.from_preset("bert_tiny", vocab_size=100)
@@ -52,14 +52,14 @@ class BertPretrainer(BertWithHead):
 
     @build_once
     def build(self, input_shape=None):
-        """Makes the weights of the head; those of the encoder are there."""
+        """Creates the weights of the heads; the encoder has its own already."""
         super().build(input_shape)
         self.token_bias = self.add_weight(
             name="token_bias", shape=(self.bert.vocab_size,), initializer="zeros"
         )
 
     def call(self, inputs, training=False):
-        """Gives the logits; see the class docstring."""
+        """Returns the logits; see the class docstring."""
         encoded = self.bert(inputs, training=training)
         states = encoded["states"]
         if isinstance(inputs, dict) and "positions" in inputs:

@@ -1,4 +1,4 @@
-"""BERT for the tokens of a text: tags, or where an answer begins and ends."""
+"""BERT for the tokens of a text: tagging, and extractive question answering."""
 
 import keras
 
@@ -8,17 +8,17 @@ from attention_zoo.zoo.bert_head import BertWithHead
 
 @keras.saving.register_keras_serializable("attention_zoo")
 class BertTokenClassifier(BertWithHead):
-    r"""Logits for each token, a linear map of its state.
+    r"""Logits for each token, by a linear map of its state.
 
-    Devlin et al. 2019, sections 4.2 (two outputs: where the answer begins and where it
-    ends) and 5.3 (one output a tag).
+    Devlin et al. 2019, sections 4.2 (two outputs: start and end of the answer) and 5.3 (one
+    output per tag).
 
     Args:
-        num_outputs: number of logits a token.
+        num_outputs: number of logits per token.
         encoder: a dict of the arguments of `Bert`.
 
     Call arguments:
-        inputs: as of `Bert`.
+        inputs: see `Bert`.
 
     Returns:
         Logits `(B, T, num_outputs)`.
@@ -38,6 +38,6 @@ class BertTokenClassifier(BertWithHead):
         self.build()
 
     def call(self, inputs, training=False):
-        """Gives the logits of each token; see the class docstring."""
+        """Returns the logits; see the class docstring."""
         states_BTD = self.bert(inputs, training=training)["states"]
         return self.head(self.head_dropout(states_BTD), training=training)

@@ -1,7 +1,7 @@
-"""Whether a file can hold the model that is described beside it, before that model is built.
+"""Checks that a file of weights can belong to a described model, before the model is built.
 
-A description of a few bytes can speak of a model that no machine has room for. What a model has
-of weights must be in the file, though, so its size bounds the sizes in the description.
+A description of a few bytes can ask for a model that no machine has the memory for. But its
+weights must be in the file, so the size of the file bounds the sizes in the description.
 """
 
 import inspect
@@ -31,32 +31,33 @@ _SIZES = (
     "num_segments",
     "max_length",
 )
-# These follow from others where they are null.
+# May be null; they then follow from other arguments.
 _OPTIONAL = ("target_vocab_size", "feed_forward_width", "embedding_width")
 
 
 def check_arguments(model_class, config, arrays, origin):
-    """Checks what a file says of a model against the weights that are there for it.
+    """Checks the constructor arguments in a file against the weights stored with them.
 
     Args:
         model_class: one of `attention_zoo.zoo.MODELS`.
         config: its constructor arguments.
         arrays: a dict from the name of each weight to its array.
-        origin: of the arguments, for errors.
+        origin: where the arguments come from, for error messages.
 
     Raises:
-        UserError: if an argument is unknown, a size is none, or the weights are too few for
-            the sizes.
+        UserError: if an argument is unknown or missing, a size is not a positive integer, or
+            there are too few weights for the sizes.
     """
     sizes = _complete(model_class, config, origin)
     if "encoder" in sizes:
         if not isinstance(sizes["encoder"], dict):
-            raise UserError(f"{origin}: encoder: a JSON object is needed")
+            raise UserError(f"{origin}: encoder must be a JSON object")
         sizes |= _complete(Bert, sizes["encoder"], f"{origin}: encoder")
     for name in _SIZES:
         value = sizes.get(name)
-        if name in sizes and (type(value) is not int or value < 1) and not _may_lack(name, value):
-            raise UserError(f"{origin}: {name} must be a number above 0, received {shown(value)}")
+        is_size = (type(value) is int and value > 0) or (value is None and name in _OPTIONAL)
+        if name in sizes and not is_size:
+            raise UserError(f"{origin}: {name} must be a positive integer, received {shown(value)}")
     if sizes["max_length"] > LONGEST:
         raise UserError(
             f"{origin}: max_length must be at most {LONGEST}, received {shown(sizes['max_length'])}"
@@ -66,23 +67,17 @@ def check_arguments(model_class, config, arrays, origin):
         raise UserError(
             f"{origin}: {shown(depth)} blocks or layers, but only {len(arrays)} weights"
         )
-    needed, found = _fewest_numbers(sizes, depth), sum(array.size for array in arrays.values())
-    if needed > found:
-        raise UserError(
-            f"{origin}: the file of the weights has {found:,} numbers, too few for these sizes"
-        )
-
-
-def _may_lack(name, value):
-    return value is None and name in _OPTIONAL
+    size = sum(array.size for array in arrays.values())
+    if _lower_bound(sizes, depth) > size:
+        raise UserError(f"{origin}: the weights have {size:,} values, too few for these sizes")
 
 
 def _complete(model_class, config, origin):
-    """The arguments with the defaults of those that are not given."""
+    """The arguments, completed by default values."""
     own = constructor_arguments(model_class)
     unknown = [name for name in config if name not in own]
     if unknown:
-        raise UserError(f"{origin}: no argument {unknown[0]!r}; {suggest(unknown[0], own)}")
+        raise UserError(f"{origin}: unknown argument {unknown[0]!r}; {suggest(unknown[0], own)}")
     empty = inspect.Parameter.empty
     required = [name for name, default in own.items() if default is empty and name not in config]
     if required:
@@ -90,8 +85,8 @@ def _complete(model_class, config, origin):
     return {**own, **config}
 
 
-def _fewest_numbers(sizes, depth):
-    """At least so many numbers there are; of every kind of matrix some are counted."""
+def _lower_bound(sizes, depth):
+    """A lower bound of the number of values in all weights, with a part of every kind of matrix."""
     width = sizes["width"]
     inner = sizes.get("feed_forward_width") or 0
     embedded = sizes.get("embedding_width") or width
@@ -101,5 +96,5 @@ def _fewest_numbers(sizes, depth):
         source, target = sizes["source_vocab_size"], sizes["target_vocab_size"]
         rows = source if sizes.get("share_embeddings", True) else source + (target or source)
     rows += sizes.get("num_outputs") or 0
-    recurrent = embedded * width if "embedding_width" in sizes else 0  # reads embeddings
+    recurrent = embedded * width if "embedding_width" in sizes else 0  # first layer
     return rows * embedded + depth * width * (width + inner) + recurrent

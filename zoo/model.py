@@ -1,4 +1,4 @@
-"""What the models have in common."""
+"""The base classes of the models."""
 
 import keras
 from keras import ops
@@ -8,10 +8,10 @@ from attention_zoo.zoo.presets import PRESETS
 
 
 class PresetModel(keras.Model):
-    """A model whose every constructor argument is an attribute, and that has presets.
+    """A model with presets, whose constructor arguments are attributes of the same names.
 
     Attributes:
-        family: name of the class whose presets it takes; its own when None.
+        family: name of the class whose presets it uses; its own name when None.
     """
 
     family = None
@@ -25,12 +25,14 @@ class PresetModel(keras.Model):
             **overrides: constructor arguments that replace or complete the preset's.
 
         Raises:
-            ValueError: if there is no such preset, or it belongs to another model.
+            ValueError: if the preset does not exist or belongs to another model.
         """
         family = cls.family or cls.__name__
         names = [key for key, preset in PRESETS.items() if preset["model"] == family]
         if name not in names:
-            raise ValueError(f"no preset {name!r} for {cls.__name__}; there are {', '.join(names)}")
+            raise ValueError(
+                f"no preset {name!r} for {cls.__name__}; available: {', '.join(names)}"
+            )
         return cls(**cls.complete({**PRESETS[name]["config"], **overrides}))
 
     @classmethod
@@ -50,43 +52,42 @@ def model_config(model):
 
 
 class Seq2SeqModel(PresetModel):
-    """A model from source ids to target logits that can also be run step by step.
+    """A sequence-to-sequence model that can also be run step by step.
 
-    Subclasses give `call`, `encode`, `start`, `step` and `attention_weights`;
-    `zoo/__init__.py` has the contract. Every constructor argument is an attribute; those
-    that tasks and training read are `source_vocab_size`, `target_vocab_size`, `width` and
-    `max_length`.
+    Subclasses define `call`, `encode`, `start`, `step` and `attention_weights`; the contract is
+    in `zoo/__init__.py`. Tasks and training read the constructor arguments
+    `source_vocab_size`, `target_vocab_size`, `width` and `max_length`.
     """
 
     @property
     def attends(self):
-        """Whether the model has attention weights to show."""
+        """Whether the model has attention weights."""
         return True
 
     def _check_shared_embeddings(self):
         if self.share_embeddings and self.target_vocab_size != self.source_vocab_size:
             raise ValueError(
-                f"share_embeddings needs one vocabulary for both sides, received "
+                f"share_embeddings needs equal vocabulary sizes, received "
                 f"source_vocab_size={self.source_vocab_size}, "
                 f"target_vocab_size={self.target_vocab_size}"
             )
 
     def reorder(self, cache, parents_BN):
-        """Makes hypothesis n of each sentence go on from hypothesis `parents[n]`.
+        """Reorders a cache so that hypothesis n of each sentence continues hypothesis `parents[n]`.
 
         Args:
             cache: what `step` returned, tensors `(B, N, ...)`.
             parents_BN: int32 tensor, values in `[0, N)`.
 
         Returns:
-            The cache in the new order.
+            The reordered cache.
         """
         return [gather_hypotheses(tensor, parents_BN) for tensor in cache]
 
 
 def gather_hypotheses(tensor, parents_BN):
     """Selects along the hypothesis axis: `tensor (B, N, ...)` to `(B, N', ...)`."""
-    # One flat gather: gathers with batch axes are slow in TF and missing in ONNX.
+    # A flat gather: gathers with batch axes are slow in TensorFlow and missing in ONNX.
     hypotheses = ops.shape(tensor)[1]
     first = ops.arange(ops.shape(tensor)[0], dtype="int32") * hypotheses
     flat = ops.reshape(tensor, (-1, *ops.shape(tensor)[2:]))

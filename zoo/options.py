@@ -1,6 +1,6 @@
-"""What a recipe may say of a model: names, types, ranges, and how large it may get.
+"""The options of models in recipes: names, types, ranges, and the largest size.
 
-Imports no Keras, so that a mistake is reported at once. `tests/zoo/test_options.py` compares
+Does not import Keras, so mistakes are reported at once. `tests/zoo/test_options.py` compares
 names and defaults with the constructors.
 """
 
@@ -17,7 +17,7 @@ LONGEST = 100_000  # ids in a sequence: beyond, attention's matrices alone fill 
 MOST_WEIGHTS = 10_000_000_000  # 40 GB in float32, twice that for the optimizer
 
 
-Share = Annotated[Real, Field(ge=0, lt=1)]
+Fraction = Annotated[Real, Field(ge=0, lt=1)]
 _Count = Annotated[Whole, Field(ge=1, le=1000)]
 _Width = Annotated[Whole, Field(ge=1, le=1_000_000)]
 _Length = Annotated[Whole, Field(gt=1, le=LONGEST)]
@@ -47,7 +47,7 @@ class _Heads(_Options):
 
 
 class TransformerOptions(_Heads):
-    """Those of `Transformer`."""
+    """The options of `Transformer`."""
 
     is_seq2seq: ClassVar[bool] = True
 
@@ -62,9 +62,9 @@ class TransformerOptions(_Heads):
     max_length: _Length = 256
     activation: str = "relu"
     norm: Literal["post", "pre"] = "post"
-    dropout: Share = 0.1
-    attention_dropout: Share = 0.0
-    activation_dropout: Share = 0.0
+    dropout: Fraction = 0.1
+    attention_dropout: Fraction = 0.0
+    activation_dropout: Fraction = 0.0
     attention_bias: bool = False
     epsilon: _Epsilon = 1e-6
 
@@ -75,7 +75,7 @@ class TransformerOptions(_Heads):
         return self
 
     def weights(self, vocab_size):
-        """About how many numbers the model has."""
+        """The approximate number of weights."""
         attention, feed_forward = 4 * self.width, 2 * self.feed_forward_width
         encoder = self.num_encoder_blocks * (attention + feed_forward)
         decoder = self.num_decoder_blocks * (2 * attention + feed_forward)
@@ -83,7 +83,7 @@ class TransformerOptions(_Heads):
 
 
 class RNNAttentionOptions(_Options):
-    """Those of `RNNAttention`."""
+    """The options of `RNNAttention`."""
 
     is_seq2seq: ClassVar[bool] = True
 
@@ -101,8 +101,8 @@ class RNNAttentionOptions(_Options):
     input_feeding: bool = False
     share_embeddings: bool = False
     tie_output: bool = False
-    dropout: Share = 0.1
-    recurrent_dropout: Share = 0.0
+    dropout: Fraction = 0.1
+    recurrent_dropout: Fraction = 0.0
     variational: bool = False
     layer_norm: bool = False
     fused: bool | None = None
@@ -111,7 +111,7 @@ class RNNAttentionOptions(_Options):
     @pydantic.model_validator(mode="after")
     def _fit_together(self):
         if self.bidirectional != "none" and self.width % 2:
-            raise ValueError(f"both directions share the width: it must be even, got {self.width}")
+            raise ValueError(f"a bidirectional encoder needs an even width, received {self.width}")
         if self.input_feeding and self.attention != "luong":
             raise ValueError(f"input_feeding needs attention: luong, received {self.attention}")
         if self.layer_norm and not self.reset_after:
@@ -119,14 +119,14 @@ class RNNAttentionOptions(_Options):
         return self
 
     def weights(self, vocab_size):
-        """About how many numbers the model has."""
+        """The approximate number of weights."""
         layers = self.num_encoder_layers + self.num_decoder_layers
         embedding = vocab_size * (self.embedding_width or self.width)
         return embedding + self.width * (vocab_size + 8 * layers * self.width)
 
 
 class BertOptions(_Heads):
-    """Those of `Bert`, with whatever head."""
+    """The options of `Bert`, with or without a head."""
 
     family: ClassVar[str | None] = "Bert"
 
@@ -137,20 +137,20 @@ class BertOptions(_Heads):
     max_length: Annotated[Whole, Field(gt=3, le=LONGEST)] = 512
     num_segments: Annotated[Whole, Field(ge=1, le=1000)] = 2
     activation: str = "gelu"
-    dropout: Share = 0.1
-    attention_dropout: Share = 0.1
+    dropout: Fraction = 0.1
+    attention_dropout: Fraction = 0.1
     epsilon: _Epsilon = 1e-12
     pooler: bool = True
 
     def weights(self, vocab_size):
-        """About how many numbers the model has."""
+        """The approximate number of weights."""
         inner = self.feed_forward_width or 4 * self.width
         blocks = self.num_blocks * (4 * self.width + 2 * inner)
         return self.width * (vocab_size + self.max_length + blocks)
 
 
 class BertPretrainerOptions(BertOptions):
-    """Those of `BertPretrainer`."""
+    """The options of `BertPretrainer`."""
 
     next_sentence: bool = True
 
@@ -213,21 +213,21 @@ def option_names(model):
 
 
 def model_options(model, given, base, owner, vocab_size=0, most=MOST_WEIGHTS):
-    """Checks options of a model and gives them the types that they should have.
+    """Validates options of a model and converts them to the right types.
 
     Args:
         model: name of the class.
-        given: a dict of the options that were given.
-        base: a dict of those that they replace or complete.
-        owner: whose options they are, for the message.
-        vocab_size: about how many tokens there will be.
-        most: how many weights there is room for.
+        given: a dict of the options to check.
+        base: a dict of the options that they replace or complete, such as a preset's.
+        owner: name of the model or preset in error messages.
+        vocab_size: approximate size of the vocabulary.
+        most: largest number of weights.
 
     Returns:
-        The options that were given, as a dict.
+        A dict of the given options.
 
     Raises:
-        UserError: if one is unknown or out of range, or all together make too large a model.
+        UserError: if an option is unknown or out of range, or the model would be too large.
 
     Example:
         >>> model_options("Transformer", {"epsilon": "1e-5"}, {}, "mine")
@@ -246,6 +246,6 @@ def model_options(model, given, base, owner, vocab_size=0, most=MOST_WEIGHTS):
     if weights > most:
         raise UserError(
             f"model: {owner} with these options and {vocab_size:,} tokens would have about "
-            f"{weights:,} weights; there is room for {most:,}"
+            f"{weights:,} weights; the limit is {most:,}"
         )
     return {name: getattr(options, name) for name in given}

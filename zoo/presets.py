@@ -1,18 +1,18 @@
-"""Named architectures. Presets are data: a description and constructor arguments.
+"""Presets: named architectures, each a description and constructor arguments.
 
-`transformer_base` and `transformer_big` are table 3 of "Attention Is All You Need"
-(Vaswani et al. 2017): post-norm, relu, no biases in the attention's projections,
-one embedding matrix for both languages and the output. `transformer_small` and
-`transformer_tiny` are ours, made for one machine without an accelerator: pre-norm,
-which needs neither a long warm-up nor luck when training is short.
+`transformer_base` and `transformer_big` are from table 3 of "Attention Is All You Need"
+(Vaswani et al. 2017): post-norm, relu, no biases in the attention's projections, one
+embedding matrix for both languages and the output. `transformer_small` and
+`transformer_tiny` are for a single machine without an accelerator: pre-norm, which trains
+reliably in short runs without a long warm-up.
 
-`bert_base` and `bert_large` are those of Devlin et al. 2019, the smaller ones those of
-"Well-Read Students Learn Better" (Turc et al. 2019).
+`bert_base` and `bert_large` are from Devlin et al. 2019, the smaller ones from "Well-Read
+Students Learn Better" (Turc et al. 2019).
 
-`gnmt_small` is "Google's Neural Machine Translation System" (Wu et al. 2016) with half
-the layers and half the width: LSTM, only the first layer of the encoder in both
-directions, residual connections. It differs in that the attention's query is the
-decoder's last layer, not its first, and what is read enters the first layer alone.
+`gnmt_small` is "Google's Neural Machine Translation System" (Wu et al. 2016) with half the
+layers and half the width: LSTM, only the first encoder layer bidirectional, residual
+connections. It differs in two ways: the query of the attention is the output of the
+decoder's last layer, not its first, and the context is an input of the first layer only.
 """
 
 _PAPER = {
@@ -33,7 +33,7 @@ PRESETS = {
     },
     "rnn_attention_small": {
         "model": "RNNAttention",
-        "description": "2+2 GRU layers, 256 wide; for words, and some ten thousand sentence pairs",
+        "description": "2+2 GRU layers, 256 wide; for words, or tens of thousands of sentences",
         "config": {
             **_BASE_RNN,
             "width": 256,
@@ -45,7 +45,7 @@ PRESETS = {
     },
     "gnmt_small": {
         "model": "RNNAttention",
-        "description": "4+4 LSTM layers, 512 wide, residual; after Google's system of 2016",
+        "description": "4+4 LSTM layers, 512 wide, residual; modelled on Google's system of 2016",
         "config": {
             "cell": "lstm",
             "attention": "additive",
@@ -72,7 +72,7 @@ PRESETS = {
     },
     "transformer_small": {
         "model": "Transformer",
-        "description": "3+3 blocks, 256 wide, 4 heads; for some ten thousand sentence pairs",
+        "description": "3+3 blocks, 256 wide, 4 heads; for tens of thousands of sentences",
         "config": {
             **_OURS,
             "width": 256,
@@ -112,7 +112,7 @@ PRESETS = {
             "config": {"width": width, "num_blocks": blocks, "num_heads": heads},
         }
         for name, blocks, width, heads, what in (
-            ("tiny", 2, 128, 2, "4 million weights, for phones and first tries"),
+            ("tiny", 2, 128, 2, "4 million weights, for phones and experiments"),
             ("mini", 4, 256, 4, "11 million weights"),
             ("small", 4, 512, 8, "29 million weights"),
             ("medium", 8, 512, 8, "41 million weights"),

@@ -1,4 +1,4 @@
-"""The recurrent encoder-decoder, with attention so that no single vector holds the sentence."""
+"""The recurrent encoder-decoder with attention."""
 
 import keras
 from keras import ops
@@ -20,49 +20,47 @@ _INITIAL_STATES = ("projected", "last", "zero")
 
 @keras.saving.register_keras_serializable("attention_zoo")
 class RNNAttention(Seq2SeqModel):
-    r"""GRU or LSTM encoder-decoder whose decoder attends to the encoder's outputs.
+    r"""GRU or LSTM encoder-decoder with attention to the encoder's outputs.
 
-    With `attention="additive"` it is Bahdanau et al. 2015, with `"luong"` Luong et al.
-    2015, and with `"none"` Cho et al. 2014, where the encoder's last state is all that
-    the decoder gets; `AttentionDecoder` has the equations. The logits are a linear map
-    of the decoder's output.
+    `attention="additive"` is Bahdanau et al. 2015, `"luong"` is Luong et al. 2015, and `"none"`
+    is Cho et al. 2014, where the decoder only gets the encoder's final state. The equations are
+    in `AdditiveDecoder` and `LuongDecoder`. The logits are a linear map of the decoder's output.
 
     Args:
         source_vocab_size: number of source ids.
         target_vocab_size: number of target ids; the source's when omitted.
-        width: width of the states; a bidirectional layer has half of it each way.
-        embedding_width: of the embeddings; the width when omitted.
+        width: size of the states D; a bidirectional layer has half of it in each direction.
+        embedding_width: size of the embeddings E; the width when omitted.
         cell: `"gru"` or `"lstm"`.
         reset_after: see `Recurrent`.
         num_encoder_layers: depth of the encoder.
         num_decoder_layers: depth of the decoder.
-        bidirectional: which layers of the encoder read both ways, see `RecurrentEncoder`.
-        residual: add the input of each layer from the second on to its output.
-        initial_state: of the decoder: `"projected"` from the encoder's last states
-            through tanh, `"last"`, the state of the same layer, or `"zero"`.
+        bidirectional: which layers of the encoder are, see `RecurrentEncoder`.
+        residual: add each layer's input to its output, from the second layer on.
+        initial_state: of the decoder: `"projected"`, a linear map and tanh of the final state of
+            the encoder's last layer; `"last"`, the final state of the same layer; or `"zero"`.
         attention: `"additive"`, `"luong"` or `"none"`.
-        score: Luong's, see `LuongAttention`: a name, a function, or the name of a
-            registered function.
-        input_feeding: Luong's attentional vector enters the next step.
-        share_embeddings: one embedding for both sides; needs one vocabulary for both.
-        tie_output: the output projection is the target embedding, transposed.
-        dropout: on embeddings, between layers, and before the output.
+        score: of Luong's attention, see `LuongAttention`.
+        input_feeding: see `LuongDecoder`.
+        share_embeddings: use one embedding for source and target, which then have one
+            vocabulary.
+        tie_output: use the transposed target embedding as the output projection.
+        dropout: rate on embeddings, between layers, and before the output.
         recurrent_dropout: see `Recurrent`.
-        variational: one dropout mask for all positions (Gal and Ghahramani 2016).
+        variational: use one dropout mask for all positions (Gal and Ghahramani 2016).
         layer_norm: see `Recurrent`.
         fused: see `Recurrent`.
-        max_length: longest sequence on either side, for the task; the model has no limit.
+        max_length: longest source or target of a task; the model itself has no limit.
 
     Call arguments:
         inputs: a pair of integer tensors: `source_ids (B, S)` and `target_ids (B, T)`,
-            the target as the decoder sees it, that is with the start id in front.
-            Id 0 is padding.
+            the target with the start id in front. Id 0 is padding.
 
     Returns:
         Logits `(B, T, V)` of the token after each target position.
 
     Raises:
-        ValueError: if a choice is unknown, or options exclude each other.
+        ValueError: if a choice is unknown, or options are incompatible.
 
     Example:
         >>> model = RNNAttention(100, width=16)
@@ -180,7 +178,7 @@ class RNNAttention(Seq2SeqModel):
 
     @build_once
     def build(self, input_shape):
-        """Makes every weight; their shapes do not depend on the input's."""
+        """Creates all weights; their shapes do not depend on the inputs."""
         hidden, embedded = (None, None, self.width), (None, None, self.embedding_width)
         for layer in self.layers:
             if layer is self.decoder:
@@ -192,7 +190,7 @@ class RNNAttention(Seq2SeqModel):
 
     @property
     def attends(self):
-        """Whether the model has attention weights to show."""
+        """Whether the model has attention weights."""
         return self.attention != "none"
 
     def get_config(self):
@@ -204,15 +202,13 @@ class RNNAttention(Seq2SeqModel):
         return self._logits(self._decode(inputs, training), training)
 
     def attention_weights(self, inputs):
-        """Where the decoder looks: weights `(B, 1, 1, T, S)`, one block of one head.
+        """The attention weights `(B, 1, 1, T, S)`, as of one block with one head.
 
         Raises:
             ValueError: if the model has no attention.
         """
         if not self.attends:
-            raise ValueError(
-                "the model has no attention weights: it was made with attention='none'"
-            )
+            raise ValueError("a model with attention='none' has no attention weights")
         _, weights_BTS = self._decode(inputs, return_weights=True)
         return ops.expand_dims(ops.expand_dims(weights_BTS, 1), 1)
 
@@ -225,16 +221,16 @@ class RNNAttention(Seq2SeqModel):
         )
 
     def _encode(self, source_ids, training=False):
-        """The encoder's outputs `(B, S, D)`, the decoder's first states, and the mask."""
+        """The encoder's outputs `(B, S, D)`, the decoder's initial states, and the mask."""
         mask = padding_mask(source_ids)
         embedded_BSE = self.source_dropout(self.source_embedding(source_ids), training=training)
         hidden_BSD, last = self.encoder(
             embedded_BSE, token_mask=mask, return_state=True, training=training
         )
-        return hidden_BSD, self._first_states(last), mask
+        return hidden_BSD, self._initial_states(last), mask
 
-    def _first_states(self, last):
-        """The decoder's states from the encoder's, a list for each of its layers."""
+    def _initial_states(self, last):
+        """The decoder's initial states, from the encoder's final states of each layer."""
         layers = [last[min(i, len(last) - 1)] for i in range(self.num_decoder_layers)]
         if self.initial_state == "projected":
             layers = [last[-1]] * self.num_decoder_layers
@@ -256,7 +252,7 @@ class RNNAttention(Seq2SeqModel):
         return self.output_projection(hidden)
 
     def encode(self, source_ids):
-        """Reads the source, projects the keys, and makes the decoder's first states.
+        """Encodes the source, and computes the attention keys and the decoder's initial states.
 
         Args:
             source_ids: integer tensor `(B, S)`, 0 is padding.
@@ -273,26 +269,26 @@ class RNNAttention(Seq2SeqModel):
         return memory
 
     def start(self, memory, max_length, num_hypotheses=1):
-        """Makes the cache: the first states of every hypothesis.
+        """Creates the cache, with the initial states of every hypothesis.
 
         Args:
             memory: what `encode` returned.
-            max_length: of no concern here; the state does not grow.
-            num_hypotheses: hypotheses N a sentence; an integer or a scalar tensor.
+            max_length: ignored; states do not grow.
+            num_hypotheses: hypotheses N per sentence; an integer or a scalar tensor.
 
         Returns:
-            A list of tensors `(B, N, ...)`, see `AttentionDecoder.start`.
+            A list of tensors `(B, N, ...)`, see `RecurrentDecoder.start`.
         """
         states = [memory[f"state_{i}"] for i in range(self.decoder.num_states)]
         return self.decoder.start(states, num_hypotheses)
 
     def step(self, token_ids, position, cache, memory):
-        """Decodes one position of N hypotheses a sentence.
+        """Decodes one position of N hypotheses per sentence.
 
         Args:
             token_ids: integer tensor `(B, N)`, the last token of each hypothesis.
-            position: of no concern here.
-            cache: what `start`, the last `step` or `reorder` returned.
+            position: ignored.
+            cache: what `start`, the previous `step` or `reorder` returned.
             memory: what `encode` returned.
 
         Returns:
@@ -307,6 +303,6 @@ class RNNAttention(Seq2SeqModel):
             memory["mask"],
         )
         if weights_BNS is None:
-            unseen_BS = ops.zeros_like(memory["mask"], dtype=self.compute_dtype)
-            weights_BNS = ops.expand_dims(unseen_BS, 1) + ops.zeros_like(outputs_BND[:, :, :1])
+            zeros_BS = ops.zeros_like(memory["mask"], dtype=self.compute_dtype)
+            weights_BNS = ops.expand_dims(zeros_BS, 1) + ops.zeros_like(outputs_BND[:, :, :1])
         return self._logits(outputs_BND), cache, weights_BNS

@@ -21,11 +21,12 @@ _POSITIONS = {"sinusoidal": SinusoidalPositionalEncoding, "learned": LearnedPosi
 
 @keras.saving.register_keras_serializable("attention_zoo")
 class Transformer(Seq2SeqModel):
-    r"""Encoder-decoder of attention alone, trained in parallel by teacher forcing.
+    r"""Encoder-decoder based on attention alone.
 
-    The paper's architecture by default: post-norm, relu, sinusoidal positions, one
-    matrix for the embeddings and the output. Dropout stands where section 5.4 puts
-    it: on the output of each sub-layer and on the sums of embedding and position.
+    "Attention Is All You Need" (Vaswani et al. 2017), section 3. The defaults are the paper's
+    base model: post-norm, relu, sinusoidal positions, one matrix for both embeddings and the
+    output. Dropout is applied to the output of each sub-layer and to the sums of embedding and
+    position, as in section 5.4.
 
     Args:
         source_vocab_size: number of source ids.
@@ -35,30 +36,30 @@ class Transformer(Seq2SeqModel):
         feed_forward_width: inner width F of the feed-forward networks (d_ff).
         num_encoder_blocks: depth of the encoder.
         num_decoder_blocks: depth of the decoder.
-        share_embeddings: one embedding for both sides; needs one vocabulary for both.
-        tie_output: the output projection is the target embedding, transposed; otherwise a
-            matrix of its own, without bias.
+        share_embeddings: use one embedding for source and target, which then have one
+            vocabulary.
+        tie_output: use the transposed target embedding as the output projection; otherwise it
+            is a separate matrix without bias.
         positions: `"sinusoidal"` or `"learned"`.
-        max_length: longest sequence, in tokens, on either side.
-        activation: of the feed-forward networks, `"relu"` or `"gelu"`.
-        norm: `"post"` as in the paper, or `"pre"` (with a last normalisation).
+        max_length: longest source or target, in tokens.
+        activation: of the feed-forward networks, see `FeedForward`.
+        norm: `"post"` as in the paper, or `"pre"` (with a final normalisation).
         dropout: the paper's P_drop.
-        attention_dropout: on attention weights (the paper: none).
-        activation_dropout: inside the feed-forward networks (the paper: none).
-        attention_bias: biases in the attention's projections (the paper: none).
+        attention_dropout: rate on the attention weights (0 in the paper).
+        activation_dropout: rate inside the feed-forward networks (0 in the paper).
+        attention_bias: whether the attention's projections have biases (not in the paper).
         epsilon: of the layer normalisation.
 
     Call arguments:
         inputs: a pair of integer tensors: `source_ids (B, S)` and `target_ids (B, T)`,
-            the target as the decoder sees it, that is with the start id in front.
-            Id 0 is padding.
+            the target with the start id in front. Id 0 is padding.
 
     Returns:
         Logits `(B, T, V)` of the token after each target position.
 
     Raises:
-        ValueError: if embeddings are to be shared between vocabularies of different
-            size, or `positions` is unknown.
+        ValueError: if embeddings are shared between vocabularies of different sizes, or
+            `positions` is unknown.
 
     Example:
         >>> model = Transformer(100, width=16, num_heads=2, feed_forward_width=32,
@@ -139,7 +140,7 @@ class Transformer(Seq2SeqModel):
         self.decoder_blocks = [
             DecoderBlock(**block, name=f"decoder_block_{i}") for i in range(self.num_decoder_blocks)
         ]
-        # Post-norm blocks end in a normalisation; pre-norm stacks need one more.
+        # Post-norm blocks end with a normalisation; pre-norm stacks need one after the last.
         self.encoder_norm = self._last_norm("encoder_norm")
         self.decoder_norm = self._last_norm("decoder_norm")
         self.output_projection = (
@@ -165,7 +166,7 @@ class Transformer(Seq2SeqModel):
 
     @build_once
     def build(self, input_shape):
-        """Makes every weight; their shapes do not depend on the input's."""
+        """Creates all weights; their shapes do not depend on the inputs."""
         hidden_shape = (None, None, self.width)
         for layer in self.layers:
             if isinstance(layer, DecoderBlock):
@@ -180,7 +181,7 @@ class Transformer(Seq2SeqModel):
         return self._logits(hidden_BTD, training)
 
     def attention_weights(self, inputs):
-        """Where each block of the decoder looks: weights `(B, blocks, H, T, S)`."""
+        """The cross-attention weights of all decoder blocks, `(B, blocks, H, T, S)`."""
         source_ids, target_ids = inputs
         _, weights = self._decode(source_ids, target_ids)
         return ops.stack(weights, axis=1)
@@ -213,7 +214,7 @@ class Transformer(Seq2SeqModel):
         return self.output_projection(hidden)
 
     def encode(self, source_ids):
-        """Reads the source and projects keys and values for every block of the decoder.
+        """Encodes the source, and projects keys and values for every decoder block.
 
         Args:
             source_ids: integer tensor `(B, S)`, 0 is padding.
@@ -229,23 +230,23 @@ class Transformer(Seq2SeqModel):
         return memory
 
     def start(self, memory, max_length, num_hypotheses=1):
-        """Makes the empty cache.
+        """Creates an empty cache.
 
         Args:
             memory: what `encode` returned.
-            max_length: number of steps there is room for.
-            num_hypotheses: hypotheses N a sentence; an integer or a scalar tensor.
+            max_length: largest number of steps.
+            num_hypotheses: hypotheses N per sentence; an integer or a scalar tensor.
 
         Returns:
             A list: the ancestry `(B, N, max_length)`, then keys and values
             `(B, H, max_length * N, K)` of each block's self-attention.
 
         Raises:
-            ValueError: if there are fewer positions than steps.
+            ValueError: if the model has fewer positions than steps.
         """
         if isinstance(max_length, int) and max_length > self.max_length:
             raise ValueError(
-                f"max_length={max_length} is more than the model has positions: {self.max_length}"
+                f"max_length must be at most {self.max_length}, the model's; received {max_length}"
             )
         batch_size = ops.shape(memory["mask"])[0]
         cache = [ops.zeros((batch_size, num_hypotheses, max_length), dtype="int32")]
@@ -254,22 +255,22 @@ class Transformer(Seq2SeqModel):
         return cache
 
     def step(self, token_ids, position, cache, memory):
-        """Decodes one position of N hypotheses a sentence.
+        """Decodes one position of N hypotheses per sentence.
 
-        Hypotheses write into a common cache and are never copied. `ancestry[n, l]`
-        says which of the N slots of position l holds the past of hypothesis n; as a
-        mask over all slots it costs N times the products of attention, which are few,
-        and saves moving every cache at every step.
+        Hypotheses share a cache that is never reordered. `ancestry[n, l]` is the index, among
+        the N slots of position l, of the one that holds the past of hypothesis n. As a mask
+        over all slots this makes attention N times as expensive, which is cheap here, but
+        saves moving the caches at every step.
 
         Args:
             token_ids: integer tensor `(B, N)`, the last token of each hypothesis.
             position: int32 scalar, 0 for the start token.
-            cache: what `start` or the last `step` returned.
+            cache: what `start`, the previous `step` or `reorder` returned.
             memory: what `encode` returned.
 
         Returns:
-            Logits `(B, N, V)` of the next token, the new cache, and the
-            cross-attention weights of the last block, mean over heads, `(B, N, S)`.
+            Logits `(B, N, V)` of the next token, the new cache, and the cross-attention
+            weights of the last block, averaged over heads, `(B, N, S)`.
         """
         ancestry_BNL, *caches = cache
         hypotheses = ops.shape(token_ids)[1]
@@ -289,7 +290,7 @@ class Transformer(Seq2SeqModel):
         return self._logits(hidden_BND), new_cache, ops.mean(weights_BHNS, axis=1)
 
     def _descend(self, ancestry_BNL, position):
-        """Notes that every hypothesis writes its own slot now, and makes the mask of slots."""
+        """Records that each hypothesis writes its own slot, and computes the mask of slots."""
         _, hypotheses, max_length = ops.shape(ancestry_BNL)
         own_N1 = ops.expand_dims(ops.arange(hypotheses, dtype="int32"), 1)
         steps_L = ops.arange(max_length, dtype="int32")
@@ -302,5 +303,5 @@ class Transformer(Seq2SeqModel):
         return ancestry_BNL, ops.reshape(mask_BNLN, (-1, hypotheses, max_length * hypotheses))
 
     def reorder(self, cache, parents_BN):
-        """Only the ancestry moves; keys and values stay where they were written."""
+        """Reorders the ancestry only; keys and values stay where they are."""
         return [gather_hypotheses(cache[0], parents_BN), *cache[1:]]

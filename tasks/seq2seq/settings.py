@@ -21,7 +21,7 @@ from attention_zoo.tasks.settings import (
 from attention_zoo.text.tokenizer_options import TokenizerOptions, option_kinds, options_class
 from attention_zoo.train.metrics import TEXT
 from attention_zoo.train.settings import Positive, TrainSettings
-from attention_zoo.zoo.options import LONGEST, Share, is_seq2seq
+from attention_zoo.zoo.options import LONGEST, Fraction, is_seq2seq
 
 _MaxLength = Annotated[Whole, Field(gt=1, le=LONGEST)] | None
 _WIDEST_BEAM = 1000
@@ -123,7 +123,7 @@ class TokenizerSettings(OneTokenizerSettings):
 class Training(TrainSettings):
     """The training loop."""
 
-    scheduled_sampling: Share = Field(
+    scheduled_sampling: Fraction = Field(
         default=0.0,
         description="probability, in the last step, that a decoder input is the model's own "
         "prediction; it rises from 0, and a step then passes through the model twice",

@@ -77,7 +77,7 @@ def test_the_length_penalty_changes_what_is_best(table):
 @pytest.mark.parametrize("beam_size", [1, 2, 3, 5])
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
 def test_agrees_with_plain_beam_search(alpha, beam_size, table):
-    found = beam_search(table, SENTENCES, 5, beam_size, length_penalty=alpha)
+    found = beam_search(table, SENTENCES, 5, beam_size=beam_size, length_penalty=alpha)
     for sentence in (0, 1):
         answers, scores = plain_beam_search(table, sentence, 5, beam_size, alpha)
         assert emitted(found)[sentence] == answers

@@ -17,7 +17,9 @@ def greedy(model, source, max_length, **options):
 
 
 def beam(model, source, max_length, beam_size=3, **options):
-    return beam_search(model, source, max_length, beam_size, length_penalty=0.7, **options)
+    return beam_search(
+        model, source, max_length, beam_size=beam_size, length_penalty=0.7, **options
+    )
 
 
 def sampled(model, source, max_length, num_samples=2, **options):

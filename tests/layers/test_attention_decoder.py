@@ -43,6 +43,11 @@ def test_the_class_and_what_it_takes(attention):
     assert config.get("score") == ("dot" if attention == "luong" else None)
 
 
+def test_a_decoder_without_attention_has_no_weights_to_return():
+    with pytest.raises(ValueError, match="plain has no attention weights"):
+        RecurrentDecoder(4, name="plain")(np.ones((1, 2, 3), "f4"), return_weights=True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

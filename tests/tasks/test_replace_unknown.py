@@ -33,7 +33,7 @@ def task():
 
 def test_they_are_copies_of_what_was_attended_to(task):
     ids = task.source_tokenizer.encode(tf.constant(TEXTS[:3]), 10)
-    found = beam_search(task.model, ids, 6, 2, 0.6, return_attention=True)
+    found = beam_search(task.model, ids, 6, beam_size=2, return_attention=True)
     answers = task(TEXTS)
     assert answers[3] == ""
     replaced = 0

@@ -164,8 +164,8 @@ def test_weights_of_another_kind(unsummed):
         ({"model__config__num_outputs": 10**9}, "too few for these sizes"),
         ({"model__config__encoder__max_length": 10**9}, "max_length must be at most 100000"),
         ({"max_length": 10**9}, "max_length: Input should be less than or equal to 100000"),
-        ({"model__config__encoder__num_heads": 0}, "num_heads must be a number above 0"),
-        ({"model__config__dtype": "float16"}, "no argument 'dtype'"),
+        ({"model__config__encoder__num_heads": 0}, "num_heads must be a positive integer"),
+        ({"model__config__dtype": "float16"}, "unknown argument 'dtype'"),
         ({"model__config__encoder__dropout": "x"}, r"task\.json: model\.config: "),
         (
             {"model__config__encoder__activation": {"class_name": "system", "module": "os"}},

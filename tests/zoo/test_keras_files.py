@@ -178,5 +178,5 @@ def test_an_optimizer_whose_rates_are_not_registered_says_so():
 
 
 def test_a_score_that_is_not_registered_says_so():
-    with pytest.raises(ValueError, match="a function or the name of a registered one"):
+    with pytest.raises(ValueError, match="a function or the name of a registered function"):
         LuongAttention(score="nothing>of the kind")

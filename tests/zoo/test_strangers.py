@@ -66,8 +66,8 @@ def edit(path, change):
         ({"vocab_size": 10**9}, "too few for these sizes"),
         ({"num_hidden_layers": 10**7}, "10000000 blocks or layers, but only"),
         ({"intermediate_size": 10**9}, "too few for these sizes"),
-        ({"max_position_embeddings": -3}, "max_length must be a number above 0, received -3"),
-        ({"num_attention_heads": 0}, "num_heads must be a number above 0"),
+        ({"max_position_embeddings": -3}, "max_length must be a positive integer, received -3"),
+        ({"num_attention_heads": 0}, "num_heads must be a positive integer"),
         ({"hidden_act": ["gelu"]}, "hidden_act: Input should be a valid string"),
         ({"hidden_dropout_prob": 7}, "hidden_dropout_prob: Input should be less than 1"),
         ({"id2label": ["x"]}, "id2label: Input should be a valid dictionary"),
@@ -184,21 +184,21 @@ def write_h5(path, make):
     [
         (
             lambda file: file.create_dataset("a", (10**6, 10**5), chunks=(1000, 1000)),
-            "has fewer bytes than its 100,000,000,000 numbers need",
+            "has fewer bytes than its 100,000,000,000 values need",
         ),
         (
             lambda file: file.create_dataset(
                 "a", data=np.zeros(10**6), chunks=(1000,), compression="gzip"
             ),
-            "has fewer bytes than its 1,000,000 numbers need",
+            "has fewer bytes than its 1,000,000 values need",
         ),
         (lambda file: file.__setitem__("a", h5py.ExternalLink("other.h5", "/x")), "a is a link"),
         (lambda file: file.__setitem__("a", h5py.SoftLink("/")), "a is a link"),
         (
             lambda file: file.create_dataset("a", (4,), "u1", external=[("/etc/hostname", 0, 4)]),
-            "lies in another file",
+            "is in another file",
         ),
-        (lambda file: file.create_dataset("a", data=["text"]), "no numbers"),
+        (lambda file: file.create_dataset("a", data=["text"]), "expected numbers"),
     ],
     ids=["huge", "compressed", "another file", "a circle", "outside", "strings"],
 )
@@ -228,7 +228,7 @@ def test_npz_files_out_of_proportion(tmp_path):
 
 def test_npz_files_with_objects(tmp_path):
     np.savez(tmp_path / "a.npz", objects=np.array([{}, []], object))
-    with pytest.raises(UserError, match="is no npz file, or is damaged"):
+    with pytest.raises(UserError, match="is damaged or not an npz file"):
         read_npz(tmp_path / "a.npz")
     np.savez(tmp_path / "b.npz", text=np.array("some text"), numbers=np.arange(6).reshape(2, 3))
     found = read_npz(tmp_path / "b.npz")
@@ -249,5 +249,5 @@ def test_a_damaged_npz_file(tmp_path):
         same = [np.array_equal(array, whole.get(name, array)) for name, array in found.items()]
         assert all(same)
     path.write_bytes(b"")
-    with pytest.raises(UserError, match="is no npz file, or is damaged"):
+    with pytest.raises(UserError, match="is damaged or not an npz file"):
         import_g2p_en(path)

@@ -109,12 +109,12 @@ class Evil:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"a": Evil()}, r"asks for (builtins|__builtin__)\.exec, which is no tensor"),
+        ({"a": Evil()}, r"refers to (builtins|__builtin__)\.exec, which is not part"),
         (
             {"a": Tensor("FloatStorage", "0", 12, (4, 4), (4, 1))},
             "a tensor reaches beyond its storage",
         ),
-        ({"a": [Tensor("FloatStorage", "0", 12, (12,), (1,))]}, "is no state dict|damaged"),
+        ({"a": [Tensor("FloatStorage", "0", 12, (12,), (1,))]}, "is not a state dict|damaged"),
     ],
 )
 def test_files_of_torch_run_no_code(content, message, form, tmp_path, monkeypatch):
@@ -131,7 +131,7 @@ def test_a_file_of_torch_cut_anywhere(form, tmp_path, monkeypatch):
     content = path.read_bytes()
     for length in range(len(content)):
         path.write_bytes(content[:length])
-        with pytest.raises(UserError, match="is no file of tensors, or is damaged"):
+        with pytest.raises(UserError, match="is damaged or not a file of tensors"):
             read_torch_file(path)
 
 
@@ -143,7 +143,7 @@ def test_a_tensor_of_something_else(arguments, tmp_path, monkeypatch):
 
     path = tmp_path / "pytorch_model.bin"
     write_torch(path, {"a": Odd()}, "zip", monkeypatch)
-    with pytest.raises(UserError, match="is no file of tensors, or is damaged"):
+    with pytest.raises(UserError, match="is damaged or not a file of tensors"):
         read_torch_file(path)
 
 
@@ -152,7 +152,7 @@ def test_a_cut_file_of_torch(keep, rxnfp, tmp_path):
     content = (rxnfp / "pytorch_model.bin").read_bytes()
     path = tmp_path / "pytorch_model.bin"
     path.write_bytes(content[: int(keep * len(content))])
-    with pytest.raises(UserError, match="is no file of tensors, or is damaged"):
+    with pytest.raises(UserError, match="is damaged or not a file of tensors"):
         read_torch_file(path)
 
 
@@ -174,7 +174,7 @@ def test_tensors_much_larger_than_the_file(tmp_path, monkeypatch):
         read_torch_file(zipped(pickled(views), tmp_path / "b.bin", bytes(36000)))
     zeros = pickled({"x": Tensor("FloatStorage", "0", 10**6, (10**6,), (1,))})
     compressed = zipped(zeros, tmp_path / "c.bin", bytes(4 * 10**6), zipfile.ZIP_DEFLATED)
-    with pytest.raises(UserError, match="it is compressed, which torch's files never are"):
+    with pytest.raises(UserError, match="it is compressed, which files of torch never are"):
         read_torch_file(compressed)
     shared = pickled({n: Tensor("FloatStorage", "0", 3, (3,), (1,)) for n in ("tied", "table")})
     found = read_torch_file(zipped(shared, tmp_path / "d.bin", np.float32([1, 2, 3]).tobytes()))
@@ -184,15 +184,15 @@ def test_tensors_much_larger_than_the_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"\x80\x02}r\xff\xff\xff\x7f.", "it remembers more than there is"),
+        (b"\x80\x02}r\xff\xff\xff\x7f.", "a memo index is larger than the file"),
         (
             # A list of two lists of two lists ...: short to write, endless to show.
             b"\x80\x02(lq\x00"
             + b"".join(b"(h%ch%clq%c" % (i, i, i + 1) for i in range(8, 100))
             + b"Q.",
-            "is no file of tensors, or is damaged",
+            "is damaged or not a file of tensors",
         ),
-        (b"\x80\x02}K\x01K\x02s.", "is no state dict"),
+        (b"\x80\x02}K\x01K\x02s.", "is not a state dict"),
     ],
     ids=["memo", "nested", "numbers"],
 )

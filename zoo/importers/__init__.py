@@ -1,1 +1,1 @@
-"""Models from weights made elsewhere, every array accounted for."""
+"""Importers of pretrained weights; every array in a file must be used."""

@@ -1,4 +1,4 @@
-"""From the weights of a BERT, by our names, to the model that has just these weights."""
+"""Builds the BERT model that a set of weights belongs to."""
 
 from attention_zoo.zoo.bert import Bert
 from attention_zoo.zoo.bert_classifier import BertClassifier
@@ -9,16 +9,19 @@ from attention_zoo.zoo.weights import assign_weights
 
 
 def make_bert(arguments, weights, head, origin):
-    """Builds a model and fills it.
+    """Builds a model and assigns its weights.
 
     Args:
-        arguments: of `Bert`, without `pooler`.
-        weights: a dict from our names to arrays; every weight of the model, and no other.
+        arguments: constructor arguments of `Bert`, without `pooler`.
+        weights: a dict from our names to arrays, with exactly the weights of the model.
         head: `"pretrainer"`, `"classifier"`, `"token_classifier"`, or None for a bare `Bert`.
-        origin: named in errors.
+        origin: where the weights come from, for error messages.
+
+    Returns:
+        The model.
 
     Raises:
-        UserError: listing the weights that are missing or left over, or differ in shape.
+        UserError: listing the weights that are missing, unexpected or of another shape.
     """
     config = {"encoder": {**arguments, "pooler": "pooler/kernel" in weights}}
     kernel = weights.get("head/kernel")
@@ -37,7 +40,7 @@ def make_bert(arguments, weights, head, origin):
 
 
 def head_of(weights):
-    """Which head the weights alone speak of; that of a classifier needs the pooler."""
+    """The head that the weights imply; a classifier's needs the pooler."""
     if "transform/kernel" in weights:
         return "pretrainer"
     if "head/kernel" in weights:

@@ -1,7 +1,7 @@
-"""The weights of BERT by the names that others give them, both ways.
+"""Translates names of BERT's weights, to and from those of other libraries.
 
 Hugging Face's names are those of google-research/bert with dots for slashes, and `weight`
-for `kernel`, transposed. One table of modules serves both, reading and writing.
+for `kernel`, transposed. So one table of modules serves both.
 """
 
 import re
@@ -33,7 +33,7 @@ _MODULES = {
 _TABLES = ("token_embedding", "position", "segment_embedding")
 _TOKEN_BIAS = "cls.predictions.bias"
 _TIED_TABLE, _TIED_BIAS = "cls.predictions.decoder.weight", "cls.predictions.decoder.bias"
-# No weights: positions 0, 1, 2 ... that some versions save.
+# Positions 0, 1, 2 ..., saved by some versions; not weights.
 _IGNORED = ("embeddings.position_ids",)
 
 
@@ -42,13 +42,13 @@ def from_hugging_face(arrays, origin):
 
     Args:
         arrays: a dict from name to array.
-        origin: named in errors.
+        origin: where the arrays come from, for error messages.
 
     Returns:
         A dict from our names to float32 arrays.
 
     Raises:
-        UserError: if a name is not known, or an output that should be tied is another.
+        UserError: if a name is unknown, or an output that should be tied differs.
     """
     names = {re.sub(r"^bert\.", "", name): name for name in arrays}
     ours, unknown = {}, []
@@ -56,27 +56,27 @@ def from_hugging_face(arrays, origin):
         array = np.asarray(arrays[full])
         if name in _IGNORED or name in (_TIED_TABLE, _TIED_BIAS):
             continue
-        found = _translate(name)
-        if found is None:
+        our_name = _translate(name)
+        if our_name is None:
             unknown.append(full)
             continue
-        transposed = found.endswith("/kernel")
-        ours[found] = as_float32(array.T if transposed else array, f"{origin}: {full}")
+        transposed = our_name.endswith("/kernel")
+        ours[our_name] = as_float32(array.T if transposed else array, f"{origin}: {full}")
     if unknown:
-        raise UserError(f"{origin}: weights of no known name: {', '.join(sorted(unknown))}")
+        raise UserError(f"{origin}: unknown weights: {', '.join(sorted(unknown))}")
     _check_tied(arrays, ours, origin)
     return fuse(ours, origin)
 
 
 def to_hugging_face(weights, head="classifier"):
-    """The way back: our names to theirs, with the prefix `bert.` where there is a head.
+    """Renames our weights to Hugging Face's names, with the prefix `bert.` if there is a head.
 
     Args:
         weights: a dict from our names to arrays.
-        head: what they call the module of ours named `head`.
+        head: Hugging Face's name of our module `head`.
 
     Returns:
-        A dict from their names to float32 arrays, kernels transposed.
+        A dict from Hugging Face's names to float32 arrays, kernels transposed.
     """
     heads = ("transform", "sentence_head", "head", "token_bias")
     prefix = "bert." if any(name.split("/")[0] in heads for name in weights) else ""
@@ -86,15 +86,15 @@ def to_hugging_face(weights, head="classifier"):
             theirs[_TOKEN_BIAS] = array
             continue
         module, leaf = name.rsplit("/", 1)
-        number = re.search(r"block_(\d+)", module)
+        block = re.search(r"block_(\d+)", module)
         general = re.sub(r"block_\d+", "block_N", module)
         ours_to_theirs = {value: key for key, value in _MODULES.items()} | {"head": head}
-        found = ours_to_theirs[general]
-        found = found.replace(".N.", f".{number[1]}.") if number else found
+        module = ours_to_theirs[general]
+        module = module.replace(".N.", f".{block[1]}.") if block else module
         leaf = "bias" if leaf in ("bias", "beta") else "weight"
         array = array.T if name.endswith("/kernel") else array
-        inner = not found.startswith(("cls.", "classifier", "qa_outputs"))
-        theirs[f"{prefix if inner else ''}{found}.{leaf}"] = np.ascontiguousarray(array)
+        inner = not module.startswith(("cls.", "classifier", "qa_outputs"))
+        theirs[f"{prefix if inner else ''}{module}.{leaf}"] = np.ascontiguousarray(array)
     return theirs
 
 
@@ -102,14 +102,14 @@ def from_google(arrays, origin):
     """Renames the weights of a checkpoint of google-research/bert.
 
     Args:
-        arrays: a dict from name to array; what an optimizer added is passed over.
-        origin: named in errors.
+        arrays: a dict from name to array; those of the optimizer are ignored.
+        origin: where the arrays come from, for error messages.
 
     Returns:
         A dict from our names to float32 arrays.
 
     Raises:
-        UserError: if a name is not known.
+        UserError: if a name is unknown.
     """
     ours, unknown = {}, []
     for full, array in arrays.items():
@@ -120,58 +120,58 @@ def from_google(arrays, origin):
         name = re.sub(r"^cls\.squad\.|^(?=output_(weights|bias)$)", "classifier.", name)
         transposed = name.endswith(".output_weights")
         name = name.replace(".output_weights", ".kernel").replace(".output_bias", ".bias")
-        found = _translate(name)
-        if found is None:
+        our_name = _translate(name)
+        if our_name is None:
             unknown.append(full)
         else:
-            ours[found] = as_float32(array.T if transposed else array, f"{origin}: {full}")
+            ours[our_name] = as_float32(array.T if transposed else array, f"{origin}: {full}")
     if unknown:
-        raise UserError(f"{origin}: weights of no known name: {', '.join(sorted(unknown))}")
+        raise UserError(f"{origin}: unknown weights: {', '.join(sorted(unknown))}")
     return fuse(ours, origin)
 
 
 def _translate(name):
-    """One name of theirs, without prefix, as ours; None if it is not known."""
+    """Our name for a name without prefix; None if it is unknown."""
     if name == _TOKEN_BIAS:
         return "token_bias"
-    if name in _MODULES:  # tables in google's checkpoints have no leaf
+    if name in _MODULES:  # tables in Google's checkpoints have no leaf
         return f"{_MODULES[name]}/table" if _MODULES[name] in _TABLES else None
     module, _, leaf = name.rpartition(".")
-    number = re.search(r"^encoder\.layer\.(\d+)\.", module)
+    block = re.search(r"^encoder\.layer\.(\d+)\.", module)
     general = re.sub(r"^encoder\.layer\.\d+\.", "encoder.layer.N.", module)
-    found = _MODULES.get(general)
-    if found is None:
+    ours = _MODULES.get(general)
+    if ours is None:
         return None
-    if found in _TABLES:
+    if ours in _TABLES:
         leaves = {"weight": "table"}
-    elif found.endswith("norm"):
+    elif ours.endswith("norm"):
         leaves = {"weight": "gamma", "gamma": "gamma", "bias": "beta", "beta": "beta"}
     else:
         leaves = {"weight": "kernel", "kernel": "kernel", "bias": "bias"}
     if leaf not in leaves:
         return None
-    found = found.replace("block_N", f"block_{number[1]}") if number else found
-    return f"{found}/{leaves[leaf]}"
+    ours = ours.replace("block_N", f"block_{block[1]}") if block else ours
+    return f"{ours}/{leaves[leaf]}"
 
 
 def _check_tied(arrays, ours, origin):
-    """The output projection must be the embedding, its bias the one that stands beside it."""
+    """Checks that the output projection is the embedding, and that its two biases are equal."""
     for name, own in ((_TIED_TABLE, "token_embedding/table"), (_TIED_BIAS, "token_bias")):
         if name not in arrays:
             continue
         value = as_float32(np.asarray(arrays[name]), f"{origin}: {name}")
-        # Some files have the bias under this name alone.
+        # Some files have the bias under this name only.
         if own not in ours:
             ours[own] = value
         elif not np.array_equal(value, ours[own]):
-            raise UserError(f"{origin}: {name} differs from {own}, which it should be tied to")
+            raise UserError(f"{origin}: {name} differs from {own}, to which it should be tied")
 
 
 def fuse(weights, origin):
-    """Joins the projections of query, key and value, as `MultiHeadAttention` has them.
+    """Concatenates the projections of query, key and value, as `MultiHeadAttention` needs them.
 
     Raises:
-        UserError: if the three of a block have not the same shape.
+        UserError: if the three of a block differ in shape.
     """
     fused = {}
     for name, array in weights.items():
@@ -190,7 +190,7 @@ def fuse(weights, origin):
 
 
 def split(weights):
-    """The reverse of `fuse`."""
+    """The inverse of `fuse`."""
     parts = {}
     for name, array in weights.items():
         if "/query_key_value/" in name:

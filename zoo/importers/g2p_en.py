@@ -1,10 +1,10 @@
-"""The English letter-to-sound model of the package g2p-en (Park and Kim), from its npz file.
+"""The English grapheme-to-phoneme model of the package g2p-en (Park and Kim), from its npz file.
 
-    pip install g2p-en            # Apache-2.0; checkpoint20.npz lies in the package
+    pip install g2p-en            # Apache-2.0; checkpoint20.npz is in the package
 
 A GRU encoder-decoder without attention, trained on the CMU Pronouncing Dictionary. The
-ids of the model that is made here are ours: 4 to 29 are the letters a to z; 4 to 73 are
-the 70 phonemes, with stress, in alphabetical order.
+ids of our model differ: 4 to 29 are the letters a to z; 4 to 73 are the 70 phonemes, with
+stress, in alphabetical order.
 """
 
 import numpy as np
@@ -22,7 +22,8 @@ _PHONEMES = (
 PHONEMES = _PHONEMES.split()
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
-# Rows of its letter table: padding, unknown, end, then the letters. Ours has a start, too.
+# Rows of its letter table, in our order: padding, unknown, start, end, then the letters. It has
+# no start.
 _SOURCE_ROWS = [0, 1, 0, 2, *range(3, 3 + len(LETTERS))]
 _WIDTH = 256
 _GATES = {
@@ -41,7 +42,7 @@ _SHAPES = {
 
 
 def import_g2p_en(path):
-    """Makes a model of g2p-en's weights.
+    """Builds a model with g2p-en's weights.
 
     Args:
         path: its `checkpoint20.npz`.
@@ -50,8 +51,8 @@ def import_g2p_en(path):
         An `RNNAttention` without attention: letters in, phonemes out.
 
     Raises:
-        UserError: if the file cannot be read, or an array is missing, left over, or of
-            another shape: all of them are listed.
+        UserError: if the file cannot be read; or listing all arrays that are missing,
+            unexpected or of another shape.
     """
     arrays = _read(path)
     model = RNNAttention(
@@ -76,7 +77,7 @@ def import_g2p_en(path):
 
 
 def _reorder(array):
-    """From torch's order, reset, update, new, to that of Keras, update, reset, new."""
+    """Reorders gates from torch's reset, update, new to Keras's update, reset, new."""
     reset, update, new = np.split(array, 3, axis=1)
     return np.concatenate([update, reset, new], axis=1)
 
@@ -84,12 +85,12 @@ def _reorder(array):
 def _read(path):
     arrays = read_npz(path)
     problems = [f"missing: {name}" for name in _SHAPES.keys() - arrays.keys()]
-    problems += [f"left over: {name}" for name in arrays.keys() - _SHAPES.keys()]
+    problems += [f"unexpected: {name}" for name in arrays.keys() - _SHAPES.keys()]
     problems += [
         f"{name}: shape {arrays[name].shape}, expected {_SHAPES[name]}"
         for name in _SHAPES.keys() & arrays.keys()
         if arrays[name].shape != _SHAPES[name]
     ]
     if problems:
-        raise UserError(f"{path} is not g2p-en's checkpoint: {'; '.join(sorted(problems))}")
+        raise UserError(f"{path} is not the checkpoint of g2p-en: {'; '.join(sorted(problems))}")
     return {name: as_float32(array, f"{path}: {name}") for name, array in arrays.items()}

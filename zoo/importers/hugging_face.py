@@ -1,4 +1,4 @@
-"""Models of the BERT architecture in Hugging Face's folders: config and weights, both ways."""
+"""BERT models in Hugging Face folders: reads configs and weights, writes configs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -35,11 +35,11 @@ _OPTIONAL = {
 _FILES = ("model.safetensors", "pytorch_model.bin")
 
 
-_Share = Annotated[float, Field(ge=0, lt=1)]
+_Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
 class _Kind(Content):
-    """Of a `config.json` what kind of model it is."""
+    """The fields of `config.json` for the kind of model."""
 
     model_type: str = "bert"
     position_embedding_type: str = "absolute"
@@ -47,7 +47,7 @@ class _Kind(Content):
 
 
 class _Config(Content):
-    """Of a `config.json` how large the model is."""
+    """The fields of `config.json` for the sizes and rates of the model."""
 
     vocab_size: int
     hidden_size: int
@@ -56,26 +56,26 @@ class _Config(Content):
     intermediate_size: int
     max_position_embeddings: int
     type_vocab_size: int
-    hidden_dropout_prob: _Share = 0.0
-    attention_probs_dropout_prob: _Share = 0.0
+    hidden_dropout_prob: _Fraction = 0.0
+    attention_probs_dropout_prob: _Fraction = 0.0
     layer_norm_eps: Annotated[float, Field(gt=0)] = 1e-12
 
 
 class _Index(Content):
-    """Of a `model.safetensors.index.json` which file each weight is in."""
+    """The fields of `model.safetensors.index.json`: the file of each weight."""
 
     weight_map: dict[str, str]
 
 
 def bert_arguments(config, origin):
-    """The arguments of `Bert` in a `config.json` or `bert_config.json`.
+    """The constructor arguments of `Bert` from a `config.json` or `bert_config.json`.
 
     Args:
         config: its content.
-        origin: named in errors.
+        origin: where the config comes from, for error messages.
 
     Raises:
-        UserError: if it is of another architecture, or of a kind of BERT that is none here.
+        UserError: if it is of another architecture, or of an unsupported variant of BERT.
     """
     kind = check_content(config, _Kind, origin)
     if kind.model_type != "bert":
@@ -103,7 +103,7 @@ def bert_arguments(config, origin):
 
 
 def hugging_face_config(bert, architecture):
-    """The `config.json` of a `Bert`, the reverse of `bert_arguments`."""
+    """The `config.json` of a `Bert`, the inverse of `bert_arguments`."""
     names = {**_ARGUMENTS, **_OPTIONAL}
     activations = {"gelu": "gelu", "gelu_tanh": "gelu_new", "relu": "relu"}
     return {
@@ -118,14 +118,14 @@ def hugging_face_config(bert, architecture):
 
 
 def read_hugging_face_weights(folder):
-    """The weights in a folder, by our names.
+    """Reads the weights in a folder, by our names.
 
     Args:
-        folder: with `model.safetensors` or `pytorch_model.bin`, whole or in shards that
-            an index lists. Of both kinds the first is read.
+        folder: a folder with `model.safetensors` or `pytorch_model.bin`, whole or in shards
+            listed in an index. If both are present, the first is read.
 
     Raises:
-        UserError: if there is no such file, or one is damaged.
+        UserError: if there is no such file, or it is damaged.
     """
     folder = Path(folder)
     for name in _FILES:
@@ -134,16 +134,16 @@ def read_hugging_face_weights(folder):
             return from_hugging_face(_read_file(folder / name), folder / name)
         if index.exists():
             return from_hugging_face(_read_shards(index), index)
-    raise UserError(f"{folder}: there is no {' and no '.join(_FILES)}, whole or in shards")
+    raise UserError(f"{folder} has no {' and no '.join(_FILES)}, whole or in shards")
 
 
 def _read_shards(index):
     where = read_json(index, _Index)["weight_map"]
     arrays = {}
     for shard in sorted(set(where.values())):
-        # A name, so that an index cannot point out of its folder.
+        # A plain name, so that an index cannot point outside its folder.
         if Path(shard).name != shard:
-            raise UserError(f"{index}: {shard!r} is no file name")
+            raise UserError(f"{index}: {shard!r} is not a file name")
         arrays.update(_read_file(index.parent / shard))
     missing = sorted(where.keys() - arrays.keys())
     if missing:

@@ -1,4 +1,4 @@
-"""BERT in KerasHub's preset folders: config and weights."""
+"""BERT models in KerasHub preset folders: reads configs and weights."""
 
 import re
 from typing import Annotated
@@ -11,7 +11,7 @@ from attention_zoo.zoo.importers.bert_names import fuse
 from attention_zoo.zoo.importers.h5_file import read_h5
 from attention_zoo.zoo.weights import as_float32
 
-# Modules of a BertBackbone in its file, and ours; those of block 0 have no number.
+# Names of a BertBackbone's modules in its file, and ours; those of block 0 have no number.
 _MODULES = {
     "dense": "pooler",
     "embedding": "segment_embedding",
@@ -59,36 +59,36 @@ class _Preset(Content):
 
 
 def keras_hub_arguments(config, origin):
-    """The arguments of `Bert` in a preset's `config.json`.
+    """The constructor arguments of `Bert` from a preset's `config.json`.
 
     Raises:
-        UserError: if the preset is no BERT.
+        UserError: if the preset is not a BERT.
     """
     if config.get("class_name") != "BertBackbone":
         raise UserError(f"{origin}: class_name is {config.get('class_name')!r}, not BertBackbone")
     check_content(config, _Preset, origin)
     arguments = {ours: config["config"][name] for name, ours in _ARGUMENTS.items()}
-    # These are no options there.
+    # Fixed in KerasHub.
     fixed = {"activation": "gelu_tanh", "epsilon": 1e-12}
     return {**arguments, **fixed, "attention_dropout": arguments["dropout"]}
 
 
 def read_keras_hub_weights(path):
-    """The weights in a preset's `model.weights.h5`, by our names.
+    """Reads the weights in a preset's `model.weights.h5`, by our names.
 
     Raises:
-        UserError: if the file is missing or damaged, or a name is not known.
+        UserError: if the file is missing or damaged, or a name is unknown.
     """
     arrays = read_h5(path)
     ours, unknown = {}, []
     for name, array in arrays.items():
-        found = _translate(name)
-        if found is None:
+        our_name = _translate(name)
+        if our_name is None:
             unknown.append(name)
         else:
-            ours[found] = _flat(found, as_float32(array, f"{path}: {name}"))
+            ours[our_name] = _flatten_heads(our_name, as_float32(array, f"{path}: {name}"))
     if unknown:
-        raise UserError(f"{path}: weights of no known name: {', '.join(sorted(unknown))}")
+        raise UserError(f"{path}: unknown weights: {', '.join(sorted(unknown))}")
     return fuse(ours, path)
 
 
@@ -96,23 +96,23 @@ def _translate(name):
     parts = re.fullmatch(r"layers/(.+)/vars/([01])", name)
     if parts is None:
         return None
-    module, number = parts[1], int(parts[2])
+    module, index = parts[1], int(parts[2])
     block = re.fullmatch(r"transformer_encoder(?:_(\d+))?/(.+)", module)
     if block:
         inner = _OF_A_BLOCK.get(block[2])
-        found = None if inner is None else f"block_{int(block[1] or 0)}/{inner}"
+        ours = None if inner is None else f"block_{int(block[1] or 0)}/{inner}"
     else:
-        found = _MODULES.get(module)
-    if found is None:
+        ours = _MODULES.get(module)
+    if ours is None:
         return None
-    if found in ("token_embedding", "segment_embedding", "position"):
-        return f"{found}/table"
-    leaves = ("gamma", "beta") if found.endswith("norm") else ("kernel", "bias")
-    return f"{found}/{leaves[number]}"
+    if ours in ("token_embedding", "segment_embedding", "position"):
+        return f"{ours}/table"
+    leaves = ("gamma", "beta") if ours.endswith("norm") else ("kernel", "bias")
+    return f"{ours}/{leaves[index]}"
 
 
-def _flat(name, array):
-    """Heads and their width as one axis: `(D, H, K)`, `(H, K)` and `(H, K, D)`."""
+def _flatten_heads(name, array):
+    """Merges the axes of heads and their width, in `(D, H, K)`, `(H, K)` and `(H, K, D)`."""
     if "/self_attention/" not in name or array.ndim < 2:
         return array
     if name.endswith("output/kernel"):

@@ -1,4 +1,4 @@
-"""Reads the arrays in a npz file: nothing is unpickled, nothing is out of proportion."""
+"""Reads arrays from npz files, which may be untrusted: nothing is unpickled."""
 
 import io
 import zipfile
@@ -8,9 +8,9 @@ import numpy as np
 from attention_zoo.errors import UserError
 from attention_zoo.files import read_file
 
-# What a file may hold for each of its bytes: arrays of numbers are hardly ever so alike.
-_LARGEST_RATIO = 100
-_ALWAYS = 1 << 26
+# Largest plausible compression of arrays, and a size that is always allowed.
+_MAX_RATIO = 100
+_ALWAYS_ALLOWED = 1 << 26
 
 
 def read_npz(path):
@@ -23,11 +23,11 @@ def read_npz(path):
         A dict from name to array, of numbers or strings.
 
     Raises:
-        UserError: if the file is missing or damaged, holds objects, or a few bytes claim to be
-            very many.
+        UserError: if the file is missing or damaged, contains objects, or would expand to far
+            more than its size.
     """
     content = read_file(path)
-    limit = max(_ALWAYS, _LARGEST_RATIO * len(content))
+    limit = max(_ALWAYS_ALLOWED, _MAX_RATIO * len(content))
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             size = sum(member.file_size for member in archive.infolist())
@@ -37,18 +37,18 @@ def read_npz(path):
                 member.filename.removesuffix(".npy"): _read_array(archive, member)
                 for member in archive.infolist()
             }
-    # Whatever zipfile, zlib and NumPy raise at bytes that are not as they were.
+    # zipfile, zlib and NumPy raise many kinds of errors for damaged files.
     except Exception as error:
-        raise UserError(f"{path} is no npz file, or is damaged: {error}") from error
+        raise UserError(f"{path} is damaged or not an npz file: {error}") from error
 
 
 def _read_array(archive, member):
     content = io.BytesIO(archive.read(member))
     version = np.lib.format.read_magic(content)
     if version not in _HEADERS:
-        raise ValueError(f"{member.filename} is of version {version}")
+        raise ValueError(f"{member.filename} has the unknown version {version}")
     shape, _, dtype = _HEADERS[version](content)
-    # Before NumPy makes room for as many numbers as the header says.
+    # Checked before NumPy allocates what the header says.
     size = np.prod(shape, dtype=object) * dtype.itemsize
     if size != len(content.getbuffer()) - content.tell():
         raise ValueError(f"{member.filename} should have {size} bytes")
