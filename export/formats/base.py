@@ -41,9 +41,8 @@ _BUILTIN = (
 class Format(abc.ABC):
     """A format: how an artefact is written, run, compared and loaded.
 
-    A subclass with the decorator `register_format` is known to `export`, `verify` and recipes.
-    A format does not own what it is asked about: every method takes the task, which may be one
-    without a model (`model` is None) wherever answers are only read.
+    A subclass with the decorator `register_format` is known to `export` and `verify`. Where
+    answers are only read, the task that a method takes has no model: `task.model` is None.
 
     Attributes:
         name: the name in recipes, on the command line and in reports.

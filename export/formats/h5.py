@@ -1,7 +1,5 @@
 """Keras 2: the model in layers that tf_keras and TensorFlow before 2.16 have."""
 
-from __future__ import annotations
-
 from attention_zoo.export.formats.base import register_format
 from attention_zoo.export.formats.keras import StockLayersFormat
 

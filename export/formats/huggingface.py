@@ -1,7 +1,5 @@
 """A folder for Hugging Face's libraries: config, weights, tokenizer."""
 
-from __future__ import annotations
-
 from attention_zoo.export.formats.base import Format, register_format
 
 

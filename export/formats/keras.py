@@ -1,7 +1,5 @@
 """Keras 3: the model in Keras's own layers, ids in and numbers out."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from attention_zoo.export.formats.base import Format, register_format

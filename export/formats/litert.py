@@ -1,7 +1,5 @@
 """LiteRT (TFLite): ids in, ids or numbers out, with builtin operators only."""
 
-from __future__ import annotations
-
 import abc
 from collections.abc import Sequence
 from pathlib import Path

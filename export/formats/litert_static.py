@@ -1,7 +1,5 @@
 """LiteRT for one example of the greatest length, as accelerators of phones need it."""
 
-from __future__ import annotations
-
 from attention_zoo.export.formats.base import QUANTIZATIONS, register_format
 from attention_zoo.export.formats.litert import LiteRTFormat
 

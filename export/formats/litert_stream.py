@@ -1,7 +1,5 @@
 """LiteRT that gives one token at a time, for drivers that decode themselves."""
 
-from __future__ import annotations
-
 from attention_zoo.export.formats.base import register_format
 from attention_zoo.export.formats.litert import LiteRTFormat
 

@@ -1,7 +1,5 @@
 """LiteRT that takes strings, for interpreters with tensorflow-text's operators."""
 
-from __future__ import annotations
-
 from attention_zoo.export.formats.base import register_format
 from attention_zoo.export.formats.litert import LiteRTFormat
 

@@ -1,7 +1,5 @@
 """LiteRT for MediaPipe's text tasks, with vocabulary and labels packed into the file."""
 
-from __future__ import annotations
-
 from attention_zoo.export.formats.base import QUANTIZATIONS, register_format
 from attention_zoo.export.formats.litert import LiteRTFormat
 from attention_zoo.export.formats.snippets import quoted

@@ -1,7 +1,5 @@
 """ONNX: ids in, ids or numbers out, a file for each signature."""
 
-from __future__ import annotations
-
 from attention_zoo.export.formats.base import Format, register_format
 
 _TEMPLATE = """### ONNX, Python

@@ -1,7 +1,5 @@
 """SavedModel: strings in, strings out, with the tokenizers inside."""
 
-from __future__ import annotations
-
 from attention_zoo.export.formats.base import Format, register_format
 
 _TEMPLATE = """### SavedModel, Python

@@ -1,7 +1,5 @@
 """SavedModel whose numbers XLA compiles."""
 
-from __future__ import annotations
-
 from attention_zoo.export.formats.base import Format, register_format
 
 
