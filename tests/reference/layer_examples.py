@@ -3,10 +3,10 @@
 import inspect
 from dataclasses import dataclass, field
 
-import keras
 import numpy as np
 
 from attention_zoo import layers
+from attention_zoo.testing import LayerCase
 
 B, T, H, S, E, K, F, V = 2, 3, 4, 5, 6, 7, 11, 13
 D = H * K
@@ -38,16 +38,17 @@ class Example:
     parameters: int = 0
     options: dict = field(default_factory=dict)
 
-    def make(self, **overrides):
+    def case(self):
+        """The layer with inputs, for `attention_zoo.testing`."""
+        causal = self.options.get("causal", self.layer == "DecoderBlock")
+        layer_class = getattr(layers, self.layer)
+        return LayerCase(lambda: layer_class(**self.arguments), self.draw(), causal, self.options)
+
+    def make(self, **changes):
         """A layer with weights."""
-        layer = getattr(layers, self.layer)(**{**self.arguments, **overrides})
-        self.call(layer)
-        return layer
+        return self.case().make(**changes)
 
-    def call(self, layer, sizes=SIZES, **options):
-        return layer(**self.draw(sizes), **self.options, **options)
-
-    def draw(self, sizes=SIZES):
+    def draw(self):
         rng = np.random.default_rng(3)
         draws = {
             "int32": lambda shape: rng.integers(0, V, shape, "int32"),
@@ -55,18 +56,9 @@ class Example:
             "float32": lambda shape: rng.normal(size=shape).astype("float32"),
         }
         return {
-            name: draws[dtype(name)]([sizes[axis] for axis in axes])
+            name: draws[dtype(name)]([SIZES[axis] for axis in axes])
             for name, axes in self.inputs.items()
         }
-
-    def functional(self, layer, **options):
-        """A functional model of the layer; batch and lengths are unknown."""
-        unknown = {**SIZES, "T": None, "S": None}
-        inputs = {
-            name: keras.Input([unknown[axis] for axis in axes[1:]], dtype=dtype(name), name=name)
-            for name, axes in self.inputs.items()
-        }
-        return keras.Model(inputs, layer(**inputs, **self.options, **options))
 
 
 def dtype(name):

@@ -5,15 +5,15 @@ import runpy
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import safetensors.numpy
-import tensorflow as tf
 from numpy.testing import assert_allclose, assert_array_equal
 
 from attention_zoo.export import runners
 from attention_zoo.layers.feed_forward import activation_function
+from attention_zoo.testing import ENCODER_CHECKS, ModelCase
+from attention_zoo.testing.encoders import expect_same, named
 from attention_zoo.zoo import PRESETS, Bert, BertClassifier, BertPretrainer, BertTokenClassifier
 from attention_zoo.zoo.importers.bert_names import to_hugging_face
 from attention_zoo.zoo.importers.hugging_face import hugging_face_config
@@ -47,23 +47,20 @@ MASK = (IDS > 0).astype("int32")
 INPUTS = {"token_ids": IDS, "segment_ids": SEGMENTS, "mask": MASK}
 
 
-@pytest.fixture(params=MODELS)
-def model(request, randomize):
-    return randomize(MODELS[request.param]())
+@pytest.fixture(scope="module", params=MODELS)
+def case(request):
+    return ModelCase(MODELS[request.param])
 
 
-def flat(outputs):
-    """Outputs as a dict of arrays; those of padding are left out."""
-    outputs = outputs if isinstance(outputs, dict) else {"logits": outputs}
-    arrays = {name: np.asarray(value) for name, value in outputs.items()}
-    return {n: a[MASK[: len(a), : a.shape[1]] > 0] if a.ndim == 3 else a for n, a in arrays.items()}
+@pytest.fixture
+def model(case):
+    return case.model
 
 
-def assert_same(outputs, expected, **tolerance):
-    outputs, expected = flat(outputs), flat(expected)
-    assert outputs.keys() == expected.keys()
-    for name, value in expected.items():
-        assert_allclose(outputs[name], value, **tolerance)
+@pytest.mark.parametrize("check", ENCODER_CHECKS)
+def test_encoder(check, case):
+    assert check.applies(case)
+    check(case)
 
 
 # google-research/bert, README of March 2020, in millions, with the head of masked words.
@@ -94,25 +91,9 @@ def test_sizes_by_hand():
         )
 
 
-def test_padding_changes_nothing(model):
-    wider = {name: np.pad(array, [(0, 0), (0, 2)]) for name, array in INPUTS.items()}
-    assert_same(
-        {n: a[:, :5] if a.ndim == 3 else a for n, a in named(model(wider)).items()},
-        named(model(INPUTS)),
-        atol=1e-5,
-    )
-
-
-def named(outputs):
-    outputs = outputs if isinstance(outputs, dict) else {"logits": outputs}
-    return {name: np.asarray(value) for name, value in outputs.items()}
-
-
-def test_the_mask_is_that_of_id_0_when_omitted(model):
-    given = {"token_ids": IDS, "segment_ids": SEGMENTS}
-    assert_same(named(model(given)), named(model(INPUTS)), atol=0)
+def test_segments_are_0_where_only_ids_are_given(model):
     bare = named(model({"token_ids": IDS, "segment_ids": 0 * SEGMENTS}))
-    assert_same(named(model(IDS)), bare, atol=0)
+    expect_same(model(IDS), bare, MASK, "ids alone", atol=0, rtol=0)
 
 
 def test_every_position_sees_every_other(model):
@@ -125,15 +106,6 @@ def test_every_position_sees_every_other(model):
         assert (np.abs(after[name][1] - value[1]) > 1e-6).any(axis=-1).all()
 
 
-def test_config_round_trip_and_saving(model, tmp_path):
-    config = json.loads(json.dumps(model.get_config()))
-    same = type(model).from_config(config)
-    assert json.loads(json.dumps(same.get_config())) == config
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert_same(named(loaded(INPUTS)), named(model(INPUTS)), atol=0)
-
-
 @pytest.mark.parametrize("shapes", [(), ((None, 3),)])
 def test_building_again_changes_no_weight(shapes, model):
     before = model.get_weights()
@@ -144,26 +116,10 @@ def test_building_again_changes_no_weight(shapes, model):
         assert_array_equal(new, old)
 
 
-@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "xla"])
-def test_graph_with_dynamic_shapes(compiled, model):
-    spec = tf.TensorSpec([None, None], tf.int32)
-    function = tf.function(
-        lambda ids, segments, mask: model(
-            {"token_ids": ids, "segment_ids": segments, "mask": mask}
-        ),
-        input_signature=[spec] * 3,
-        jit_compile=compiled,
-        autograph=False,
-    )
-    outputs = function(*(tf.constant(INPUTS[n]) for n in ("token_ids", "segment_ids", "mask")))
-    assert_same(named(outputs), named(model(INPUTS)), atol=1e-5)
-
-
-def test_dropout_only_in_training(model):
-    first, second, still = (named(model(INPUTS, training=t)) for t in (True, True, False))
+def test_training_has_dropout(model):
+    first, second = (named(model(INPUTS, training=True)) for _ in range(2))
     name = next(iter(first))
     assert np.abs(first[name] - second[name]).max() > 1e-3
-    assert_same(still, named(model(INPUTS, training=False)), atol=0)
 
 
 def test_states_and_weights_of_every_block(randomize):

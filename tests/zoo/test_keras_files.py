@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from reference.backends import run_python
-from reference.layer_examples import EXAMPLES, LAYERS, SIZES
+from reference.layer_examples import EXAMPLES, LAYERS
 
 from attention_zoo.layers import EncoderBlock, LuongAttention
 from attention_zoo.train import schedules
@@ -85,10 +85,10 @@ def saved(tmp_path_factory):
     for name, example in EXAMPLES.items():
         none = {key: 0.0 for key in example.arguments if key.endswith("dropout")}
         layer = example.make(**none)
-        models[name] = (example.functional(layer), example.draw(SIZES))
+        models[name] = (example.case().functional(layer), example.draw())
     example = EXAMPLES["EncoderBlock, defaults"]
     layer = example.make(activation=keras.activations.silu)
-    models["activation"] = (example.functional(layer), example.draw(SIZES))
+    models["activation"] = (example.case().functional(layer), example.draw())
     models |= {name: (make(), asked(name)) for name, make in MADE.items()}
     models["nested"] = (nested(), {"token_ids": IDS})
     for name, (model, inputs) in models.items():

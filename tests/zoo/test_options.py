@@ -67,9 +67,7 @@ def test_what_is_out_of_range_is_refused_for_every_preset(name, option, value):
 )
 def test_a_model_that_no_memory_holds_is_refused(given, vocab_size, size):
     base = PRESETS["transformer_big"]["config"]
-    with pytest.raises(
-        UserError, match=f"would have about {size}.* weights; there is room for 10,000"
-    ):
+    with pytest.raises(UserError, match=f"would have about {size}.* weights; the limit is 10,000"):
         model_options("Transformer", given, base, "transformer_big", vocab_size)
 
 

@@ -1,0 +1,362 @@
+"""What holds for every layer."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import itertools
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from attention_zoo.testing.check import (
+    Check,
+    arrays_of,
+    check,
+    copy_of,
+    dtype_policy,
+    expect,
+    expect_changed,
+    expect_close,
+    expect_equal,
+    kept,
+    randomize,
+    run_checks,
+)
+
+_HALF = "mixed_bfloat16"
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerCase:
+    """A layer and inputs to test it with; the arguments are those of `check_layer`."""
+
+    make_layer: Callable[[], Any]
+    inputs: Mapping[str, np.ndarray]
+    causal: bool = False
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The class of the layer."""
+        return type(self.make_layer()).__name__
+
+    def make(self, **changes: Any) -> Any:
+        """A layer with weights.
+
+        Args:
+            **changes: constructor arguments that replace those of `make_layer`.
+        """
+        layer = self.make_layer()
+        layer = copy_of(layer, **changes) if changes else layer
+        self.call(layer)
+        return layer
+
+    def call(self, layer: Any, inputs: Mapping[str, Any] | None = None, **options: Any) -> Any:
+        """Calls the layer, on the inputs of the case unless others are given."""
+        return layer(**(self.inputs if inputs is None else inputs), **self.options, **options)
+
+    def functional(self, layer: Any, **options: Any) -> Any:
+        """A functional model of the layer; batch and lengths are unknown."""
+        lengths = self.lengths()
+        inputs = {
+            name: keras.Input(
+                [None if size in lengths else size for size in array.shape[1:]],
+                dtype=array.dtype.name,
+                name=name,
+            )
+            for name, array in self.inputs.items()
+        }
+        return keras.Model(inputs, self.call(layer, inputs, **options))
+
+    def lengths(self) -> list[int]:
+        """The sizes that are lengths: those of masks and ids, and axis 1 of rank 3 and more."""
+        sizes: dict[int, None] = {}
+        for array in self.inputs.values():
+            if array.dtype == bool or np.issubdtype(array.dtype, np.integer):
+                sizes |= dict.fromkeys(array.shape[1:])
+            elif array.ndim > 2:
+                sizes[array.shape[1]] = None
+        return list(sizes)
+
+    def resized(self) -> dict[str, np.ndarray]:
+        """The inputs with one example alone, and lengths longer and shorter by turns."""
+        new = {
+            length: length + 5 if i % 2 == 0 else max(1, length - 3)
+            for i, length in enumerate(self.lengths())
+        }
+        resized = {}
+        for name, array in self.inputs.items():
+            array = array[:1]
+            for axis in range(1, array.ndim):
+                size = array.shape[axis]
+                array = array.take(np.arange(new.get(size, size)) % size, axis=axis)
+            resized[name] = array
+        return resized
+
+
+def _accepts(case: LayerCase, argument: str) -> bool:
+    return argument in inspect.signature(case.make_layer().call).parameters
+
+
+def constructor_arguments(layer_class: type) -> dict[str, Any]:
+    """Names and defaults, those that `**kwargs` passes to a base class that is not Keras's too."""
+    arguments: dict[str, inspect.Parameter] = {}
+    for cls in inspect.getmro(layer_class):
+        if cls is not object and cls.__module__.partition(".")[0] != "keras":
+            arguments |= inspect.signature(cls.__init__).parameters
+    return {
+        name: argument.default
+        for name, argument in arguments.items()
+        if name != "self" and argument.kind not in (argument.VAR_KEYWORD, argument.VAR_POSITIONAL)
+    }
+
+
+@check("get_config: it returns a dict of the arguments of __init__, and of super().get_config()")
+def config_has_every_argument(case: LayerCase) -> None:
+    """The configuration has every constructor argument, and nothing else."""
+    layer = case.make()
+    arguments = set(constructor_arguments(type(layer)))
+    keys = set(layer.get_config())
+    for name in sorted(arguments - keys):
+        raise AssertionError(f"get_config lacks {name!r}")
+    extra = keys - arguments - {"name", "trainable", "dtype"}
+    accepted = {
+        n for cls in type(layer).__mro__ for n in inspect.signature(cls.__init__).parameters
+    }
+    expect(not extra - accepted, f"get_config has {sorted(extra)}, which __init__ does not take")
+
+
+@check("get_config: it returns arguments as __init__ received them")
+def config_round_trip(case: LayerCase) -> None:
+    """A layer made from the configuration, with the same weights, computes the same."""
+    layer = randomize(case.make())
+    twin = copy_of(layer)
+    case.call(twin)
+    twin.set_weights(layer.get_weights())
+    ours, theirs = twin.get_config(), layer.get_config()
+    expect(ours == theirs, f"the copy has the configuration {ours}, the original {theirs}")
+    expect_equal(case.call(twin), case.call(layer), "outputs of the copy and of the original")
+
+
+@check("build: does it make weights or draw them again where the layer is built already?")
+def building_again_changes_no_weight(case: LayerCase) -> None:
+    """Building a layer that is built leaves its weights as they are."""
+    layer = randomize(case.make())
+    before = [(weight, weight.numpy()) for weight in layer.weights]
+    shapes = [array.shape for array in case.inputs.values() if array.dtype != bool]
+    layer.build(*shapes[: len(inspect.signature(layer.build).parameters)])
+    expect(
+        [id(weight) for weight in layer.weights] == [id(weight) for weight, _ in before],
+        f"{len(before)} weights became {len(layer.weights)}, or others",
+    )
+    for weight, values in before:
+        expect_equal(weight, values, weight.path)
+
+
+@check("call and compute_output_spec: keras.ops.shape gives sizes that are known only at run time")
+def dynamic_batch_and_length(case: LayerCase) -> None:
+    """A functional model of unknown batch and lengths computes what the layer does."""
+    layer = randomize(case.make())
+    model = case.functional(layer)
+    for inputs in (dict(case.inputs), case.resized()):
+        shapes = {name: array.shape for name, array in inputs.items()}
+        outputs = model.predict(inputs, verbose=0)
+        expect_close(outputs, case.call(layer, inputs), f"inputs of the shapes {shapes}")
+
+
+@check("keras.saving.register_keras_serializable, get_config and build")
+def save_and_load(case: LayerCase) -> None:
+    """A model with the layer is the same after it was saved as .keras and loaded."""
+    model = case.functional(randomize(case.make()))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        model.save(path)
+        loaded: Any = keras.models.load_model(path)
+    count = len(model.weights)
+    expect(len(loaded.weights) == count, f"{len(loaded.weights)} weights were loaded of {count}")
+    inputs = dict(case.inputs)
+    expect_equal(loaded(inputs), model(inputs), "outputs before and after")
+
+
+@check("dtypes in call: constants and masks have self.compute_dtype")
+def mixed_precision_of_all_layers(case: LayerCase) -> None:
+    """Under the policy mixed_bfloat16 weights are float32 and outputs bfloat16, nearly the same."""
+    single = case.make()
+    with dtype_policy(_HALF):
+        _is_nearly(case, single, case.make())
+
+
+@check("__init__: it passes dtype to super().__init__, and dtype=self.dtype_policy to its layers")
+def mixed_precision_of_this_layer(case: LayerCase) -> None:
+    """With dtype="mixed_bfloat16" weights are float32 and outputs bfloat16, nearly the same."""
+    _is_nearly(case, case.make(), case.make(dtype=_HALF))
+
+
+def _is_nearly(case: LayerCase, single: Any, mixed: Any) -> None:
+    mixed.set_weights(single.get_weights())
+    outputs = case.call(mixed)
+    dtype = keras.backend.standardize_dtype(keras.tree.flatten(outputs)[0].dtype)
+    expect(dtype == "bfloat16", f"the output is {dtype}")
+    types = {str(weight.dtype) for weight in mixed.weights}
+    expect(types <= {"float32"}, f"weights are {', '.join(sorted(types))}")
+    expect_close(outputs, case.call(single), "bfloat16 and float32", atol=0.05, rtol=0.05)
+
+
+def _has_weights(case: LayerCase) -> bool:
+    return bool(case.make().trainable_weights)
+
+
+@check("call: every weight has a part in the output, and nothing stops gradients", _has_weights)
+def one_training_step_changes_every_weight(case: LayerCase) -> None:
+    """A step of model.fit changes every trainable weight."""
+    layer = case.make()
+    functional = case.functional(layer)
+    model = keras.Model(functional.input, keras.tree.flatten(functional.output)[0])
+    model.compile(keras.optimizers.SGD(1.0), "mse")
+    old = [weight.numpy() for weight in layer.trainable_weights]
+    wanted = np.random.default_rng(2).normal(size=arrays_of(case.call(layer))[0].shape)
+    model.fit(dict(case.inputs), wanted, verbose=0)
+    expect_changed(old, layer.trainable_weights, 1e-6)
+
+
+def _has_mask(case: LayerCase) -> bool:
+    return any(array.dtype == bool for array in case.inputs.values())
+
+
+@check("call: what the mask forbids has no part in sums, means and attention", _has_mask)
+def padding_changes_no_valid_output(case: LayerCase) -> None:
+    """Positions behind the mask change no output of the others."""
+    layer = randomize(case.make())
+    masks = [array for array in case.inputs.values() if array.dtype == bool]
+    masked = {size for mask in masks for size in mask.shape[1:]}
+    padded = {}
+    for name, array in case.inputs.items():
+        widths = [(0, 4 if axis and n in masked else 0) for axis, n in enumerate(array.shape)]
+        # A float that would be seen, an id that is padding, a mask that forbids.
+        value = 100 if np.issubdtype(array.dtype, np.floating) else 0
+        padded[name] = np.pad(array, widths, constant_values=value)
+    (output, *_), (expected, *_) = arrays_of(case.call(layer, padded)), arrays_of(case.call(layer))
+    if output.ndim > 1:
+        output = output[:, : expected.shape[1]]
+    expect_close(output, expected, "outputs with 4 masked positions more, and without")
+
+
+def causal_combinations(case: LayerCase) -> Iterator[dict[str, Any]]:
+    """The options of `future_changes_nothing` that a layer can be asked for."""
+    has_dropout = "dropout" in case.make_layer().get_config()
+    rank = case.inputs["attention_mask"].ndim if "attention_mask" in case.inputs else 0
+    for dropout, return_weights, mask_rank, dtype in itertools.product(
+        [0.0, 0.5] if has_dropout else [0.0],
+        [False, True] if _accepts(case, "return_weights") else [False],
+        [0, rank] if rank else [0],
+        ["float32", _HALF],
+    ):
+        yield {
+            "dropout": dropout,
+            "return_weights": return_weights,
+            "mask_rank": mask_rank,
+            "dtype": dtype,
+        }
+
+
+@check(
+    "call: the causal mask; is it lost where a mask is given, or weights are returned?",
+    lambda case: case.causal,
+)
+def future_changes_nothing(case: LayerCase, **combination: Any) -> None:
+    """The last position of the first input changes its own output and no earlier one."""
+    for options in [combination] if combination else causal_combinations(case):
+        _ignores_the_future(case, **options)
+
+
+def _ignores_the_future(
+    case: LayerCase, dropout: float, return_weights: bool, mask_rank: int, dtype: str
+) -> None:
+    combination = f"dropout={dropout}, weights returned={return_weights}, mask of rank {mask_rank}"
+    changes: dict[str, Any] = {"dtype": dtype, **({"dropout": dropout} if dropout else {})}
+    layer = case.make(**changes)
+    name, first = next(iter(case.inputs.items()))
+    changed = first.copy()
+    is_float = np.issubdtype(first.dtype, np.floating)
+    changed[:, -1] = 9 if is_float else np.where(first[:, -1] == 1, 2, 1)
+    options: dict[str, Any] = {"training": True} if dropout else {}
+    options |= {"return_weights": True} if return_weights else {}
+    inputs: dict[str, Any] = dict(case.inputs)
+    if _accepts(case, "attention_mask"):
+        inputs["attention_mask"] = _random_mask(first.shape, mask_rank)
+    outputs = []
+    for values in (first, changed):
+        with kept(layer.variables):  # the same dropout
+            output = case.call(layer, {**inputs, name: values}, **options)
+        outputs.append(arrays_of(output)[0])
+    before, after = outputs
+    expect_equal(before[:, :-1], after[:, :-1], f"earlier outputs, {combination}, {dtype}")
+    change = np.abs(before[:, -1] - after[:, -1]).max()
+    expect(change > 0.1 * before.std(), f"the last output changed by {change:.3g}, {combination}")
+
+
+def _random_mask(shape: tuple[int, ...], rank: int) -> np.ndarray | None:
+    if not rank:
+        return None
+    batch, length = shape[:2]
+    allowed = np.random.default_rng(2).random([batch, *[length] * (rank - 1)]) < 0.7
+    allowed[..., 0] = True  # Every position sees one.
+    return allowed
+
+
+LAYER_CHECKS: tuple[Check[LayerCase], ...] = (
+    config_has_every_argument,
+    config_round_trip,
+    building_again_changes_no_weight,
+    dynamic_batch_and_length,
+    save_and_load,
+    mixed_precision_of_all_layers,
+    mixed_precision_of_this_layer,
+    one_training_step_changes_every_weight,
+    padding_changes_no_valid_output,
+    future_changes_nothing,
+)
+
+
+def check_layer(
+    make_layer: Callable[[], Any],
+    inputs: Mapping[str, Any],
+    *,
+    causal: bool = False,
+    options: Mapping[str, Any] | None = None,
+) -> None:
+    """Checks what holds for every layer of this package.
+
+    The configuration is complete, a functional model with the layer works for any batch and
+    length, can be saved and loaded, computes in mixed precision, and one training step changes
+    every weight. Where there are masks, padding changes nothing; in a causal layer, neither does
+    the future.
+
+    Args:
+        make_layer: a function without arguments that makes a layer, for example its class. Its
+            arguments should not be the defaults: a `get_config` that forgets one shows then.
+        inputs: a dict from the names of the arguments of `call` to example arrays, batch first.
+            Arrays of booleans are masks, True where something may be seen; arrays of integers
+            are ids. Axis 1 of ids and of arrays of rank 3 or more is a length. Sizes that are
+            equal are taken to be the same axis, so give different axes different sizes. The
+            layer must permit lengths that are greater by 5.
+        causal: whether an output depends only on the first input up to its own position.
+        options: further arguments of every call, such as `{"causal": True}`.
+
+    Raises:
+        AssertionError: if one of these does not hold, naming it.
+
+    Example:
+        >>> from attention_zoo.layers import Linear
+        >>> check_layer(lambda: Linear(5, use_bias=False), {"inputs": np.ones((2, 3, 4))})
+    """
+    arrays = {name: np.asarray(array) for name, array in inputs.items()}
+    for name, array in arrays.items():
+        if array.dtype == np.float64:
+            arrays[name] = array.astype("float32")
+    run_checks(LAYER_CHECKS, LayerCase(make_layer, arrays, causal, options or {}))
