@@ -12,7 +12,7 @@ import pytest
 
 from attention_zoo import layers, zoo
 
-PACKAGES = ["layers", "zoo", "text", "decoding", "tasks", "train", "export"]
+PACKAGES = ["layers", "zoo", "text", "decoding", "tasks", "train", "export", "testing"]
 PACKAGES = [f"attention_zoo.{name}" for name in PACKAGES]
 PACKAGES = [importlib.import_module(name) for name in PACKAGES if importlib.util.find_spec(name)]
 MODULES = [package.__name__ for package in PACKAGES] + [

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import keras
 
-from attention_zoo.testing.check import copy_of, run_checks
+from attention_zoo.testing.check import run_checks
 from attention_zoo.testing.encoders import ENCODER_CHECKS
 from attention_zoo.testing.model_case import ModelCase
 from attention_zoo.testing.seq2seq_models import SEQ2SEQ_CHECKS
@@ -36,7 +36,12 @@ def check_model(
         >>> from attention_zoo.zoo import RNNAttention
         >>> check_model(RNNAttention(source_vocab_size=9, width=4, embedding_width=4))
     """
-    given = model
-    make = (lambda: copy_of(given)) if isinstance(given, keras.Model) else given
+    make = _maker_of_copies(model) if isinstance(model, keras.Model) else model
     case = ModelCase(make, mixed_tolerance)
     run_checks(SEQ2SEQ_CHECKS if hasattr(case.model, "step") else ENCODER_CHECKS, case)
+
+
+def _maker_of_copies(model: keras.Model) -> Callable[[], keras.Model]:
+    """A function that makes models like this one; their dtype is what the policy says then."""
+    config = {name: value for name, value in model.get_config().items() if name != "dtype"}
+    return lambda: type(model).from_config(config)

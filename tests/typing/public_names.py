@@ -4,6 +4,7 @@ import pathlib
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 import attention_zoo as az
@@ -37,6 +38,13 @@ def any_tokenizer(tokenizer: az.Tokenizer) -> int:
 
 def layer() -> keras.layers.Layer:
     return az.layers.EncoderBlock(num_heads=2, feed_forward_width=8)
+
+
+def checks(model: az.Transformer, task: az.Task) -> None:
+    az.testing.check_layer(layer, {"inputs": np.ones((2, 3, 8))})
+    az.testing.check_model(model)
+    az.testing.check_model(lambda: az.Transformer(source_vocab_size=10), mixed_tolerance=0.1)
+    az.testing.check_task(task, [("a", "b")])
 
 
 def models() -> list[keras.Model]:
