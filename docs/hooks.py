@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import json
 import posixpath
 import re
 import shutil
@@ -13,7 +14,7 @@ from mkdocs.exceptions import PluginError
 ROOT = Path(__file__).resolve().parents[1]
 # Where mkdocstrings looks for the package.
 PACKAGES = ROOT / "build" / "docs"
-COMMANDS = "<!-- commands -->"
+COMMANDS, RECIPES = "<!-- commands -->", "<!-- recipes -->"
 
 
 def on_startup(**_):
@@ -23,7 +24,10 @@ def on_startup(**_):
     lines = setup["options"]["package_dir"].strip().splitlines()
     folders = dict(line.split(" = ") for line in lines)
     shutil.rmtree(PACKAGES, ignore_errors=True)
-    for name, folder in folders.items():
+    for name in setup["options"]["packages"].split():
+        # The nearest mapped package, and what follows in the name.
+        mapped = max((n for n in folders if f"{name}.".startswith(f"{n}.")), key=len)
+        folder = "/".join([folders[mapped], *name[len(mapped) :].split(".")[1:]])
         package = PACKAGES.joinpath(*name.split("."))
         package.mkdir(parents=True)
         for file in (ROOT / folder).glob("*.py"):
@@ -47,6 +51,8 @@ def on_page_markdown(markdown, page, config, **_):
     """Inserts the commands, and turns links to other files of the repository into URLs."""
     if COMMANDS in markdown:
         markdown = markdown.replace(COMMANDS, commands())
+    if RECIPES in markdown:
+        markdown = markdown.replace(RECIPES, recipes())
     folder = posixpath.dirname(page.file.src_uri)
 
     def link(match):
@@ -74,6 +80,43 @@ def commands():
     # Without the page's own heading, and the list of commands that the contents repeat.
     text = text[text.index("## `attention-zoo list`") :]
     return text.replace("```console\n$ ", "```console\n")
+
+
+def recipes():
+    """Every section and field of a recipe, task by task, from the JSON Schema."""
+    from attention_zoo.recipes.recipe import recipe_schema
+
+    schema = recipe_schema()
+    definitions = schema["$defs"]
+    shared = ("ModelSettings", "ExportSettings")
+    parts = [_section(f"`{name}` of every task", definitions[name]) for name in shared]
+    for task, reference in sorted(schema["discriminator"]["mapping"].items()):
+        parts.append(f"## {task}\n")
+        for name, about in definitions[reference.rpartition("/")[2]]["properties"].items():
+            section = (about.get("$ref") or about.get("allOf", [{}])[0].get("$ref", "")) or ""
+            section = section.rpartition("/")[2]
+            if section and section not in shared:
+                parts.append(_section(f"`{name}`", definitions[section]))
+    return "\n".join(parts)
+
+
+def _section(title, section):
+    rows = [
+        f"| `{name}` | {_default(about)} | {about.get('description', '')} |"
+        for name, about in section["properties"].items()
+    ]
+    if not rows:
+        return ""
+    return "\n".join(
+        [f"### {title}\n", "| key | default | what it is |", "|---|---|---|", *rows, ""]
+    )
+
+
+def _default(about):
+    if "default" not in about:
+        return "" if "const" in about else "needed"
+    value = about["default"]
+    return f"`{json.dumps(value)}`".replace("|", "\\|")
 
 
 def on_post_page(output, page, **_):

@@ -1,6 +1,5 @@
 """Data on the command line: files of `evaluate`, lines of `predict`."""
 
-import dataclasses
 import io
 import json
 import re
@@ -11,22 +10,25 @@ import pytest
 from attention_zoo import commands
 from attention_zoo.errors import UserError
 from attention_zoo.predicting import predict_lines
-from attention_zoo.tasks.answering import Answering
+from attention_zoo.tasks.engine import Reader
+from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.text import lines
+from attention_zoo.text.character_tokenizer import CharacterTokenizer
 
 
-@dataclasses.dataclass
-class Echo(Answering):
+class Echo(Seq2Seq):
     """A task that answers with what it was asked, in capitals."""
 
-    kind = "seq2seq"
-    fields: tuple = ("zh", "en")
-    text_inputs: tuple = ("text",)
-    metrics: tuple = ("exact_match",)
-    max_source_length = 9
+    metrics = ("exact_match",)
+
+    def __init__(self, fields=("zh", "en")):
+        super().__init__(Reader(), CharacterTokenizer("ab"), None, 9, 9, fields=fields)
 
     def __call__(self, texts):
         return [text.upper() for text in texts]
+
+    def sides(self, examples):
+        return []
 
     def input_sides(self, texts):
         return []

@@ -21,13 +21,12 @@ class MeanOfSource(az.Seq2SeqModel):
         self.source_vocab_size = source_vocab_size
         self.target_vocab_size = target_vocab_size or source_vocab_size
         self.width, self.max_length = width, max_length
-        self.source_embedding = TokenEmbedding(source_vocab_size, width, **self._named("source"))
-        self.target_embedding = TokenEmbedding(
-            self.target_vocab_size, width, **self._named("target")
-        )
-        self.position = LearnedPositionalEncoding(max_length, **self._named("position"))
-        self.hidden = Linear(width, **self._named("hidden"))
-        self.output_projection = Linear(self.target_vocab_size, **self._named("output"))
+        dtype = {"dtype": self.dtype_policy}
+        self.source = TokenEmbedding(source_vocab_size, width, name="source", **dtype)
+        self.target = TokenEmbedding(self.target_vocab_size, width, name="target", **dtype)
+        self.position = LearnedPositionalEncoding(max_length, name="position", **dtype)
+        self.hidden = Linear(width, name="hidden", **dtype)
+        self.output_projection = Linear(self.target_vocab_size, name="output", **dtype)
         for layer in self.layers:
             layer.build((None, None, width))
         self.built = True
@@ -35,7 +34,7 @@ class MeanOfSource(az.Seq2SeqModel):
     def call(self, inputs, training=False):
         """Source and target ids to logits `(B, T, V)`."""
         source_ids, target_ids = inputs
-        return self._logits(self.position(self.target_embedding(target_ids)), source_ids)
+        return self._logits(self.position(self.target(target_ids)), source_ids)
 
     def encode(self, source_ids):
         """What each step reads: the source itself."""
@@ -48,15 +47,12 @@ class MeanOfSource(az.Seq2SeqModel):
 
     def step(self, token_ids, position, cache, memory):
         """Logits of the next tokens; see `attention_zoo.zoo`."""
-        hidden = self.position.step(self.target_embedding(token_ids), position)
+        hidden = self.position.step(self.target(token_ids), position)
         return self._logits(hidden, memory["source_ids"]), cache, ()
-
-    def _named(self, name):
-        return {"name": name, "dtype": self.dtype_policy}
 
     def _logits(self, hidden_BTD, source_ids):
         mask_BS1 = ops.expand_dims(ops.cast(ops.not_equal(source_ids, 0), self.compute_dtype), 2)
-        total_BD = ops.sum(self.source_embedding(source_ids) * mask_BS1, axis=1)
+        total_BD = ops.sum(self.source(source_ids) * mask_BS1, axis=1)
         mean_BD = total_BD / ops.maximum(ops.sum(mask_BS1, axis=1), 1.0)
         hidden_BTD = ops.tanh(self.hidden(hidden_BTD + ops.expand_dims(mean_BD, 1)))
         return self.output_projection(hidden_BTD)

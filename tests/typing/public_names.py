@@ -130,7 +130,3 @@ def kind_of(task: az.Task) -> str:
 
 def rank(model: az.BertClassifier, tokenizer: az.WordPieceTokenizer) -> list[tuple[int, float]]:
     return az.Rank(model, tokenizer).rank("query", ["passage"])
-
-
-def checks(model: az.Transformer) -> None:
-    az.testing.check_model(model)
