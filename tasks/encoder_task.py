@@ -349,14 +349,11 @@ class EncoderTask(Task):
         self, outputs: Mapping[str, Any], columns: Sequence[Any]
     ) -> Mapping[str, Any]:
         """Named outputs as arrays, of themselves or of the numbers that they are read from."""
-        if self.output not in outputs or self._is_read(outputs):
+        if self.output not in outputs:
             return outputs
         tensors = [tf.constant(column) for column in columns]
         named = self.read(outputs, self.encode(*tensors), *tensors)
         return {name: np.asarray(value) for name, value in named.items()}
-
-    def _is_read(self, outputs: Mapping[str, Any]) -> bool:
-        return len(outputs) > 1
 
     # Files
 

@@ -206,9 +206,6 @@ class QuestionAnswering(EncoderTask):
             Side("context", self.tokenizer, (contexts,), None),
         ]
 
-    def _is_read(self, outputs):
-        return "answer" in outputs
-
     def check_options(self, options):
         """See `Task`; `n_best`, 1 to 20, asks for further answers."""
         n_best = options.pop("n_best", None) or 1

@@ -91,9 +91,6 @@ class Classify(EncoderTask):
         label = tf.strings.reduce_join(rows, axis=1, separator=SEPARATOR)
         return {"label": label, "scores": scores_BL}
 
-    def _is_read(self, outputs):
-        return "logits" not in outputs
-
     def read_answers(self, outputs, columns, **options):
         """See `Task`."""
         if self.problem == "number":

@@ -85,9 +85,6 @@ class Embed(EncoderTask):
         """The numbers are the answer."""
         return {"embedding": numbers["embedding"]}
 
-    def _is_read(self, outputs):
-        return True
-
     def read_answers(self, outputs, columns, **options):
         """See `Task`."""
         return [

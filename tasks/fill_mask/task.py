@@ -104,9 +104,6 @@ class FillMask(EncoderTask):
 
         return {"tokens": dense(names, ""), "scores": dense(scores, 0.0)}
 
-    def _is_read(self, outputs):
-        return "tokens" in outputs
-
     def read_answers(self, outputs, columns, **options):
         """See `Task`."""
         predictions = []

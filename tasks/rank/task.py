@@ -81,9 +81,6 @@ class Rank(EncoderTask):
         logits_B = tf.cast(numbers["logits"], tf.float32)[:, 0]
         return {"score": tf.sigmoid(logits_B) if self.activation == "sigmoid" else logits_B}
 
-    def _is_read(self, outputs):
-        return "score" in outputs
-
     def read_answers(self, outputs, columns, **options):
         """See `Task`."""
         return [Prediction(f"{s:.4f}", {"score": float(s)}) for s in outputs["score"]]

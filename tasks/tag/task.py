@@ -83,9 +83,6 @@ class Tag(EncoderTask):
         tags_BW = tf.gather(tf.constant([missing, *self.labels]), found_BW)
         return {"tags": tf.where(tf.sequence_mask(count_B, most), tags_BW, "")}
 
-    def _is_read(self, outputs):
-        return "tags" in outputs
-
     def read_answers(self, outputs, columns, **options):
         """See `Task`."""
         predictions = []

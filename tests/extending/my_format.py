@@ -24,12 +24,11 @@ class Bundle(az.Format):
         """See `Format`."""
         from attention_zoo.export.litert import write_litert
 
-        model = path.with_suffix(".tflite")
-        write_litert(task, model, quantize, examples)
+        write_litert(task, path, quantize, examples)
+        model = path.read_bytes()
         with zipfile.ZipFile(path, "w") as bundle:
-            bundle.write(model, "model.tflite")
+            bundle.writestr("model.tflite", model)
             bundle.writestr("vocabulary.json", json.dumps(task.tokenizer.vocabulary))
-        model.unlink()
         return []
 
     def engine(self, path):

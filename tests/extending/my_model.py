@@ -14,10 +14,8 @@ class MeanOfSource(az.Seq2SeqModel):
 
     attends = False
 
-    def __init__(
-        self, source_vocab_size, target_vocab_size=None, width=32, max_length=64, **kwargs
-    ):
-        super().__init__(**kwargs)
+    def __init__(self, source_vocab_size, target_vocab_size=None, width=32, max_length=64, **more):
+        super().__init__(**more)
         self.source_vocab_size = source_vocab_size
         self.target_vocab_size = target_vocab_size or source_vocab_size
         self.width, self.max_length = width, max_length
@@ -37,7 +35,7 @@ class MeanOfSource(az.Seq2SeqModel):
         return self._logits(self.position(self.target(target_ids)), source_ids)
 
     def encode(self, source_ids):
-        """What each step reads: the source itself."""
+        """What each step reads."""
         return {"source_ids": source_ids}
 
     def start(self, memory, max_length, num_hypotheses=1):

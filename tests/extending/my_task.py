@@ -54,9 +54,6 @@ class Stars(az.EncoderTask):
         """Logits to `stars`."""
         return {"stars": 5.0 * tf.sigmoid(numbers["logits"][:, 0])}
 
-    def _is_read(self, outputs):
-        return "stars" in outputs
-
     def read_answers(self, outputs, columns, **options):
         """Stars to answers."""
         return [az.Prediction(f"{s:.2f}", {"stars": float(s)}) for s in outputs["stars"]]

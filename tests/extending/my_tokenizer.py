@@ -35,9 +35,6 @@ class ByteTokenizer(az.Tokenizer):
         pieces = tf.ragged.map_flat_values(lambda i: tf.gather(table, i), ids)
         return tf.strings.reduce_join(pieces, axis=1)
 
-    def _split(self, strings):
-        return tf.strings.bytes_split(strings)
-
     def _save(self, directory):
         pass  # nothing was learned
 
