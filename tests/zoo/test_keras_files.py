@@ -42,7 +42,7 @@ TRAINED = ["Recurrent, gru", "AttentionDecoder", "Transformer"]
 LOADER = """
 import json, sys
 import keras, numpy as np
-import attention_zoo.train.optimizer, attention_zoo.train.schedules
+import attention_zoo.layers, attention_zoo.train.optimizer, attention_zoo.train.schedules
 from attention_zoo.zoo import MODELS
 backend = keras.backend.backend()
 names, trained = json.load(sys.stdin)
