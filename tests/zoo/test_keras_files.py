@@ -42,8 +42,9 @@ TRAINED = ["Recurrent, gru", "AdditiveDecoder", "Transformer"]
 LOADER = """
 import json, sys
 import keras, numpy as np
-import attention_zoo.train.optimizer, attention_zoo.train.schedules
+import attention_zoo.layers, attention_zoo.train.optimizer, attention_zoo.train.schedules
 from attention_zoo.zoo import MODELS
+list(MODELS.values())  # which imports them
 backend = keras.backend.backend()
 names, trained = json.load(sys.stdin)
 for name in names:
