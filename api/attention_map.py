@@ -138,9 +138,9 @@ def draw_attention(found, path, font=None, warn=lambda message: None):
         )
 
 
-def visible(piece):
+def visible(piece: str) -> str:
     """A token as people see it."""
-    return {" ": "_", "</s>": "end"}.get(piece, piece)
+    return {" ": "_", "</s>": "end"}.get(piece) or piece
 
 
 def _font_style(font):

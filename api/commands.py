@@ -99,9 +99,11 @@ def train(
     ] = None,
 ):
     """Train a task from a recipe. Ctrl-C stops after the step and keeps what was learned."""
+    from attention_zoo.exporting import check_export_settings
     from attention_zoo.recipes.recipe import load_recipe
 
     loaded = load_recipe(recipe, set_ or ())
+    check_export_settings(loaded)
     numbers = _seeds(seeds)
     if cpu_devices and loaded.train.strategy != "mirrored":
         raise UserError(

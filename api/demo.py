@@ -24,7 +24,7 @@ def run_demo(out, say):
     started = time.monotonic()
     recipe_folder = resources.files("attention_zoo.recipes.dates")
     say("1. Training a small Transformer to read Chinese dates (recipes/dates)")
-    task, _ = train_recipe(load_recipe(recipe_folder / "recipe.yaml"), out)
+    task, _ = train_recipe(load_recipe(str(recipe_folder / "recipe.yaml")), out)
     say("\n2. Exporting, and running every artefact in its own runtime")
     report = export_run(out, out / "export", progress=say)
     print_report(report)

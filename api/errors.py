@@ -2,6 +2,7 @@
 
 import difflib
 import reprlib
+from typing import Any
 
 _SHOWN = 200  # characters of a value in a message
 
@@ -96,7 +97,7 @@ def _explain_field(field, section, problems):
     return f"{field}: Input should be {wanted}, received {received}{hint}"
 
 
-def section_of(field):
+def section_of(field: Any) -> Any:
     """The pydantic model that a field holds, as of `Section | None`; None if it is a value."""
     members = (field.annotation, *getattr(field.annotation, "__args__", ()))
     return next((member for member in members if hasattr(member, "model_fields")), None)

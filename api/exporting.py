@@ -1,5 +1,8 @@
 """Exporting as the command line does it: what is not said comes from the run's recipe."""
 
+from typing import Any
+
+from attention_zoo.errors import UserError, suggest
 from attention_zoo.pretrained import locate
 
 
@@ -32,7 +35,7 @@ def export_run(
     recipe = load_recipe(recipe_file) if recipe_file.exists() else None
     settings = recipe.export if recipe else ExportSettings()
     task = load_task(folder)
-    files = named_files(data, task.fields) if data else recipe and recipe.data.test
+    files: Any = named_files(data, task.fields) if data else recipe and recipe.data.test
     examples = read_examples(files, list(task.fields), holds=task.holds) if files else None
     return export(
         task,
@@ -44,6 +47,22 @@ def export_run(
         progress=progress,
         **gate,
     )
+
+
+def check_export_settings(recipe: Any) -> None:
+    """Refuses formats and quantisations that do not exist, before hours of training.
+
+    Raises:
+        UserError: naming the one, and those that exist.
+    """
+    from attention_zoo.export.formats import FORMATS, QUANTIZATIONS
+
+    for name in recipe.export.formats:
+        FORMATS.find(name)
+    for name in recipe.export.quantize:
+        if name not in QUANTIZATIONS:
+            hint = suggest(name, QUANTIZATIONS)
+            raise UserError(f"export.quantize: there is no quantisation {name!r}; {hint}")
 
 
 def print_report(report):

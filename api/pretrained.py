@@ -14,7 +14,10 @@ CARD_FILE = "README.md"
 def pretrained_tasks():
     """The folders of the tasks that come with the package, by their names."""
     # Looked up, not imported: the folder's package brings the models with it, and Keras.
-    zoo = Path(importlib.util.find_spec("attention_zoo.zoo").origin).parent
+    spec = importlib.util.find_spec("attention_zoo.zoo")
+    if spec is None or spec.origin is None:  # not installed as this package is
+        return {}
+    zoo = Path(spec.origin).parent
     return {card.parent.name: card.parent for card in sorted(zoo.glob(f"pretrained/*/{CARD_FILE}"))}
 
 

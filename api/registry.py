@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.plugins import load_installed_plugins
@@ -93,6 +93,6 @@ Accepted: red. A plugin that registers it is named by --plugin
 
 def _definition(value: object) -> object:
     """What two objects share if one is a notebook cell's new definition of the other."""
-    defined = value if hasattr(value, "__qualname__") else type(value)
+    defined: Any = value if hasattr(value, "__qualname__") else type(value)
     is_in_notebook = defined.__module__ == "__main__"
     return defined.__qualname__ if is_in_notebook else value

@@ -43,7 +43,7 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
             f"{path} is not a recipe: a mapping is needed, with the keys "
             f"{', '.join(Recipe.model_fields)}; {received}"
         )
-    content = plain_values(content, path)
+    content: Any = plain_values(content, path)
     for text in overrides:
         override(content, text)
     content = plain_values(content, path)
@@ -69,7 +69,7 @@ def _recipe_class(task: Any, path: Path) -> type[Recipe]:
 
 def recipe_schema() -> dict[str, Any]:
     """The JSON Schema of recipes, of every task that is registered; editors complete with it."""
-    union = Annotated[Union[tuple(TASKS.values())], pydantic.Discriminator("task")]  # noqa: UP007
+    union: Any = Annotated[Union[tuple(TASKS.values())], pydantic.Discriminator("task")]  # noqa: UP007
     schema = pydantic.TypeAdapter(union).json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "recipe", **schema}
 

@@ -70,7 +70,7 @@ class EncoderRecipe(Recipe):
     """
 
     data: EncoderData
-    tokenizer: WordPieceOptions = WordPieceOptions()
+    tokenizer: WordPieceOptions = WordPieceOptions.model_validate({})
     train: EncoderTrainSettings = EncoderTrainSettings()
 
     head: ClassVar[str] = "Bert"

@@ -245,9 +245,7 @@ class EncoderTask(Task):
             raise UserError(f"options: {error}") from error
 
     @classmethod
-    def options_of(
-        cls, recipe: Any, examples: Sequence[Example], base: Task | None
-    ) -> dict[str, Any]:
+    def options_of(cls, recipe: Any, examples: Sequence[Example], base: Any) -> dict[str, Any]:
         """The constructor's arguments: the options of the recipe, and what examples tell.
 
         Args:

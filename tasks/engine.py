@@ -14,8 +14,6 @@ from attention_zoo.errors import UserError
 if TYPE_CHECKING:
     import keras
 
-    from attention_zoo.tasks.task import Task
-
 Numbers = Mapping[str, Any]
 
 
@@ -44,11 +42,11 @@ class Engine:
         """
         raise UserError(f"{self.name} has no Keras model: load the run it was exported from")
 
-    def compute(self, task: Task, ids: Numbers) -> Numbers:
+    def compute(self, task: Any, ids: Numbers) -> Numbers:
         """Ids by name, int32 `(B, T)`, to the numbers that the task reads, by name."""
         raise UserError(f"{self.name} does not take ids")
 
-    def decode(self, task: Task, ids: Numbers, options: Mapping[str, Any]) -> Numbers:
+    def decode(self, task: Any, ids: Numbers, options: Mapping[str, Any]) -> Numbers:
         """Source ids to answers in ids.
 
         Args:
@@ -63,7 +61,7 @@ class Engine:
         raise UserError(f"{self.name} does not decode")
 
     def respond(
-        self, task: Task, columns: Sequence[np.ndarray], options: Mapping[str, Any]
+        self, task: Any, columns: Sequence[np.ndarray], options: Mapping[str, Any]
     ) -> dict[str, np.ndarray]:
         """Strings to named outputs.
 
@@ -101,11 +99,11 @@ class KerasEngine(Engine):
         """The Keras model."""
         return self._model
 
-    def compute(self, task: Task, ids: Numbers) -> Numbers:
+    def compute(self, task: Any, ids: Numbers) -> Numbers:
         """See `Engine`."""
         return task.compute(ids)
 
-    def decode(self, task: Task, ids: Numbers, options: Mapping[str, Any]) -> Numbers:
+    def decode(self, task: Any, ids: Numbers, options: Mapping[str, Any]) -> Numbers:
         """See `Engine`."""
         return task.decode(ids, **options)
 

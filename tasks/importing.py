@@ -1,6 +1,7 @@
 """Tasks from what others have trained: Hugging Face, google-research/bert, KerasHub."""
 
 from pathlib import Path
+from typing import Any
 
 from attention_zoo.errors import UserError
 from attention_zoo.json_files import Content, check_content, read_json
@@ -132,7 +133,7 @@ def _import_hugging_face(folder, config, given):
     return task_class(model, _hugging_face_tokenizer(folder), **{**settings, **given})
 
 
-def _recipe_of(folder, config, weights):
+def _recipe_of(folder: Path, config: Any, weights: Any) -> Any:
     """The recipe of the task that a folder is for."""
     architecture = (config.get("architectures") or [None])[0]
     if architecture is None:
@@ -203,7 +204,7 @@ def _import_google(folder, given):
     # Its models with capitals have no other sign of it than their names.
     lower_case = config.get("do_lower_case", "uncased" in folder.name or "cased" not in folder.name)
     tokenizer = WordPieceTokenizer(read_vocabulary(folder / "vocab.txt"), lower_case)
-    task_class = TASKS[kind].task_class()
+    task_class: Any = TASKS[kind].task_class()
     settings = task_class.import_settings({}, model, folder)
     return task_class(model, tokenizer, **{**settings, **given})
 

@@ -128,7 +128,7 @@ class Recipe(Section):
     task_config: ClassVar[type[TaskConfig]]
 
     @classmethod
-    def task_class(cls) -> type[Task]:
+    def task_class(cls) -> Any:
         """The task itself; its module imports TensorFlow."""
         raise NotImplementedError
 
@@ -149,7 +149,7 @@ class Recipe(Section):
         return LABEL
 
     @classmethod
-    def column_contents(cls, options: Any, columns: list[Any]) -> dict[Any, str]:
+    def column_contents(cls, options: Any, columns: list[Any]) -> dict[Any, Any]:
         """What the columns of examples hold where it is not text.
 
         Args:
@@ -180,7 +180,7 @@ class Recipe(Section):
         return self.data.columns
 
     @property
-    def holds(self) -> dict[Any, str]:
+    def holds(self) -> dict[Any, Any]:
         """What the columns hold where it is not text."""
         return self.column_contents(self.options, self.columns)
 
@@ -239,7 +239,7 @@ class Recipe(Section):
         Raises:
             UserError: if a setting is unknown or out of range.
         """
-        section = cls.model_fields["train"].annotation
+        section: Any = cls.model_fields["train"].annotation
         try:
             return section(**given)
         except pydantic.ValidationError as error:

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from attention_zoo.text.tokenizer import CHUNK
+from attention_zoo.text.tokenizer import CHUNK, Tokenizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Side:
     """
 
     name: str
-    tokenizer: object
+    tokenizer: Tokenizer
     columns: tuple
     limit: int | None
 

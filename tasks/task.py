@@ -243,7 +243,7 @@ class Task(abc.ABC):
     # Examples
 
     @property
-    def holds(self) -> dict[str, str]:
+    def holds(self) -> dict[Any, Any]:
         """What the columns of its examples hold where it is not text."""
         return self.recipe.column_contents(self, list(self.fields))
 

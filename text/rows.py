@@ -7,7 +7,7 @@ import tensorflow as tf
 from attention_zoo.text.vocabulary import PAD_ID
 
 
-def to_dense(ragged: tf.RaggedTensor, fill: int | str) -> tf.Tensor:
+def to_dense(ragged: Any, fill: int | str) -> tf.Tensor:
     """Pads ragged rows `(B, None)` to `(B, T)`; T is at least 1.
 
     TensorFlow alone makes T 0 if there are no rows, and models read the first position.

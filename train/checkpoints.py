@@ -11,6 +11,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -110,16 +111,13 @@ def load_average(folder, steps, model):
     "Attention Is All You Need" (Vaswani et al. 2017), section 6.1, averages the last 5
     (base) or 20 (big).
     """
-    total = None
+    total: dict[str, Any] = {}
     for step in steps:
         path = checkpoint_path(folder, step)
         _verified_state(path)
         arrays = read_safetensors(path / WEIGHTS_FILE)
-        if total is None:
-            total = {name: array.astype("float64") for name, array in arrays.items()}
-        else:
-            for name, array in arrays.items():
-                total[name] += array
+        for name, array in arrays.items():
+            total[name] = total.get(name, 0.0) + array.astype("float64")
     means = {name: (array / len(steps)).astype("float32") for name, array in total.items()}
     assign_weights(model, means, f"the mean of the checkpoints in {folder}")
 

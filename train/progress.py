@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 from rich.console import Console
@@ -36,7 +37,8 @@ class Progression:
         )
         self._task = self._bar.add_task("training", total=total, completed=first, figures="")
         self._total = total
-        self._file = self._board = None
+        self._file: Any = None
+        self._board: Any = None
         if folder is not None:
             log = Path(folder) / "metrics.jsonl"
             _keep_rows(log, first, evaluated)

@@ -1,6 +1,7 @@
 """Learning-rate schedules."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -8,6 +9,8 @@ from keras import ops
 
 class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """A schedule that rises linearly for `warmup` steps; steps count from 0."""
+
+    warmup: int
 
     def get_config(self):
         """All constructor arguments."""
@@ -66,6 +69,10 @@ class _Falling(_Schedule):
         self.peak = peak
         self.steps = steps
         self.warmup = warmup
+
+    def _fall(self, done: Any) -> Any:
+        """The fraction of the peak that is left, by the fraction of the steps that is done."""
+        raise NotImplementedError
 
     def __call__(self, step):
         """The rate at a step."""

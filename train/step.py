@@ -143,5 +143,5 @@ def _fold(seed, purpose, step, replica):
     """A seed, int32 `(2,)`, that is a function of these four numbers."""
     folded = tf.constant([seed & 0x7FFFFFFF, purpose], tf.int32)
     for number in (step, replica):
-        folded = tf.random.experimental.stateless_fold_in(folded, number)
+        folded = tf.random.experimental.stateless_fold_in(folded, number)  # pyright: ignore
     return folded

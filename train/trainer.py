@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -65,7 +66,7 @@ class Trainer:
             self.strategy.num_replicas_in_sync,
             settings.seed,
         )
-        self._valid_batches = (
+        self._valid_batches: Any = (
             TokenBatches(task.to_ids(self.valid), settings.batch_tokens) if self.valid else None
         )
         variables = task.trained_variables(settings)

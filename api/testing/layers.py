@@ -94,7 +94,8 @@ class LayerCase:
             array = array[:1]
             for axis in range(1, array.ndim):
                 size = array.shape[axis]
-                array = array.take(np.arange(new.get(size, size)) % size, axis=axis)
+                wanted = new.get(size) or size
+                array = array.take(np.arange(wanted) % size, axis=axis)
             resized[name] = array
         return resized
 
@@ -220,7 +221,7 @@ def one_training_step_changes_every_weight(case: LayerCase) -> None:
     model.compile(keras.optimizers.SGD(1.0), "mse")
     old = [weight.numpy() for weight in layer.trainable_weights]
     wanted = np.random.default_rng(2).normal(size=arrays_of(case.call(layer))[0].shape)
-    model.fit(dict(case.inputs), wanted, verbose=0)
+    model.fit(dict(case.inputs), wanted, verbose=0)  # pyright: ignore
     expect_changed(old, layer.trainable_weights, 1e-6)
 
 

@@ -67,7 +67,7 @@ def check_keras_file(path):
     if path.endswith(".h5"):
         with h5py.File(path, "r") as file:
             _check_numbers(file, size)
-            said = file.attrs["model_config"]
+            said = str(file.attrs["model_config"])
         _check(json.loads(said), {"": LAYERS | _MODELS}, ())
         return
     with zipfile.ZipFile(path) as archive:

@@ -47,7 +47,7 @@ class Bert:
         self.weights = {n.removeprefix("bert."): w.astype("float64") for n, w in weights.items()}
         self.activation = _ACTIVATIONS[self.config["hidden_act"]]
         pooling = os.path.join(folder, "1_Pooling", "config.json")
-        self.pooling = None
+        self.pooling = {}
         if os.path.exists(pooling):
             with open(pooling, encoding="utf-8") as file:
                 self.pooling = json.load(file)

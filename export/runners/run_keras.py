@@ -7,6 +7,7 @@ tf_keras, or the Keras of TensorFlow before 2.16.
 import importlib.util
 import os
 import sys
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.append(os.path.dirname(os.path.abspath(__file__)))
@@ -29,7 +30,7 @@ def load(path, threads):
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
-    model = keras.models.load_model(path, compile=False)
+    model: Any = keras.models.load_model(path, compile=False)
     call = model
     if is_tensorflow:
         call = tf.function(model, autograph=False, reduce_retracing=True)

@@ -60,7 +60,7 @@ class Stream:
 
 def load(path, threads):
     """A function that answers and gives logits as files with other signatures do."""
-    streams = protocol.PerThread(lambda: Stream(path, threads or os.cpu_count()))
+    streams = protocol.PerThread(lambda: Stream(path, threads or os.cpu_count() or 1))
 
     def run(signature, arguments):
         stream = streams.get()

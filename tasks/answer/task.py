@@ -1,5 +1,7 @@
 """Extractive question answering: the span of a text that answers a question."""
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -12,6 +14,8 @@ from attention_zoo.text.rows import to_dense
 from attention_zoo.text.squad import check_answer, parse_answers
 from attention_zoo.text.tokenizer import replace_invalid
 from attention_zoo.train.losses import smoothed_cross_entropy
+
+RaggedTensor: Any = tf.RaggedTensor  # its stub lacks the factories
 
 # How many spans of each window, and of each text, are looked at.
 _CANDIDATES = 20
@@ -150,7 +154,7 @@ class QuestionAnswering(EncoderTask):
         windows = tf.cast(inputs["texts"], tf.int64)
 
         def by_text(values_WC, empty):
-            rows = tf.RaggedTensor.from_value_rowids(
+            rows = RaggedTensor.from_value_rowids(
                 values_WC, windows, tf.size(question, tf.int64), validate=False
             )
             return tf.reshape(rows.to_tensor(empty), [number, most * _CANDIDATES])

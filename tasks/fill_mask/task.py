@@ -1,9 +1,11 @@
 """Filling in masked words: what BERT is pre-trained on, and what it can do then."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
 from attention_zoo.errors import UserError
 from attention_zoo.tasks.encoder_task import EncoderTask, Prediction, ids_of, with_mask
@@ -12,6 +14,8 @@ from attention_zoo.tasks.fill_mask.settings import FillMaskRecipe
 from attention_zoo.tasks.sides import Side
 from attention_zoo.text.documents import packed_segments, segment_pairs
 from attention_zoo.train.losses import smoothed_cross_entropy
+
+RaggedTensor: Any = tf.RaggedTensor  # its stub lacks the factories
 
 MASK = "[MASK]"
 _BEST = 10  # tokens that are named for each mask
@@ -77,7 +81,7 @@ class FillMask(EncoderTask):
         mask = tf.fill([ids.nrows(), 1], self.tokenizer.mask_id)
         flat = tf.concat([ids, mask], axis=1)
         lengths = tf.math.segment_sum(flat.row_lengths(), rows)
-        joined = tf.RaggedTensor.from_row_lengths(flat.values, lengths, validate=False)
+        joined = RaggedTensor.from_row_lengths(flat.values, lengths, validate=False)
         token_ids, segment_ids = self.tokenizer.join(joined[:, :-1][:, : self.max_length - 2])
         return with_mask(token_ids, segment_ids)
 
@@ -223,7 +227,7 @@ class FillMask(EncoderTask):
             sentences, pairs = smoothed_cross_entropy(
                 outputs["sentence_logits"], is_random[0][:, 0], real
             )
-            total += sentences * count / tf.maximum(pairs, 1.0)
+            total += sentences * count / ops.maximum(pairs, 1.0)
         return total, count
 
     @property

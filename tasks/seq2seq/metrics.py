@@ -2,7 +2,8 @@
 
 import re
 
-from sacrebleu.metrics import BLEU, CHRF
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
 
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.train.metrics import TEXT, register_metric

@@ -9,13 +9,13 @@ from attention_zoo.decoding.sampling import check_sampling
 from attention_zoo.errors import UserError, suggest
 
 if TYPE_CHECKING:
-    from attention_zoo.tasks.seq2seq.task import Seq2Seq
+    pass
 
 _SEARCHING = ("beam_size", "length_penalty", "max_length", "n_best")
 _SAMPLING = ("seed", "temperature", "top_k", "top_p")
 
 
-def checked_options(task: Seq2Seq, given: Mapping[str, Any]) -> dict[str, Any]:
+def checked_options(task: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """Checks options and completes them.
 
     Args:

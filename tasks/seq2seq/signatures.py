@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -29,7 +30,7 @@ _SAMPLING = [
 ]
 
 
-def saved_model_signatures(task: Seq2Seq) -> dict[str, Signature]:
+def saved_model_signatures(task: Any) -> dict[str, Signature]:
     """A dict from signature name to a function and the specs of its arguments."""
 
     def serve(text):
@@ -70,7 +71,7 @@ def saved_model_signatures(task: Seq2Seq) -> dict[str, Signature]:
     return functions
 
 
-def _best(outputs: dict[str, Any]) -> dict[str, Any]:
+def _best(outputs: Mapping[str, Any]) -> dict[str, Any]:
     """The first of the answers to each source."""
     return {name: values[:, 0] for name, values in outputs.items()}
 
