@@ -53,6 +53,14 @@ def register_model(cls: _M) -> _M:
 
     Raises:
         ValueError: if another model has the name.
+
+    Example:
+        >>> from attention_zoo.zoo import Transformer
+        >>> @register_model
+        ... class SmallTransformer(Transformer):
+        ...     pass
+        >>> MODELS["SmallTransformer"].__name__, PRESETS["SmallTransformer"]["config"]
+        ('SmallTransformer', {})
     """
     name = cls.__name__
     MODELS.register(name)(cls)

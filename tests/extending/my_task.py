@@ -70,7 +70,8 @@ class Stars(az.EncoderTask):
     def loss(self, batch, training=True, label_smoothing=0.0, seed=None):
         """The squared error; rows of padding do not count."""
         token_ids, segment_ids, stars = batch
-        logits = self.model({"token_ids": token_ids, "segment_ids": segment_ids}, training)
+        inputs = {"token_ids": token_ids, "segment_ids": segment_ids}
+        logits = self.model(inputs, training=training)
         mask = tf.cast(token_ids[:, 0] > 0, tf.float32)
         errors = tf.square(tf.sigmoid(logits) - stars)[:, 0]
         return tf.reduce_sum(errors * mask), tf.reduce_sum(mask)
