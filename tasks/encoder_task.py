@@ -187,7 +187,7 @@ class EncoderTask(Task):
             yield part, self._encoded([self.input_of(example) for example in part])
 
     @property
-    def idle_weights(self) -> Sequence[Any]:
+    def unused_weights(self) -> Sequence[Any]:
         """The pooler's, where nothing looks at it: training and converters leave it out."""
         bert = getattr(self.model, "bert", self.model)
         is_idle = getattr(bert, "pooler", False) and not getattr(self.model, "reads_pooled", False)
@@ -202,7 +202,7 @@ class EncoderTask(Task):
         frozen = [] if settings.freeze is None else self._frozen_layers(settings.freeze)
         try:
             return self._variables_without(
-                [*self.idle_weights, *(v for layer in frozen for v in layer.variables)]
+                [*self.unused_weights, *(v for layer in frozen for v in layer.variables)]
             )
         except UserError as error:
             raise UserError(f"{error}; train.freeze is {settings.freeze!r}") from error

@@ -303,7 +303,7 @@ class Task(abc.ABC):
         """The sum of the losses of a batch and the number of targets, scalars."""
 
     @property
-    def idle_weights(self) -> Sequence[Any]:
+    def unused_weights(self) -> Sequence[Any]:
         """Weights that neither an answer nor the loss depends on."""
         return ()
 
@@ -316,7 +316,7 @@ class Task(abc.ABC):
         Raises:
             UserError: if nothing is left to train.
         """
-        return self._variables_without(self.idle_weights)
+        return self._variables_without(self.unused_weights)
 
     def _variables_without(self, left_out: Iterable[Any]) -> list[Any]:
         ids = {id(variable) for variable in left_out}

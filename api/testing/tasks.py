@@ -114,7 +114,7 @@ def rows_of_padding_do_not_count(case: TaskCase) -> None:
         expect_close(padded_total, total, "sums of losses", atol=1e-6)
 
 
-@check("loss: what stops gradients; idle_weights names those that have no part in it")
+@check("loss: what stops gradients; unused_weights names those that have no part in it")
 def gradient_reaches_every_trained_weight(case: TaskCase) -> None:
     """The gradient of the loss is finite for every weight that training changes, and not 0."""
     weights = case.task.trained_variables(case.task.recipe.train_settings())

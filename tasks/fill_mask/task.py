@@ -227,10 +227,10 @@ class FillMask(EncoderTask):
         return total, count
 
     @property
-    def idle_weights(self):
+    def unused_weights(self):
         """Those of a head for next sentences that is there and not asked."""
         if self.next_sentence or not self.model.next_sentence:
-            return super().idle_weights
+            return super().unused_weights
         return [*self.model.bert.pooler_projection.weights, *self.model.sentence_head.weights]
 
     # Exporting

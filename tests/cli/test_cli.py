@@ -203,7 +203,7 @@ NEW_RUN = ["train", "RECIPE", "--out", "NEW", "--set"]
         (["evaluate", "RUN", "--data", "nothing.tsv"], "nothing.tsv: No such file"),
         (["export", "RUN", "--out", "RUN"], "is not empty"),
         (["export", "RUN", "--out", "NEW", "--formats", "tflight"], "no format 'tflight'"),
-        (["verify", "RUN"], "is no export"),
+        (["verify", "RUN"], "is not an export"),
         (["verify", "EXPORT", "--python", "nowhere"], "nowhere is not an executable"),
     ],
 )
