@@ -31,7 +31,7 @@ class Registry(Mapping[str, Value]):
         >>> colours.find("rde")
         Traceback (most recent call last):
         attention_zoo.errors.UserError: there is no colour 'rde'; did you mean "red"? \
-Accepted: red. A plugin that registers it is named by --plugin
+Accepted: red. If a plugin registers it, name the plugin by --plugin
     """
 
     def __init__(self, kind: str, builtin: Mapping[str, str] | None = None) -> None:
@@ -72,7 +72,7 @@ Accepted: red. A plugin that registers it is named by --plugin
         if name not in self:
             raise UserError(
                 f"there is no {self.kind} {name!r}; {suggest(name, self)}. "
-                "A plugin that registers it is named by --plugin"
+                "If a plugin registers it, name the plugin by --plugin"
             )
         return self[name]
 

@@ -70,7 +70,7 @@ def _find(path: Path) -> tuple[Format, Path]:
                 return form, candidate
     raise UserError(
         f"{path} is not a run, a task, an export directory, or an artefact of a known format "
-        "(a plugin that registers its format is named by --plugin)"
+        "(if a plugin registers its format, name the plugin by --plugin)"
     )
 
 

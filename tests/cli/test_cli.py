@@ -103,7 +103,7 @@ def test_evaluate(zoo, run, export, data, tmp_path):
     assert (exact[0], len(exact)) == ("exact_match", 2)
     assert (chrf[0], chrf[2]) == ("chrf", chrf_signature(["a"]))
     assert "1 of 2 source texts is longer than" in process.stderr
-    assert "(the longest has 99) and is cut off there" in process.stderr
+    assert "(the longest has 99) and is truncated" in process.stderr
 
 
 def test_verify(zoo, export):
@@ -158,7 +158,7 @@ def test_ctrl_c_leaves_a_usable_run(zoo, data, tmp_path):
     process.send_signal(signal.SIGINT)
     _, messages = process.communicate(timeout=120)
     assert process.returncode == 130, messages
-    assert "go on with --resume" in messages
+    assert "continue with --resume" in messages
     assert "Traceback" not in messages
     assert zoo("predict", tmp_path / "run", stdin="abc\n").stdout.count("\n") == 1
 

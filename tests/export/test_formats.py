@@ -162,7 +162,7 @@ def test_a_counterpart_for_a_model_of_a_user(bag, monkeypatch):
 
     monkeypatch.setattr(bag.model, "embedding", Mine(8, 12))
     assert FORMATS["keras"].why_not(bag).endswith("Mine has no counterpart in Keras")
-    with pytest.raises(ResultError, match="no counterpart of Mine"):
+    with pytest.raises(ResultError, match="Mine has no counterpart"):
         stock(bag.model.embedding, keras.Input((None,)))
     monkeypatch.undo()
 

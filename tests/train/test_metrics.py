@@ -80,9 +80,9 @@ def test_another_way_to_cut_is_an_option():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("zhh", r"no tokenisation 'zhh'; did you mean \"zh\""),
+        ("zhh", r"no tokenization 'zhh'; did you mean \"zh\""),
         ("ja-mecab", r"ja-mecab cannot be used here: .*pip install sacrebleu\[ja\]"),
-        (5, "no tokenisation 5"),
+        (5, "no tokenization 5"),
     ],
 )
 def test_a_way_to_cut_that_there_is_not(name, message):
