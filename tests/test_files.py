@@ -386,7 +386,7 @@ def test_only_files_are_read(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     os.symlink("/dev/zero", tmp_path / "device")
     for name in ("pipe", "device", "."):
-        with pytest.raises(UserError, match="is no file: a directory, a device or a pipe"):
+        with pytest.raises(UserError, match="is not a file but a directory, a device or a pipe"):
             read_file(tmp_path / name)
     with pytest.raises(UserError, match="none: No such file"):
         read_file(tmp_path / "none")

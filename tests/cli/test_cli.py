@@ -128,7 +128,7 @@ def test_several_devices_of_one_cpu(zoo, data, tmp_path):
     settings = ["--set", "train.steps=2", "--set", "data.valid=null", "--cpu-devices", "2"]
     arguments = ["train", data / "recipe.yaml", "--out", tmp_path / "run", *settings]
     process = zoo(*arguments, check=2)
-    assert "--cpu-devices is for train.strategy: mirrored, this is auto" in process.stderr
+    assert "--cpu-devices is for train.strategy: mirrored, not auto" in process.stderr
     zoo(*arguments, "--set", "train.strategy=mirrored")
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert report["steps"] == 2

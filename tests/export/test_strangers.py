@@ -176,7 +176,7 @@ def test_a_pipe_among_the_artefacts_is_not_waited_for(copy):
     (copy / TFLITE).unlink()
     os.mkfifo(copy / TFLITE)
     edit(copy, lambda report: report.update(artefacts=[report["artefacts"][1]]))
-    with pytest.raises(ResultError, match=r"holds model\.tflite, which is no file"):
+    with pytest.raises(ResultError, match=r"contains model\.tflite, which is not a file"):
         verify_export(copy)
     (copy / "report.json").unlink()
     with pytest.raises(UserError, match="no such file"):
