@@ -241,7 +241,9 @@ def test_a_directory_of_something_else_is_not_replaced(old_directory, tmp_path):
     (tmp_path / "link").symlink_to(old_directory)
     (old_directory / "old.txt").rename(old_directory / "other.txt")
     for path in (old_directory, tmp_path / "link"):
-        with pytest.raises(UserError, match=f"^cannot write {path}: there is something else, with"):
+        with pytest.raises(
+            UserError, match=f"^cannot write {path}: it contains something else, with"
+        ):
             write_directory(path)
     assert names(tmp_path) == ["answers", "link", "other.txt"]
 

@@ -109,7 +109,7 @@ def test_null_leaves_a_section_out(write):
         (["data=x"], r"data: must be a section with the keys train, valid, .*; received 'x'"),
         (
             ["train.learning_rate=0.001"],
-            r"the keys schedule, .*received 0\.001; .* say train\.learning_rate\.peak=0\.001",
+            r"the keys schedule, .*received 0\.001; .* use train\.learning_rate\.peak=0\.001",
         ),
         (["train.seed=-1"], r"train\.seed: .*greater than or equal to 0, received -1"),
         (["train.seed=4294967296"], r"train\.seed: .*less than 2147483648"),
@@ -138,7 +138,7 @@ def test_null_leaves_a_section_out(write):
         (["options.a=1"], 'unknown key "options.a"; this section has no keys'),
         (["model.preset=transformer_tinny"], r"no preset .*did you mean \"transformer_tiny\""),
         (["evaluate.metrics=[blue]"], r"evaluate\.metrics: .*'blue'; did you mean \"bleu\""),
-        (["evaluate.metrics=[bleu, squad_f1]"], "squad_f1 is not for .*accepted: exact_match"),
+        (["evaluate.metrics=[bleu, squad_f1]"], "squad_f1 does not apply .*accepted: exact_match"),
         (
             ["evaluate.metrics=[entity_f1]"],
             "entity_f1 does not apply to a task that answers with text",
