@@ -172,7 +172,9 @@ def test_the_right_answer_is_best(name):
 def test_which_metrics_are_for_which_answers(kind, accepted):
     check_metrics(accepted.split(), kind)
     for name in METRICS.keys() - accepted.split():
-        with pytest.raises(UserError, match=rf"metric {name} is not for .* answers with {kind}"):
+        with pytest.raises(
+            UserError, match=rf"metric {name} does not apply .* answers with {kind}"
+        ):
             check_metrics([name], kind)
 
 

@@ -115,7 +115,9 @@ def test_what_is_unknown_is_named(tokenizer, text, unknown):
 
 
 def test_metrics_are_checked_before_anything_else(task):
-    with pytest.raises(UserError, match=r"squad_f1 is not for .* answers with text; accepted: "):
+    with pytest.raises(
+        UserError, match=r"squad_f1 does not apply .* answers with text; accepted: "
+    ):
         task.fit([("a", "b")], steps=1, metrics=["squad_f1"])
     with pytest.raises(
         UserError, match="entity_f1 does not apply to a task that answers with text"
