@@ -1,4 +1,4 @@
-"""Where a model looked: which tokens attended to which, as numbers and as a picture."""
+"""Attention maps: which tokens attended to which, as numbers and as an image."""
 
 import dataclasses
 import warnings
@@ -11,21 +11,21 @@ from attention_zoo.files import atomic_file
 
 _SUFFIXES = ("png", "pdf", "svg")
 _LONGEST_EDGE = 20_000  # pixels
-_NAMED = 8  # characters that a font lacks
-_STRONGEST = 3  # tokens that are named for each
+_NAMED = 8  # missing characters to list
+_STRONGEST = 3  # attended tokens to list for each token
 
 
 @dataclasses.dataclass(frozen=True)
 class AttentionMap:
-    """Weights from tokens to tokens.
+    """Attention weights between tokens.
 
     Attributes:
-        answer: what was answered, of a sequence-to-sequence task; else None.
-        tokens: those that look: of the answer, or of the text itself.
-        attended: those that are looked at: of the text.
+        answer: the answer of a sequence-to-sequence task; otherwise None.
+        tokens: the attending tokens, of the answer or of the text itself.
+        attended: the attended tokens, of the text.
         weights: float array `(tokens, attended)`; each row sums to 1.
-        block: number of the block, from 1.
-        head: number of the head, from 1; None for the mean of all.
+        block: the block, from 1.
+        head: the head, from 1; None for the mean of all heads.
     """
 
     answer: str | None
@@ -37,35 +37,35 @@ class AttentionMap:
 
     @property
     def record(self):
-        """All of it as a dict for JSON."""
+        """The map as a dict for JSON."""
         return {**vars(self), "weights": [[round(float(w), 6) for w in r] for r in self.weights]}
 
     @property
     def lines(self):
-        """A line for each token: what it looked at most, with the weights."""
-        found = []
+        """A line for each token: what it attended to most, with the weights."""
+        lines = []
         for token, row in zip(self.tokens, self.weights, strict=True):
             best = np.argsort(-row, kind="stable")[:_STRONGEST]
             named = (f"{visible(self.attended[i])} {row[i]:.2f}" for i in best)
-            found.append("\t".join([visible(token), *named]))
-        return found
+            lines.append("\t".join([visible(token), *named]))
+        return lines
 
 
 def attention_map(task, text, answer=None, block=None, head=None):
-    """Asks a task where it looked.
+    """Computes the attention of a task for a text.
 
     Args:
-        task: a task: of sequences, cross-attention of the decoder; else self-attention.
+        task: a task; the decoder's cross-attention if it is seq2seq, otherwise self-attention.
         text: the input, as the task takes it.
-        answer: the target, of a sequence-to-sequence task; what it answers when omitted.
-        block: number of the block, from 1; the last when omitted.
-        head: number of the head, from 1; the mean of all when omitted.
+        answer: the target of a sequence-to-sequence task; default: the task's answer.
+        block: the block, from 1; default: the last.
+        head: the head, from 1; default: the mean of all heads.
 
     Raises:
         UserError: if the model has no attention, or there is no such block or head.
     """
     if not hasattr(task, "attention"):
-        raise UserError("an artefact gives no attention here: name the run that it was made of")
+        raise UserError("an artefact gives no attention here: use the run it was exported from")
     if not getattr(task.model, "attends", True):
         raise UserError("this model has no attention to show")
     if not any(part.strip() for part in ([text] if isinstance(text, str) else text)):
@@ -80,26 +80,26 @@ def attention_map(task, text, answer=None, block=None, head=None):
         weights, tokens = task.attention(text)
         attended = tokens
     blocks, heads = weights.shape[:2]
-    for name, number, most in (("block", block, blocks), ("head", head, heads)):
-        if number is not None and not 1 <= number <= most:
-            raise UserError(f"{name} must be from 1 to {most}, received {number}")
+    for name, value, most in (("block", block, blocks), ("head", head, heads)):
+        if value is not None and not 1 <= value <= most:
+            raise UserError(f"{name} must be from 1 to {most}, received {value}")
     block = block or blocks
     chosen = weights[block - 1]
     chosen = chosen.mean(axis=0) if head is None else chosen[head - 1]
     return AttentionMap(answer, tokens, attended, chosen, block, head)
 
 
-def draw_attention(found, path, font=None, warn=lambda message: None):
+def draw_attention(attention, path, font=None, warn=lambda message: None):
     """Draws an `AttentionMap`.
 
     Args:
-        found: the map.
+        attention: the map.
         path: the file to write, .png, .pdf or .svg.
-        font: a font file for characters that matplotlib's own font lacks.
-        warn: called with a line of text if the font lacks some all the same.
+        font: a font file for characters that matplotlib's default font lacks.
+        warn: called with a line of text if the font lacks some characters.
 
     Raises:
-        UserError: if matplotlib is not installed, or the font is none.
+        UserError: if matplotlib is not installed, or the font is not a font file.
     """
     suffix = Path(path).suffix.lstrip(".").lower()
     if suffix not in _SUFFIXES:
@@ -112,18 +112,20 @@ def draw_attention(found, path, font=None, warn=lambda message: None):
     from matplotlib import pyplot
 
     style = {"parse_math": False, **_font_style(font)}
-    tokens, attended = ([visible(t) for t in side] for side in (found.tokens, found.attended))
+    tokens, attended = (
+        [visible(t) for t in side] for side in (attention.tokens, attention.attended)
+    )
     size = (1.5 + 0.3 * len(attended), 1.5 + 0.3 * len(tokens))
     figure, axes = pyplot.subplots(figsize=size, layout="constrained")
     try:
-        image = axes.imshow(found.weights, cmap="viridis", vmin=0.0, vmax=1.0)
+        image = axes.imshow(attention.weights, cmap="viridis", vmin=0.0, vmax=1.0)
         axes.set_xticks(range(len(attended)), attended, **style)
         axes.set_yticks(range(len(tokens)), tokens, **style)
         axes.xaxis.tick_top()
-        axes.set_xlabel("text" if found.answer is None else "source")
-        axes.set_ylabel("text" if found.answer is None else "answer")
+        axes.set_xlabel("text" if attention.answer is None else "source")
+        axes.set_ylabel("text" if attention.answer is None else "answer")
         figure.colorbar(image, label="attention weight", shrink=0.6)
-        # What matplotlib has to say is about characters, each of them in a warning of its own.
+        # matplotlib warns about each missing character separately.
         with atomic_file(path) as temporary, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             dpi = min(150, _LONGEST_EDGE / max(size))
@@ -134,12 +136,12 @@ def draw_attention(found, path, font=None, warn=lambda message: None):
     if missing:
         warn(
             f"{path}: the font lacks {shown(''.join(missing[:_NAMED]))}"
-            f"{' and others' if len(missing) > _NAMED else ''}: name one that has them (--font)"
+            f"{' and others' if len(missing) > _NAMED else ''}: choose one that has them (--font)"
         )
 
 
 def visible(piece: str) -> str:
-    """A token as people see it."""
+    """A token, formatted for people."""
     return {" ": "_", "</s>": "end"}.get(piece) or piece
 
 
@@ -152,7 +154,7 @@ def _font_style(font):
         _open_font(font)
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or "matplotlib cannot read it"
-        raise UserError(f"{font} is no font file: {reason}") from error
+        raise UserError(f"{font} is not a font file: {reason}") from error
     return {"fontproperties": FontProperties(fname=str(font))}
 
 
@@ -164,6 +166,6 @@ def _open_font(font):
 
 
 def _missing(text, font):
-    """The characters of a text that a font lacks, in their order."""
+    """The characters of a text that a font lacks, in order."""
     known = _open_font(font).get_charmap()
     return list(dict.fromkeys(c for c in text if ord(c) not in known and not c.isspace()))

@@ -1,25 +1,25 @@
-"""Which of its backends Keras runs on. Layers and models take any; all else is TensorFlow."""
+"""Checks the backend of Keras. Layers and models support any; all else needs TensorFlow."""
 
 from attention_zoo.errors import UserError
 
 
 def require_tensorflow_backend():
-    """Makes sure that Keras runs on TensorFlow.
+    """Ensures that Keras runs on TensorFlow.
 
-    Tokenizers, decoding, training and exporting are TensorFlow's graphs. Keras reads its
-    choice when it is imported, and keeps it.
+    Tokenizers, decoding, training and exporting use TensorFlow graphs. Keras chooses its backend
+    when it is imported.
 
     Raises:
-        UserError: if Keras runs on another backend, or that does not start.
+        UserError: if Keras runs on another backend, or cannot be imported.
     """
     try:
         import keras
     except (ImportError, ValueError) as error:
-        raise UserError(f"Keras does not start ({error}); {_WHAT_TO_DO}") from error
+        raise UserError(f"Keras cannot be imported ({error}); {_WHAT_TO_DO}") from error
     backend = keras.backend.backend()
     if backend != "tensorflow":
         raise UserError(
-            f"Keras runs on {backend}, where there are only the layers and models of "
+            f"Keras runs on {backend}, which supports only the layers and models of "
             f"attention_zoo.layers and attention_zoo.zoo; {_WHAT_TO_DO}"
         )
 

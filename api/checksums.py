@@ -1,6 +1,6 @@
-"""`SHA256SUMS`: tells a directory as it was written from one that a disk or a copy has damaged.
+"""`SHA256SUMS`: detects whether the files of a directory were damaged.
 
-The format is that of the program `sha256sum`, which checks such a file too (`sha256sum -c`).
+The format is that of the program `sha256sum`, which can check such a file too (`sha256sum -c`).
 """
 
 import re
@@ -14,7 +14,7 @@ _LINE = re.compile(r"([0-9a-f]{64})  ([^\n]+)")
 
 
 def write_checksums(directory):
-    """Writes the SHA-256 of every file in a directory and below into a file beside them."""
+    """Writes the SHA-256 of every file in and below a directory into its `SHA256SUMS`."""
     directory = Path(directory)
     files = sorted(path for path in directory.rglob("*") if path.is_file())
     lines = [f"{sha256(file)}  {file.relative_to(directory).as_posix()}\n" for file in files]
@@ -24,15 +24,14 @@ def write_checksums(directory):
 def verify_checksums(directory, needed):
     """Compares the files of a directory with its checksums.
 
-    Where there are none, as in what earlier versions have written, nothing is compared.
+    If there are no checksums, as in directories of earlier versions, nothing is compared.
 
     Args:
-        directory: what `write_checksums` was called for, wherever it lies now.
+        directory: a directory with checksums, which may have been moved.
         needed: names of files that must have a checksum.
 
     Raises:
-        UserError: naming the files that are missing or not as they were written, and what
-            to do.
+        UserError: naming the files that are missing or changed, and what to do.
     """
     directory = Path(directory)
     path = directory / CHECKSUMS_FILE
@@ -47,24 +46,24 @@ def verify_checksums(directory, needed):
     changed = [name for name, digest in digests.items() if sha256(directory / name) != digest]
     if changed:
         named = ", ".join(f"{directory / name} is damaged" for name in changed)
-        raise UserError(f"{named}: not the SHA-256 that {CHECKSUMS_FILE} has; {_ADVICE}")
+        raise UserError(f"{named}: its SHA-256 is not the one in {CHECKSUMS_FILE}; {_ADVICE}")
 
 
 def _read(path):
     lines = read_file(path).decode(errors="replace").split("\n")
-    found = {}
+    digests = {}
     for number, line in enumerate(lines[:-1] if lines[-1] == "" else lines, start=1):
         match = _LINE.fullmatch(line)
         if not match or not _is_inside(match[2]):
             raise UserError(f"{path} is damaged in line {number}; {_ADVICE}")
-        found[match[2]] = match[1]
-    return found
+        digests[match[2]] = match[1]
+    return digests
 
 
 def _is_inside(name):
-    """Whether a name is that of a file in the directory or below."""
+    """Whether a name is a path in or below the directory."""
     parts = PurePosixPath(name).parts
     return ".." not in parts and not PurePosixPath(name).is_absolute()
 
 
-_ADVICE = f"copy the directory anew, or, if you have changed it yourself, remove {CHECKSUMS_FILE}"
+_ADVICE = f"copy the directory again, or, if you have changed it yourself, remove {CHECKSUMS_FILE}"

@@ -1,7 +1,7 @@
-"""The command line: what every command has in common.
+"""The entry point of the command line.
 
-Answers go to standard output and nothing else does. Exit status: 0 success, 1 a
-result that fails, 2 a mistake of the user, 130 Ctrl-C.
+Only answers go to standard output. Exit status: 0 success, 1 a failed result, 2 a user error,
+130 Ctrl-C.
 """
 
 import sys
@@ -16,13 +16,13 @@ def main():
     try:
         streams.open_streams()
         streams.raise_on_interrupt()
-        from attention_zoo.commands import app  # here, where Ctrl-C is looked after
+        from attention_zoo.commands import app  # here, where Ctrl-C is handled
         from attention_zoo.plugins import plugins_first
 
         try:
             app(plugins_first(sys.argv[1:]))
         finally:
-            sys.stdout.flush()  # not when Python ends, where nobody could say what went wrong
+            sys.stdout.flush()  # not at exit, where errors could not be reported
     except SystemExit as end:
         status = end.code
     except UserError as error:
@@ -31,7 +31,7 @@ def main():
         status, message = 1, error
     except streams.StreamError as error:
         streams.drop_output()
-        # The reader of our output, such as `head`, may have seen enough.
+        # The reader of our output, such as `head`, may have closed the pipe.
         status, message = (0, None) if error.reader_left else (2, error)
     except streams.Interrupted:
         status, message = 130, "interrupted"

@@ -1,4 +1,4 @@
-"""The commands: thin, and without TensorFlow until one needs it."""
+"""The commands: a thin layer, which imports TensorFlow only when a command needs it."""
 
 import contextlib
 import sys
@@ -24,11 +24,12 @@ Source = Annotated[
     str,
     typer.Argument(
         metavar="RUN|ARTEFACT",
-        help="a run, a task, an export or one artefact; or a pretrained task by its name",
+        help="a run, a task, an export or an artefact; or the name of a pretrained task",
     ),
 ]
 Run = Annotated[
-    str, typer.Argument(metavar="RUN", help="a run or a task directory, or a pretrained task")
+    str,
+    typer.Argument(metavar="RUN", help="a run or task directory, or the name of a pretrained task"),
 ]
 BeamSize = Annotated[int | None, typer.Option(min=1, help="hypotheses; 1 is greedy search")]
 LengthPenalty = Annotated[float | None, typer.Option(help="alpha of Wu et al. 2016")]
@@ -44,16 +45,16 @@ def _print_version(wanted: bool):
 def _options(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="say which it is"),
+        typer.Option("--version", callback=_print_version, is_eager=True, help="print the version"),
     ] = False,
     plugin: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="MODULE", help="a module or .py file that registers more; with any command"
+            metavar="MODULE", help="a module or .py file with your own classes; for any command"
         ),
     ] = None,
 ):
-    """What stands before a command."""
+    """Options of all commands."""
     if plugin:
         import_tensorflow()
         from attention_zoo.plugins import load_plugin
@@ -64,18 +65,18 @@ def _options(
 
 @app.command("list")
 def list_models():
-    """List the models by their presets, and the pretrained tasks."""
+    """List presets of models and pretrained tasks."""
     from rich.console import Console
     from rich.table import Table
 
     from attention_zoo.pretrained import pretrained_tasks, title
     from attention_zoo.zoo.presets import PRESETS
 
-    table = Table("preset", "model", "what it is")
+    table = Table("preset", "model", "description")
     for name, preset in PRESETS.items():
         table.add_row(name, preset["model"], preset["description"])
     Console().print(table)
-    table = Table("pretrained", "what it is")
+    table = Table("pretrained", "description")
     for name, folder in pretrained_tasks().items():
         table.add_row(name, title(folder))
     Console().print(table)
@@ -87,27 +88,29 @@ def train(
     out: Annotated[Path, typer.Option(help="the run directory to write")],
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="replace a value, as train.steps=100"),
+        typer.Option("--set", metavar="KEY=VALUE", help="replace a value, such as train.steps=100"),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="continue the run in --out")] = False,
     seeds: Annotated[
-        str | None, typer.Option(metavar="N,N...", help="train once for each, and compare")
+        str | None, typer.Option(metavar="N,N...", help="train once for each seed, and compare")
     ] = None,
     cpu_devices: Annotated[
         int | None,
-        typer.Option(min=1, max=64, help="divide the CPU, for train.strategy: mirrored"),
+        typer.Option(
+            min=1, max=64, help="split the CPU into this many devices, for train.strategy: mirrored"
+        ),
     ] = None,
 ):
-    """Train a task from a recipe. Ctrl-C stops after the step and keeps what was learned."""
+    """Train a task from a recipe. Ctrl-C stops after the current step and keeps the weights."""
     from attention_zoo.exporting import check_export_settings
     from attention_zoo.recipes.recipe import load_recipe
 
     loaded = load_recipe(recipe, set_ or ())
     check_export_settings(loaded)
-    numbers = _seeds(seeds)
+    seed_list = _seeds(seeds)
     if cpu_devices and loaded.train.strategy != "mirrored":
         raise UserError(
-            f"--cpu-devices is for train.strategy: mirrored, this is {loaded.train.strategy}"
+            f"--cpu-devices is for train.strategy: mirrored, not {loaded.train.strategy}"
         )
     import_tensorflow()
     if cpu_devices:
@@ -116,8 +119,8 @@ def train(
         divide_cpu(cpu_devices)
     from attention_zoo.recipes.run import train_recipe, train_seeds
 
-    if numbers:
-        report = train_seeds(loaded, out, numbers, resume, say)
+    if seed_list:
+        report = train_seeds(loaded, out, seed_list, resume, say)
         for name, spread in report["valid"].items():
             say(f"{name} {spread['mean']:.4g}, deviation {spread['deviation']:.2g}")
         say(f"{out}: kept the weights of seed {report['best']}")
@@ -141,8 +144,8 @@ def evaluate(
         list[str],
         typer.Option(
             metavar="FILE|FIELD=FILE",
-            help="file with the columns of the training, - for standard input; or a file for "
-            "each field, as --data zh=test.zh --data en=test.en",
+            help="file with the same columns as in training, - for standard input; or a file for "
+            "each field, such as --data zh=test.zh --data en=test.en",
         ),
     ],
     beam_size: BeamSize = None,
@@ -173,19 +176,19 @@ def evaluate(
 def predict(
     source: Source,
     input_: Annotated[
-        Path | None, typer.Option("--input", help="text file; standard input when omitted")
+        Path | None, typer.Option("--input", help="text file; default: standard input")
     ] = None,
     beam_size: BeamSize = None,
     length_penalty: LengthPenalty = None,
     n_best: Annotated[
-        int | None, typer.Option(min=1, help="answers a line, the best first")
+        int | None, typer.Option(min=1, help="answers per line, the best first")
     ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
-    batch: Annotated[int, typer.Option(min=1, help="lines answered at once")] = 32,
+    json_: Annotated[bool, typer.Option("--json", help="print one JSON object per line")] = False,
+    batch: Annotated[int, typer.Option(min=1, help="lines per batch")] = 32,
 ):
-    """Answer lines of text, a line each (with --n-best: that many lines each).
+    """Answer each line of text with one line (with --n-best: with that many lines).
 
-    Where a task reads two texts, such as question and context, a tab stands between them.
+    For a task that reads two texts, such as question and context, separate them by a tab.
     """
     from attention_zoo.text.lines import open_regular
 
@@ -195,7 +198,7 @@ def predict(
         task = _load(source)
         from attention_zoo.predicting import predict_lines
 
-        # A person at a terminal waits for each answer.
+        # At a terminal, answer each line at once.
         size = 1 if file.isatty() else batch
         for answer in predict_lines(task, file, size, options, say):
             lines = [json_text(answer.record, ensure_ascii=False)] if json_ else answer.lines
@@ -206,28 +209,30 @@ def predict(
 @app.command()
 def explain(
     run: Run,
-    text: Annotated[str, typer.Argument(help="a tab between two, as of predict")],
+    text: Annotated[str, typer.Argument(help="two texts are separated by a tab, as in predict")],
     answer: Annotated[
-        str | None, typer.Option(help="where it would look for this; what it answers when omitted")
+        str | None, typer.Option(help="the answer to explain; default: the task's own")
     ] = None,
-    block: Annotated[int | None, typer.Option(help="from 1; the last when omitted")] = None,
-    head: Annotated[int | None, typer.Option(help="from 1; the mean when omitted")] = None,
-    out: Annotated[Path | None, typer.Option(help="a picture: .png, .pdf or .svg")] = None,
-    font: Annotated[Path | None, typer.Option(help="of the picture, such as for Chinese")] = None,
+    block: Annotated[int | None, typer.Option(help="from 1; default: the last")] = None,
+    head: Annotated[int | None, typer.Option(help="from 1; default: the mean")] = None,
+    out: Annotated[Path | None, typer.Option(help="an image: .png, .pdf or .svg")] = None,
+    font: Annotated[
+        Path | None, typer.Option(help="font file for the image, such as for Chinese")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="print all weights as JSON")] = False,
 ):
-    """Say where the model looked: the attention of a text's tokens, or of its answer's."""
+    """Show the attention of a text's tokens, or of its answer's tokens."""
     task = _load(run)
     from attention_zoo.attention_map import attention_map, draw_attention
 
     texts = tuple(text.split("\t"))
-    found = attention_map(task, texts[0] if len(texts) == 1 else texts, answer, block, head)
+    weights = attention_map(task, texts[0] if len(texts) == 1 else texts, answer, block, head)
     if out:
-        draw_attention(found, out, font, say)
+        draw_attention(weights, out, font, say)
     if json_:
-        print(json_text(found.record, ensure_ascii=False))
+        print(json_text(weights.record, ensure_ascii=False))
     elif not out:
-        print("\n".join(found.lines))
+        print("\n".join(weights.lines))
 
 
 @app.command()
@@ -238,13 +243,13 @@ def export(
         str | None,
         typer.Option(
             help="of saved_model,saved_model_xla,litert,litert_static,litert_stream,litert_text,"
-            "mediapipe,keras,h5,onnx,huggingface; the recipe's when omitted"
+            "mediapipe,keras,h5,onnx,huggingface; default: the recipe's"
         ),
     ] = None,
     quantize: Annotated[
         str | None,
         typer.Option(
-            help="of none,float16,dynamic_int8,full_int8,selective_int8; the recipe's when omitted"
+            help="of none,float16,dynamic_int8,full_int8,selective_int8; default: the recipe's"
         ),
     ] = None,
     max_drop: Annotated[
@@ -254,7 +259,7 @@ def export(
         list[str] | None,
         typer.Option(
             metavar="FILE|FIELD=FILE",
-            help="examples to verify on, as of evaluate; the recipe's test data when omitted",
+            help="examples to verify on, as in evaluate; default: the recipe's test data",
         ),
     ] = None,
 ):
@@ -275,14 +280,14 @@ def export(
 
 @app.command("import")
 def import_(
-    source: Annotated[Path, typer.Argument(help="a folder with a BERT that others have trained")],
+    source: Annotated[Path, typer.Argument(help="a folder with a trained BERT")],
     out: Annotated[Path, typer.Option(help="the run directory to write")],
     fields: Annotated[
         str | None,
         typer.Option(help="columns of an example, such as text,pair,label for pairs of texts"),
     ] = None,
 ):
-    """Make a task of a Hugging Face folder, a google-research/bert folder or a KerasHub preset."""
+    """Import a Hugging Face folder, a google-research/bert folder or a KerasHub preset."""
     from attention_zoo.files import new_directory
 
     if not source.is_dir():
@@ -293,7 +298,7 @@ def import_(
 
         task = import_task(source, _names(fields))
         task.save(out / "task")
-    say(f"{out}: {task.kind}, {task.model.count_params():,} weights, every one accounted for")
+    say(f"{out}: {task.kind}, {task.model.count_params():,} weights, all accounted for")
 
 
 @app.command()
@@ -301,7 +306,7 @@ def verify(
     directory: Annotated[Path, typer.Argument(help="an export directory")],
     python: Annotated[
         Path,
-        typer.Option(help="run artefacts with this interpreter, where their runtimes are"),
+        typer.Option(help="the interpreter that runs the artefacts, with their runtimes installed"),
     ] = Path(sys.executable),
 ):
     """Run every artefact again in its own runtime; exit status 1 if one differs."""
@@ -314,7 +319,7 @@ def verify(
 
 @app.command()
 def schema():
-    """Print the JSON Schema of recipes, with which editors complete and check them."""
+    """Print the JSON Schema of recipes, for completion and checks in editors."""
     from attention_zoo.recipes.recipe import recipe_schema
 
     print(json_text(recipe_schema(), indent=2))
@@ -324,7 +329,7 @@ def schema():
 def demo(
     out: Annotated[Path, typer.Option(help="the run directory to write")] = Path("runs/demo"),
 ):
-    """Train on dates, export, verify, answer: the whole way in a few minutes."""
+    """Train on dates, export, verify, answer: end to end in a few minutes."""
     import_tensorflow()
     from attention_zoo.demo import run_demo
 
@@ -334,7 +339,7 @@ def demo(
 def _load(path):
     from attention_zoo.pretrained import locate
 
-    locate(path)  # a mistyped path should not have to wait for TensorFlow
+    locate(path)  # reports a mistyped path without importing TensorFlow
     import_tensorflow()
     from attention_zoo.loading import load
 
@@ -343,11 +348,11 @@ def _load(path):
 
 def _seeds(text):
     parts = text.split(",") if text is not None else []
-    # As many digits as `train.seed` may have.
+    # The range of `train.seed`.
     seeds = [int(p) for p in parts if p.strip().isdecimal() and int(p[:20]) < 1 << 31]
     if len(seeds) < len(parts) or len(set(seeds)) < len(seeds):
         raise UserError(
-            f"--seeds needs different numbers from 0 to 2147483647 with commas between, "
+            f"--seeds needs different numbers from 0 to 2147483647, separated by commas, "
             f"received {shown(text)}"
         )
     return seeds

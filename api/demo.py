@@ -1,4 +1,4 @@
-"""The whole way on the embedded dataset: train, evaluate, export, verify, answer, draw."""
+"""The demo, end to end on the embedded dataset: train, export, verify, answer, draw."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ from attention_zoo.exporting import export_run, print_report
 from attention_zoo.recipes.recipe import load_recipe
 from attention_zoo.recipes.run import train_recipe
 
-# Written by hand, in forms that the data has.
+# Written by hand, in formats that occur in the data.
 _QUESTIONS = ("2026年11月22日星期日", "二〇〇八年八月八日", "1999-12-31", "2024 年 2 月 29 日")
 
 
@@ -19,7 +19,7 @@ def run_demo(out, say):
 
     Args:
         out: the run directory to write.
-        say: called with each line of what happens.
+        say: called with each line of output.
     """
     started = time.monotonic()
     recipe_folder = resources.files("attention_zoo.recipes.dates")
@@ -28,7 +28,7 @@ def run_demo(out, say):
     say("\n2. Exporting, and running every artefact in its own runtime")
     report = export_run(out, out / "export", progress=say)
     print_report(report)
-    say("   as their clients run them:")
+    say("   as clients run them:")
     for artefact in report["artefacts"]:
         say(f"      {artefact['file']}: {', '.join(artefact['clients'])}")
     say("\n3. Answers of the exported files")
@@ -41,9 +41,9 @@ def run_demo(out, say):
     question = _QUESTIONS[0]
     font = recipe_folder / "DroidSansFallback-dates.ttf"
     draw_attention(attention_map(task, question), picture, font)
-    say(f"\n4. Where the decoder looked: {picture}")
-    say(f"\nDone in {(time.monotonic() - started) / 60:.1f} minutes. What you might type next:\n")
-    command = sys.argv[0]  # as it was called, which may be from a .venv that is not active
+    say(f"\n4. Attention of the decoder: {picture}")
+    say(f"\nDone in {(time.monotonic() - started) / 60:.1f} minutes. Next you could try:\n")
+    command = sys.argv[0]  # as it was called, possibly from a .venv that is not active
     say(f"   echo '二〇二六年一月一日' | {command} predict {out / 'export' / 'model.tflite'}")
     say(f"   {command} verify {out / 'export'}")
     say(f"   {command} train recipes/zh_en/recipe.yaml --out runs/zh_en")

@@ -1,4 +1,4 @@
-"""The one exception for mistakes of the user, so that the command line can tell them from bugs."""
+"""Exceptions for user errors and failed results, which the command line tells from bugs."""
 
 import difflib
 import reprlib
@@ -8,21 +8,21 @@ _SHOWN = 200  # characters of a value in a message
 
 
 class UserError(ValueError):
-    """A mistake of the user: says what is wrong, what was received, what is accepted, and where.
+    """A user error: says what is wrong, what was received, what is accepted, and where.
 
-    The command line prints the message alone and exits with status 2.
+    The command line prints only the message and exits with status 2.
     """
 
 
 class ResultError(Exception):
-    """A result that fails: an artefact that differs from its model, a loss that is not a number.
+    """A failed result: an artefact that differs from its model, a loss that is not finite.
 
-    The command line prints the message alone and exits with status 1.
+    The command line prints only the message and exits with status 1.
     """
 
 
 def shown(value):
-    """A value that was received, for a message: as Python writes it, but never long.
+    """A received value for a message: its `repr`, shortened if necessary.
 
     Example:
         >>> shown("abc"), len(shown("a" * 10_000)) < 210
@@ -32,13 +32,13 @@ def shown(value):
     short.maxstring = short.maxother = _SHOWN
     try:
         text = short.repr(value)
-    except ValueError:  # Python writes no integer of thousands of digits
+    except ValueError:  # Python refuses to print integers with thousands of digits
         text = f"a number of the type {type(value).__name__}"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def suggest(name, accepted):
-    """Ends a message about an unknown name: the nearest accepted one, then all of them.
+    """The end of a message about an unknown name: the nearest accepted name, then all of them.
 
     Example:
         >>> suggest("steps_", ["steps", "seed"])
@@ -50,13 +50,13 @@ def suggest(name, accepted):
     return f"{hint}Accepted: {', '.join(accepted)}"
 
 
-def explain(error, section, place=""):
-    """What a `pydantic.ValidationError` says, in our words.
+def explain(error, section, parent=""):
+    """Messages for a `pydantic.ValidationError`.
 
     Args:
         error: the exception.
-        section: the class of which an instance was to be made.
-        place: where in a recipe the section stands, such as `"model"`.
+        section: the class that was validated.
+        parent: the path of the section in a recipe, such as `"model"`.
 
     Returns:
         A list of lines, one for each field.
@@ -64,9 +64,9 @@ def explain(error, section, place=""):
     problems = {}
     for problem in error.errors():
         field = ".".join(str(part) for part in problem["loc"] if not _is_union_branch(part))
-        field = ".".join(part for part in (place, field) if part)
+        field = ".".join(part for part in (parent, field) if part)
         problems.setdefault(field, []).append(problem)
-    return [_explain_field(field, section, found) for field, found in problems.items()]
+    return [_explain_field(field, section, errors) for field, errors in problems.items()]
 
 
 def _is_union_branch(part):
@@ -89,16 +89,16 @@ def _explain_field(field, section, problems):
         return f"{field}: {message}" if field else message
     if kind in ("model_type", "model_attributes_type"):
         return _explain_section(field, _section_at(section, problems[0]["loc"]), problems[0])
-    # Of a union each member has something to say.
+    # Each member of a union has its own message.
     wanted = " or ".join(dict.fromkeys(p["msg"].removeprefix("Input should be ") for p in problems))
     hint = ""
     if isinstance(problems[0]["input"], bool):
-        hint = "; YAML reads yes and on, no and off as that: write a name in quotes"
+        hint = "; in YAML yes, no, on and off are booleans: write names in quotes"
     return f"{field}: Input should be {wanted}, received {received}{hint}"
 
 
 def section_of(field: Any) -> Any:
-    """The pydantic model that a field holds, as of `Section | None`; None if it is a value."""
+    """The pydantic model in the type of a field, such as `Section | None`; None for values."""
     members = (field.annotation, *getattr(field.annotation, "__args__", ()))
     return next((member for member in members if hasattr(member, "model_fields")), None)
 
@@ -114,7 +114,8 @@ def _explain_section(field, section, problem):
     value = problem["input"]
     hint = ""
     if "peak" in names and not isinstance(value, (str, list)):
-        hint = f"; for the rate alone say {field}.peak={shown(value)}"
+        hint = f"; to set only the rate, use {field}.peak={shown(value)}"
     return (
-        f"{field}: it is a section with the keys {', '.join(names)}; received {shown(value)}{hint}"
+        f"{field}: must be a section with the keys {', '.join(names)}; "
+        f"received {shown(value)}{hint}"
     )

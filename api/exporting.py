@@ -1,4 +1,4 @@
-"""Exporting as the command line does it: what is not said comes from the run's recipe."""
+"""Exporting as on the command line, with defaults from the run's recipe."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ def export_run(
     """Exports the task of a run.
 
     Args:
-        run: a run or a task directory, or the name of a task that comes with the package.
+        run: a run or task directory, or the name of a pretrained task.
         out: the export directory to write.
-        formats: names of formats; the recipe's when omitted.
-        quantize: names of quantisations; the recipe's when omitted.
+        formats: names of formats; default: the recipe's.
+        quantize: names of quantisations; default: the recipe's.
         data: list of files of examples to verify on, see `attention_zoo.text.readers.named_files`;
-            the recipe's test data when omitted.
-        progress: called with a line of text before each piece of work.
+            default: the recipe's test data.
+        progress: called with a line of text before each step.
         **gate: `max_drop`, see `attention_zoo.export.export.export`.
 
     Returns:
@@ -66,7 +66,7 @@ def check_export_settings(recipe: Any) -> None:
 
 
 def print_report(report):
-    """Prints the table of a report on standard error."""
+    """Prints the table of a report to standard error."""
     from rich.console import Console
     from rich.table import Table
 
@@ -78,6 +78,6 @@ def print_report(report):
         table.add_row(*row)
     console = Console(stderr=True)
     if not console.is_terminal:
-        # A log file has no width; the table must not be folded to 80 columns there.
+        # A log file has no width; do not fold the table to 80 columns there.
         console = Console(stderr=True, width=140)
     console.print(table)

@@ -1,7 +1,7 @@
-"""Writing so that nothing is ever half-written, and reading files, and nothing but files.
+"""Atomic writing of files and directories, locks, and reading of regular files only.
 
-Files and directories are written under a temporary name and then renamed. Whoever writes
-into a directory for long holds a lock on it, which ends with the process however that ends.
+Files and directories are written under a temporary name and then renamed. A process that writes
+into a directory for a long time holds a lock on it, which ends with the process.
 """
 
 import contextlib
@@ -18,10 +18,10 @@ from attention_zoo.errors import ResultError, UserError
 
 try:
     import fcntl
-except ImportError:  # not a Unix: there are no such locks
+except ImportError:  # not Unix: no such locks
     fcntl = None
 
-# What a killed process may leave of `atomic_file` and `atomic_directory`.
+# Temporary names that a killed process may leave behind.
 _LEFTOVER = re.compile(r"\.(?P<name>.+)\.([a-z0-9_]{8}|\d+)\.(?P<kind>tmp|old)")
 
 
@@ -29,8 +29,8 @@ _LEFTOVER = re.compile(r"\.(?P<name>.+)\.([a-z0-9_]{8}|\d+)\.(?P<kind>tmp|old)")
 def atomic_file(path):
     """Gives a temporary path to write; it becomes `path` if the block succeeds.
 
-    Whatever stood at `path` stays as it was until then, and for good if the block
-    fails (no space left, an interrupt).
+    An existing file at `path` is unchanged until then, and stays if the block fails (no space
+    left, an interrupt).
 
     Example:
         >>> folder = Path(tempfile.mkdtemp())
@@ -43,7 +43,7 @@ def atomic_file(path):
     with _naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        # What lies there already may be a link, in a directory from a stranger.
+        # In an untrusted directory, there may already be a link.
         temporary.unlink(missing_ok=True)
         try:
             yield temporary
@@ -56,12 +56,12 @@ def atomic_file(path):
 def atomic_directory(path, marker):
     """Gives an empty temporary directory; it replaces `path` if the block succeeds.
 
-    A link to a directory stays one, what it points to is replaced.
+    If `path` is a link to a directory, its target is replaced.
 
     Args:
         path: the directory to write.
-        marker: name of a file that directories of the kind have. What stands at the path and
-            has it not is something else, and is not replaced unless it is empty.
+        marker: name of a file that such directories contain. An existing directory without it
+            is something else, and is not replaced unless it is empty.
     """
     with _naming(path):
         path = Path(os.path.realpath(path))
@@ -69,7 +69,7 @@ def atomic_directory(path, marker):
         if path.is_file():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         if path.is_dir() and any(path.iterdir()) and not (path / marker).exists():
-            raise FileExistsError(errno.EEXIST, f"there is something else, without {marker}")
+            raise FileExistsError(errno.EEXIST, f"it contains something else, without {marker}")
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
         try:
             yield temporary
@@ -95,7 +95,7 @@ def _replace_directory(new, path):
 
 @contextlib.contextmanager
 def _naming(path):
-    """Turns what the operating system refuses into a message that names the path."""
+    """Turns errors of the operating system into messages that name the path."""
     try:
         yield
     except OSError as error:
@@ -104,15 +104,15 @@ def _naming(path):
 
 @contextlib.contextmanager
 def locked(directory):
-    """Makes a directory, and refuses it to other processes that ask for it, in the block.
+    """Creates a directory if needed, and locks it against other processes in the block.
 
-    The lock lies on the open directory, so there is no file to be left behind, and the
-    operating system takes it off when the process ends. Where a file system locks no
-    directories, as some network file systems do not, nobody is kept out. A directory that
-    is new, and empty after the block, is removed again.
+    The lock is on the open directory, so that it leaves no file behind, and the operating system
+    releases it when the process ends. File systems that cannot lock directories, such as some
+    network file systems, do not keep other processes out. A new directory that is empty after the
+    block is removed again.
 
     Raises:
-        UserError: if another process has it, or it cannot be made.
+        UserError: if another process has locked it, or it cannot be created.
 
     Example:
         >>> folder = Path(tempfile.mkdtemp()) / "run"
@@ -146,22 +146,22 @@ def _lock(handle, directory):
             f"another process is writing to {directory}: wait for it to end, or choose another"
         ) from error
     except OSError:
-        pass  # this file system locks no directories
+        pass  # this file system cannot lock directories
 
 
 @contextlib.contextmanager
 def new_directory(directory, hint):
-    """As `locked`, of a directory that must be empty; it is empty again if the block fails.
+    """Like `locked`, for a directory that must be empty; it is emptied if the block fails.
 
-    What a killed process left half-written does not count. Of a `ResultError`, which says
-    that what was written is not good, the files stay to be looked at.
+    Leftovers of killed processes do not count. After a `ResultError`, which means that the written
+    files are wrong, they are kept for inspection.
 
     Args:
         directory: its path.
-        hint: for people whose directory is not empty: what to do.
+        hint: what to do if the directory is not empty.
 
     Raises:
-        UserError: as `locked`, if it is not empty, or something cannot be written to it.
+        UserError: as for `locked`, or if it is not empty or not writable.
     """
     with locked(directory):
         require_empty(directory, hint)
@@ -178,9 +178,9 @@ def new_directory(directory, hint):
 
 
 def clear_leftovers(directory):
-    """Clears away what killed processes left half-written in a directory and right below.
+    """Removes leftovers of killed processes in a directory and its direct subdirectories.
 
-    A directory that was about to be replaced, and is missing, comes back.
+    A directory that was about to be replaced, and is missing, is restored.
     """
     directory = Path(directory)
     _clear(directory)
@@ -191,10 +191,10 @@ def clear_leftovers(directory):
 
 def _clear(folder):
     for path in list(folder.iterdir()):
-        found = _LEFTOVER.fullmatch(path.name)
-        if found and found["kind"] == "old" and not (folder / found["name"]).exists():
-            os.replace(path, folder / found["name"])
-        elif found:
+        match = _LEFTOVER.fullmatch(path.name)
+        if match and match["kind"] == "old" and not (folder / match["name"]).exists():
+            os.replace(path, folder / match["name"])
+        elif match:
             _remove(path)
 
 
@@ -206,17 +206,17 @@ def _remove(path):
 
 
 def require_empty(directory, hint):
-    """Refuses an output directory that holds something already.
+    """Rejects an output directory that is not empty.
 
-    What a killed process left half-written, see `clear_leftovers`, does not count.
+    Leftovers of killed processes, see `clear_leftovers`, do not count.
 
     Raises:
-        UserError: naming the directory, and `hint` for what to do.
+        UserError: naming the directory, with `hint` for what to do.
     """
     directory = Path(directory)
     _require_directory(directory)
-    found = directory.iterdir() if directory.is_dir() else ()
-    if not all(_LEFTOVER.fullmatch(path.name) for path in found):
+    paths = directory.iterdir() if directory.is_dir() else ()
+    if not all(_LEFTOVER.fullmatch(path.name) for path in paths):
         raise UserError(f"{directory} is not empty; {hint}")
 
 
@@ -226,21 +226,21 @@ def _require_directory(path):
 
 
 def require_regular(path):
-    """Refuses what is no file: reading a device or a pipe may never end.
+    """Rejects paths that are not regular files: reading a device or a pipe may never end.
 
     Raises:
-        UserError: if there is nothing at the path, or no file. A link to a file is one.
+        UserError: if the path does not exist or is not a file. Links to files are accepted.
     """
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         raise UserError(f"{path}: {getattr(error, 'strerror', error)}") from error
     if not stat.S_ISREG(mode):
-        raise UserError(f"{path} is no file: a directory, a device or a pipe")
+        raise UserError(f"{path} is not a file but a directory, a device or a pipe")
 
 
 def read_file(path):
-    """The bytes of a file.
+    """Reads the bytes of a file.
 
     Raises:
         UserError: if it is missing, cannot be read, or is a device or a pipe.

@@ -1,4 +1,4 @@
-"""JSON: files from strangers are checked before anything believes them; what we write is JSON."""
+"""Reads JSON files, which may be untrusted and are validated, and writes strict JSON."""
 
 import json
 import math
@@ -11,40 +11,41 @@ from attention_zoo.files import read_file
 
 
 class Content(pydantic.BaseModel):
-    """What a JSON file must hold, as fields with types; of what else it holds nothing is said.
+    """The schema of a JSON file, as typed fields; other keys are ignored.
 
-    A number is no string and `true` no number; infinite numbers and NaN are none at all.
+    Types are strict: strings are not converted to numbers, nor numbers to booleans. Infinite
+    numbers and NaN are rejected.
     """
 
     model_config = pydantic.ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
 
 
 def parse_json(path):
-    """Whatever stands in a JSON file.
+    """Reads the content of a JSON file.
 
     Raises:
-        UserError: if it is missing or no JSON.
+        UserError: if it is missing or not JSON.
     """
     content = read_file(path)
     try:
-        # Strings are UTF-8 here, nesting has a limit, and NaN is no number.
+        # This parser requires UTF-8, limits nesting, and rejects NaN.
         return from_json(content, allow_inf_nan=False)
     except ValueError as error:
-        raise UserError(f"{path} is damaged, or no JSON: {error}") from error
+        raise UserError(f"{path} is damaged, or not JSON: {error}") from error
 
 
 def read_json(path, schema=None):
-    """Reads a JSON file that holds an object.
+    """Reads a JSON file that contains an object.
 
     Args:
         path: the file.
-        schema: a `Content` that says what must be in it.
+        schema: a `Content` to validate it with.
 
     Returns:
-        The object, a dict, as it stands in the file.
+        The object as a dict, unchanged.
 
     Raises:
-        UserError: if the file is missing or no JSON, or holds something else.
+        UserError: if the file is missing, not JSON, or has other content.
     """
     content = parse_json(path)
     if not isinstance(content, dict):
@@ -60,13 +61,13 @@ def check_content(content, schema, origin):
     Args:
         content: a dict.
         schema: a `Content`.
-        origin: where the object comes from, for errors.
+        origin: where the object comes from, for error messages.
 
     Returns:
         The content as an instance of the schema, defaults filled in.
 
     Raises:
-        UserError: naming the first field that is missing or of another kind.
+        UserError: naming the first field that is missing or invalid.
 
     Example:
         >>> class Size(Content):
@@ -90,11 +91,11 @@ received '8'
 
 
 def json_text(content, **options):
-    """Content as JSON. NaN and infinite numbers, which JSON has not, become null.
+    """Content as JSON. NaN and infinite numbers, which JSON does not support, become null.
 
     Args:
         content: dicts, lists, strings, numbers.
-        **options: of `json.dumps`.
+        **options: options of `json.dumps`.
 
     Example:
         >>> json_text({"spearman": float("nan"), "accuracy": 1.0})

@@ -1,4 +1,4 @@
-"""Loading whatever answers: a run, a task, an export or one artefact of it."""
+"""Loads a run, a task, an export or an artefact."""
 
 from attention_zoo.backend import require_tensorflow_backend
 from attention_zoo.pretrained import locate
@@ -9,15 +9,15 @@ def load(path_or_name):
 
     Args:
         path_or_name: a run directory, a task directory, an export directory, a
-            SavedModel directory or a `.tflite` file; or the name of a task that comes
-            with the package, see `attention-zoo list`.
+            SavedModel directory or a `.tflite` file; or the name of a pretrained
+            task, see `attention-zoo list`.
 
     Returns:
-        A task; for artefacts something that answers like one. Several threads may ask it.
+        A task, whose engine may be an artefact. It is safe to use from several threads.
 
     Raises:
-        UserError: if there is nothing of the kind, or it is damaged; or if Keras does not run
-            on its TensorFlow backend.
+        UserError: if there is nothing to load, it is damaged, or Keras does not use its
+            TensorFlow backend.
     """
     path = locate(path_or_name)
     require_tensorflow_backend()
@@ -26,7 +26,7 @@ def load(path_or_name):
     from attention_zoo.zoo.weights import WEIGHTS_FILE
 
     for candidate in (path / TASK_FOLDER, path):
-        is_hugging_face = (candidate / "config.json").exists()  # which an export may hold
+        is_hugging_face = (candidate / "config.json").exists()  # part of an export
         if (candidate / WEIGHTS_FILE).exists() and not is_hugging_face:
             return load_task(candidate)
     from attention_zoo.export.artefact import load_artefact

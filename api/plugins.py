@@ -1,7 +1,7 @@
 """Plugins: a user's own modules that register models, tasks, tokenizers, metrics and formats.
 
-A plugin is named on the command line by `--plugin`, or installed with an entry point of the group
-`attention_zoo.plugins`; in Python importing it is enough.
+Name a plugin on the command line by `--plugin`, or install it with an entry point of the group
+`attention_zoo.plugins`; in Python, importing it is enough.
 """
 
 import functools
@@ -21,7 +21,7 @@ def load_plugin(name: str) -> None:
     """Imports a plugin.
 
     Args:
-        name: a module, which is also looked for in the working directory, or a `.py` file.
+        name: a module, which may be in the working directory, or a `.py` file.
 
     Raises:
         UserError: if there is no such module, or it raises an error.
@@ -37,14 +37,14 @@ def load_plugin(name: str) -> None:
         importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise UserError(f"--plugin {name}: {error}") from error
-    # A plugin is anyone's code, and may raise anything.
+    # A plugin is user code, and may raise anything.
     except Exception as error:
         raise UserError(f"--plugin {name}: {type(error).__name__}: {error}") from error
 
 
 @functools.cache
 def load_installed_plugins() -> None:
-    """Imports the plugins that installed packages name as entry points, once.
+    """Imports the plugins that installed packages register as entry points, once.
 
     Raises:
         UserError: if one cannot be imported.
@@ -60,7 +60,7 @@ def load_installed_plugins() -> None:
 
 
 def plugins_first(arguments: Sequence[str]) -> list[str]:
-    """Command-line arguments with every `--plugin NAME` before the command.
+    """Moves every `--plugin NAME` of command-line arguments before the command.
 
     Example:
         >>> plugins_first(["train", "my.yaml", "--plugin", "mine", "--out=run"])

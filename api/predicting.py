@@ -1,4 +1,4 @@
-"""Answering a stream of lines."""
+"""Answers a stream of lines."""
 
 import itertools
 
@@ -7,20 +7,20 @@ from attention_zoo.text.lines import check_encoding, limited_lines, strip_line_e
 
 
 def predict_lines(task, file, batch, options, warn):
-    """Answers the lines of a file, in their order.
+    """Answers the lines of a file, in order.
 
     Args:
         task: a task or an artefact.
         file: an open binary file.
         batch: number of lines to answer at once.
-        options: of the task's `predict`.
-        warn: called with a line of text about a line that is not answered as it stands.
+        options: options of the task's `predict`.
+        warn: called with a line of text about each line that is truncated or not UTF-8.
 
     Yields:
         An `Answer` for each line; an empty one for an empty line.
 
     Raises:
-        UserError: if a line is too long or has not the columns of the task, or the input is
+        UserError: if a line is too long or has the wrong number of columns, or the input is
             UTF-16 or cannot be read.
     """
     first, rest = 1, limited_lines(file)
@@ -28,10 +28,7 @@ def predict_lines(task, file, batch, options, warn):
         texts = [_input(line, first + i, task, warn) for i, line in enumerate(lines)]
         for side in task.input_sides(texts):
             for i in side.beyond():
-                warn(
-                    f"line {first + i} is longer than {side.limit} tokens, "
-                    f"the rest of it is not read"
-                )
+                warn(f"line {first + i} is longer than {side.limit} tokens and is truncated")
         yield from task.predict(texts, **options)
         first += len(lines)
 
@@ -46,14 +43,14 @@ def _next_lines(rest, batch, first):
 
 
 def _input(line, number, task, warn):
-    """A line as the task takes it: a string, or a tuple of those between tabs."""
+    """A line as the input of the task: a string, or a tuple of its columns."""
     text, expected = _decode(line, number, warn), len(task.text_inputs)
     if expected == 1:
         return text
     columns = tuple(text.split("\t"))
     if len(columns) != expected:
         raise UserError(
-            f"line {number}: {' and '.join(task.text_inputs)} with a tab between are needed, "
+            f"line {number}: {' and '.join(task.text_inputs)} separated by a tab are needed, "
             f"received {len(columns)} column{'s' * (len(columns) != 1)}: {text!r}"
         )
     return columns
@@ -67,5 +64,5 @@ def _decode(line, number, warn):
     try:
         return line.decode("utf-8").strip()
     except UnicodeDecodeError:
-        warn(f"line {number} is not UTF-8; its foreign bytes are read as unknown characters")
+        warn(f"line {number} is not UTF-8; invalid bytes are read as unknown characters")
         return line.decode("utf-8", errors="replace").strip()

@@ -1,6 +1,6 @@
-"""The tasks that come with the package: weights that we trained, each with its model card.
+"""The pretrained tasks in the package, each with its model card.
 
-Imports no TensorFlow, so that a mistyped name is reported at once.
+This module does not import TensorFlow, so that a mistyped name is reported at once.
 """
 
 import importlib.util
@@ -12,7 +12,7 @@ CARD_FILE = "README.md"
 
 
 def pretrained_tasks():
-    """The folders of the tasks that come with the package, by their names."""
+    """The folders of the pretrained tasks, by name."""
     # Looked up, not imported: the folder's package brings the models with it, and Keras.
     spec = importlib.util.find_spec("attention_zoo.zoo")
     if spec is None or spec.origin is None:  # not installed as this package is
@@ -22,17 +22,17 @@ def pretrained_tasks():
 
 
 def title(folder):
-    """What a task that comes with the package is: the first line of its card."""
+    """The title of a pretrained task: the first line of its card."""
     with open(folder / CARD_FILE, encoding="utf-8") as card:
         return card.readline().lstrip("# ").rstrip()
 
 
 def locate(path_or_name):
-    """The path of what is to be loaded.
+    """The path of a task.
 
     Args:
-        path_or_name: a path, or the name of a task that comes with the package; a path
-            that exists goes first.
+        path_or_name: a path, or the name of a pretrained task; an existing path has
+            precedence.
 
     Raises:
         UserError: if it is neither.
@@ -44,6 +44,6 @@ def locate(path_or_name):
     name = str(path_or_name)
     if name in tasks:
         return tasks[name]
-    # What has no folder in it may have been meant as a name.
+    # A path without a folder may have been meant as a name.
     hint = f", and no task of that name: {suggest(name, tasks)}" if path.name == name else ""
     raise UserError(f"{path}: no such file or directory{hint}")

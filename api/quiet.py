@@ -1,4 +1,4 @@
-"""Starting TensorFlow for the command line, and keeping its chatter off the user's screen."""
+"""Imports TensorFlow for the command line, and hides its log messages."""
 
 import contextlib
 import os
@@ -8,12 +8,12 @@ from attention_zoo.streams import exit_on_interrupt, say
 
 @contextlib.contextmanager
 def silent_stderr():
-    """Drops what is written to file descriptor 2; Python's exceptions still come through.
+    """Discards output to file descriptor 2; Python exceptions are not affected.
 
-    TensorFlow and its converter log there directly, before and beside every setting.
+    TensorFlow and its converter write there directly, and ignore log settings.
 
     Yields:
-        A descriptor that still writes there.
+        A descriptor that still writes to standard error.
     """
     saved = os.dup(2)
     with open(os.devnull, "w") as nothing:
@@ -26,15 +26,15 @@ def silent_stderr():
 
 
 def import_tensorflow():
-    """Imports TensorFlow without its start-up messages, and Keras on its backend.
+    """Imports TensorFlow without its start-up messages, and Keras with its backend.
 
-    Ctrl-C ends the process meanwhile. A `KERAS_BACKEND` that was set for another project is
-    said to be set aside, and stays as it is for the programs that are started from here.
+    Ctrl-C ends the process meanwhile. A different `KERAS_BACKEND` is ignored with a message, but
+    left in the environment for child processes.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     named = os.environ.get("KERAS_BACKEND")
     if named not in (None, "tensorflow"):
-        say(f"KERAS_BACKEND={named} is set aside: tasks run on TensorFlow")
+        say(f"KERAS_BACKEND={named} is ignored: tasks run on TensorFlow")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     try:
         with silent_stderr() as messages, exit_on_interrupt(messages):

@@ -1,4 +1,4 @@
-"""Registries: what comes with the package, and what a user's own module adds to it."""
+"""Registries of built-in objects, to which users' modules can add their own."""
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
@@ -14,11 +14,11 @@ Given = TypeVar("Given")
 class Registry(Mapping[str, Value]):
     """Named objects of one kind: a mapping that users can add to.
 
-    The names of built-in objects are known without importing anything; the module of one is
-    imported when it is first looked up, and registers it.
+    The names of built-in objects are known without imports; the module of an object is imported
+    when it is first looked up, and registers it.
 
     Args:
-        kind: what the objects are, in the singular, for messages.
+        kind: the kind of objects, in the singular, for messages.
         builtin: the module that registers each built-in name.
 
     Example:
@@ -31,7 +31,7 @@ class Registry(Mapping[str, Value]):
         >>> colours.find("rde")
         Traceback (most recent call last):
         attention_zoo.errors.UserError: there is no colour 'rde'; did you mean "red"? \
-Accepted: red. A plugin that registers it is named by --plugin
+Accepted: red. If a plugin registers it, name the plugin by --plugin
     """
 
     def __init__(self, kind: str, builtin: Mapping[str, str] | None = None) -> None:
@@ -43,11 +43,11 @@ Accepted: red. A plugin that registers it is named by --plugin
         """Registers an object under a name; a decorator.
 
         Args:
-            name: the name, as recipes, command lines and files on disk have it.
+            name: the name in recipes, on the command line and in files on disk.
 
         Raises:
-            ValueError: if another object has the name. In a notebook a definition may be run
-                again, and replaces the earlier one.
+            ValueError: if another object has the same name. In a notebook, running a
+                definition again replaces the earlier one.
         """
 
         def add(value):
@@ -62,17 +62,17 @@ Accepted: red. A plugin that registers it is named by --plugin
         return add
 
     def find(self, name: str) -> Value:
-        """The object of a name.
+        """Looks up an object by name, also in installed plugins.
 
         Raises:
-            UserError: if there is none, among the installed plugins neither; says which there are.
+            UserError: if there is none; lists the accepted names.
         """
         if name not in self:
             load_installed_plugins()
         if name not in self:
             raise UserError(
                 f"there is no {self.kind} {name!r}; {suggest(name, self)}. "
-                "A plugin that registers it is named by --plugin"
+                "If a plugin registers it, name the plugin by --plugin"
             )
         return self[name]
 
@@ -92,7 +92,7 @@ Accepted: red. A plugin that registers it is named by --plugin
 
 
 def _definition(value: object) -> object:
-    """What two objects share if one is a notebook cell's new definition of the other."""
+    """A key that is equal for a definition in a notebook and the same one run again."""
     defined: Any = value if hasattr(value, "__qualname__") else type(value)
     is_in_notebook = defined.__module__ == "__main__"
     return defined.__qualname__ if is_in_notebook else value

@@ -1,4 +1,4 @@
-"""Standard streams that may be closed, full or left by their reader, and Ctrl-C at any time."""
+"""Handles standard streams that are closed, full or without a reader, and Ctrl-C at any time."""
 
 import contextlib
 import errno
@@ -12,10 +12,10 @@ _INTERRUPTED = 130  # as shells report it
 
 
 class StreamError(Exception):
-    """Standard output or input that cannot be used, unlike any file by an `OSError` of its own.
+    """An error of standard input or output, as opposed to an `OSError` of another file.
 
     Attributes:
-        reader_left: whether nobody reads the output any more, as after `| head`.
+        reader_left: whether the output no longer has a reader, as after `| head`.
     """
 
     def __init__(self, action, error):
@@ -24,11 +24,11 @@ class StreamError(Exception):
 
 
 class Interrupted(BaseException):
-    """Ctrl-C. Not a `KeyboardInterrupt`, of which command-line libraries make what they like."""
+    """Ctrl-C. Not a `KeyboardInterrupt`, which command-line libraries handle themselves."""
 
 
 class _Output(io.TextIOWrapper):
-    """Standard output whose errors are told from those of files."""
+    """Standard output whose errors are distinguished from those of files."""
 
     def write(self, text):
         try:
@@ -44,7 +44,7 @@ class _Output(io.TextIOWrapper):
 
 
 class _Messages(io.TextIOWrapper):
-    """Standard error: that nobody reads it is no reason to stop a training."""
+    """Standard error; a missing reader does not stop a training."""
 
     def write(self, text):
         with contextlib.suppress(OSError):
@@ -57,16 +57,16 @@ class _Messages(io.TextIOWrapper):
 
 
 def open_streams():
-    """Makes the standard streams safe to use, whatever the process was started with.
+    """Makes the standard streams safe to use, even if the process was started without them.
 
-    A closed one gets its descriptor back, or the next file that is opened would have it, and
-    what libraries print would end up in that file. Reading and writing it still fail.
+    Descriptors of closed streams are reopened; otherwise the next opened file would get the
+    descriptor, and output of libraries would end up in it. Reading and writing still fail.
     """
     for descriptor, mode in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         try:
             os.fstat(descriptor)
         except OSError:
-            # The lowest that is free, so this one.
+            # Opens the lowest free descriptor, which is this one.
             os.open(os.devnull, mode)
     if sys.stdin is None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
@@ -77,17 +77,17 @@ def open_streams():
 def _wrapped(stream, descriptor, kind):
     binary = open(descriptor, "wb", closefd=False)  # noqa: SIM115
     encoding = getattr(stream, "encoding", "utf-8")
-    # A terminal that cannot show a character shows its number.
+    # Characters that a terminal cannot show are escaped.
     return kind(binary, encoding, errors="backslashreplace", line_buffering=binary.isatty())
 
 
 def say(message):
-    """Prints a line of text on standard error."""
+    """Prints a line of text to standard error."""
     print(message, file=sys.stderr, flush=True)
 
 
 def drop_output():
-    """Forgets what standard output could not take, so that nothing fails again at the end."""
+    """Discards unwritten output, so that flushing does not fail again at exit."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 1)
     os.close(nothing)
@@ -104,7 +104,7 @@ def _raise_interrupted(number, frame):
 
 
 def exit_with(status):
-    """Ends the process; Ctrl-C from here on ends it too, without a traceback."""
+    """Ends the process; from now on Ctrl-C ends it without a traceback."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(status)
@@ -112,12 +112,12 @@ def exit_with(status):
 
 @contextlib.contextmanager
 def exit_on_interrupt(descriptor=2):
-    """Makes Ctrl-C end the process at once, where an exception would be lost or misread.
+    """Makes Ctrl-C end the process at once, where an exception would be lost.
 
-    Modules of C++ that are being imported make other errors of it, or none.
+    C++ extensions that are being imported swallow the exception or raise a different one.
 
     Args:
-        descriptor: where to say so.
+        descriptor: the file descriptor for the message.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

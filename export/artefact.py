@@ -13,16 +13,16 @@ from attention_zoo.tasks.settings import TASKS
 from attention_zoo.tasks.task import Task
 from attention_zoo.tasks.task_files import TASK_FILE, TOKENIZER_FOLDER, read_task_config
 
-# What an export directory is asked for when none of its artefacts is named.
+# The formats to look for first when a path is an export directory.
 _PREFERRED = ("saved_model", "litert")
 
 
 def load_reader(directory: str | Path, engine: Engine | None = None) -> Task:
-    """What lies beside the artefacts of an export, as a task.
+    """Makes a task from the configuration and tokenizers of an export directory.
 
     Args:
         directory: the export directory.
-        engine: what answers; when omitted the task only reads the answers of artefacts.
+        engine: computes the answers; if omitted, the task can only read an artefact's outputs.
     """
     config = read_task_config(directory)
     task_class = TASKS[config["task"]].task_class()
@@ -33,14 +33,14 @@ def load_artefact(path: str | Path) -> Task:
     """Loads an export directory or one artefact in it.
 
     Args:
-        path: an artefact, or an export directory (its SavedModel is taken, or else its
-            smallest-named LiteRT file, or else whatever answers).
+        path: an artefact, or an export directory (its SavedModel is loaded if it has one,
+            otherwise a LiteRT file, otherwise any other artefact).
 
     Returns:
         A task whose engine is the artefact.
 
     Raises:
-        UserError: if there is no artefact at the path, or it is damaged, or it cannot answer.
+        UserError: if there is no artefact at the path, or it is damaged or cannot answer.
     """
     path = Path(path)
     form, path = _find(path)
@@ -50,7 +50,7 @@ def load_artefact(path: str | Path) -> Task:
 
 
 def _find(path: Path) -> tuple[Format, Path]:
-    """The format of an artefact at a path, or of one in the export directory at it."""
+    """The format and path of the artefact at `path`, which may be an export directory."""
     if path.suffix == ".tflite" and not path.is_file():
         raise UserError(f"{path}: no such file")
     if not (path / TASK_FILE).exists():
@@ -70,12 +70,12 @@ def _find(path: Path) -> tuple[Format, Path]:
                 return form, candidate
     raise UserError(
         f"{path} is not a run, a task, an export directory, or an artefact of a known format "
-        "(a plugin that registers its format is named by --plugin)"
+        "(if a plugin registers its format, name the plugin by --plugin)"
     )
 
 
 def _export_directory(path: Path) -> Path:
-    """The directory above an artefact that has the tokenizers."""
+    """The parent directory of an artefact that holds its tokenizers."""
     for parent in path.absolute().parents:
         if (parent / TASK_FILE).exists():
             return parent
@@ -83,7 +83,7 @@ def _export_directory(path: Path) -> Path:
 
 
 def _require_unchanged(directory: Path, path: Path) -> None:
-    """Compares an artefact, and what it is loaded with, with the report, if there is one."""
+    """Compares the checksums of an artefact and its tokenizers with the report, if any."""
     if not (directory / REPORT_FILE).exists():
         return
     report = read_report(directory)

@@ -1,8 +1,7 @@
-"""What an artefact is asked: all that is compared, under the conditions of clients, and timed.
+"""Calls an artefact with everything to compare, under the conditions of clients, and times it.
 
-Clients do more than to ask for batches: several threads ask at once; they ask for one row, for
-none, and for more than there is room for. A format names those of these conditions that its
-runtime supports.
+Clients do not only send batches: several threads call at once, and requests have one row, no rows,
+or inputs that are too long. A format lists which of these conditions its runtime supports.
 """
 
 from collections.abc import Mapping
@@ -16,23 +15,23 @@ from attention_zoo.export.formats import Format
 from attention_zoo.export.running import Answers, Arrays, RunnerError, call, run
 
 THREADS = 4
-# What a report says of each condition.
+# How a report describes each condition.
 CONDITIONS = {
     "threads": f"{THREADS} threads",
     "none": "no row",
     "one": "one row",
     "long": "over-long input",
 }
-# The number of rows that are asked for one by one, and by each thread.
+# The number of rows in single-row calls, and in the calls of each thread.
 ROWS = 8
 _TIMED = 100
 
 
 def ask(task: Any, path: Path, form: Format, expected: Arrays, python: Path | str) -> Answers:
-    """Asks an artefact for everything that is compared, and measures how long it takes.
+    """Runs an artefact on everything to compare, and measures how long it takes.
 
     Returns:
-        The outputs, and the figures as `Verification` has them: `latency_ms`, `latency_all_ms`,
+        The outputs, and these fields of `Verification`: `latency_ms`, `latency_all_ms`,
         `peak_bytes`, `signatures`, `runtime` and `clients`.
     """
     compared = form.compared(task)
@@ -42,7 +41,7 @@ def ask(task: Any, path: Path, form: Format, expected: Arrays, python: Path | st
     arrays = {key: expected[name][:rows] for name, key in numbers.items()}
     arrays |= {LONG + key: expected.get(LONG + n, expected[n][:1]) for n, key in numbers.items()}
     calls += _client_calls(form, compared.signature, numbers, "numbers")
-    # What is timed is an answer, where the artefact gives one.
+    # Time complete answers if the artefact gives them, otherwise the numbers.
     signature, names = compared.signature, compared.inputs
     if form.answers(task):
         signature, names = "serving_default", form.answer_inputs(task)
@@ -77,10 +76,10 @@ def _client_calls(
 
     Args:
         form: the format.
-        signature: the signature to ask.
-        inputs: from the name of an argument to the name of its array; the array of an input
-            that is too long has the same name behind `LONG`.
-        output: the group of the outputs, behind the name of each condition.
+        signature: the signature to call.
+        inputs: maps the name of an argument to the name of its array; the over-long array has
+            the same name prefixed with `LONG`.
+        output: the group of the outputs, prefixed with the name of each condition.
     """
     one = {"signature": signature, "inputs": dict(inputs), "batch": 1, "rows": ROWS}
     long = {name: LONG + key for name, key in inputs.items()}

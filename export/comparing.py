@@ -1,4 +1,4 @@
-"""Compares what an artefact gives with what the Keras model gave."""
+"""Compares the outputs of an artefact with those of the Keras model."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,14 +11,14 @@ from attention_zoo.export.expected import IDS, LONG, STRINGS, texts_of
 from attention_zoo.export.formats import Format
 from attention_zoo.export.running import BATCH, Arrays, RunnerError, call, run
 
-# Largest difference of a number (logit, embedding) of a float32 artefact.
+# Largest allowed difference of a number (logit, embedding) of a float32 artefact.
 TOLERANCE = 1e-4
 
 Agree = Callable[[np.ndarray, np.ndarray], bool]
 
 
 def differences(numbers: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
-    """How far numbers differ, as `Verification` has it."""
+    """How far numbers differ, as fields of `Verification`."""
     difference = np.abs(numbers - wanted)
     products = np.sum(numbers * wanted, axis=-1)
     lengths = np.linalg.norm(numbers, axis=-1) * np.linalg.norm(wanted, axis=-1)
@@ -35,10 +35,10 @@ def other_differences(
 ) -> dict[str, float]:
     """The largest difference of every other number of an answer, by its name.
 
-    A number beyond 1 is measured by its own size: the score of an answer is a sum over tokens.
+    For numbers above 1 the difference is relative: the score of an answer is a sum over tokens.
 
     Raises:
-        RunnerError: if one has another shape.
+        RunnerError: if one has a different shape.
     """
     groups = [("answers", STRINGS if form.takes_strings else IDS)]
     groups += [("generate", STRINGS), ("ids", IDS)] if form.is_whole else []
@@ -51,7 +51,7 @@ def other_differences(
             if group == "generate":
                 array = array[:, 0]
             if array.shape[0] != wanted.shape[0] or array.ndim != wanted.ndim:
-                raise RunnerError(f"gives {name} of the shape {array.shape}, not {wanted.shape}")
+                raise RunnerError(f"gives {name} of shape {array.shape}, not {wanted.shape}")
             array, wanted = _of_one_width(array, wanted)
             difference = np.abs(array - wanted) / np.maximum(1.0, np.abs(wanted))
             if difference.size:
@@ -60,7 +60,7 @@ def other_differences(
 
 
 def without_padding(outputs: dict[str, Arrays], shape: tuple[int, ...]) -> dict[str, Arrays]:
-    """Cuts outputs by token, `(B, T, ...)`, to the length that numbers of a shape have."""
+    """Truncates outputs for each token, `(B, T, ...)`, to the length in `shape`."""
     return {
         group: {name: a[:, : shape[1]] if a.ndim == 3 else a for name, a in arrays.items()}
         for group, arrays in outputs.items()
@@ -70,13 +70,13 @@ def without_padding(outputs: dict[str, Arrays], shape: tuple[int, ...]) -> dict[
 def check_clients(
     task: Any, form: Format, outputs: dict[str, Arrays], expected: Arrays, quantize: str
 ) -> list[str]:
-    """Checks that an artefact gives the same under every condition of its format.
+    """Checks that an artefact gives the same outputs under every condition of its format.
 
     Returns:
-        What a report says of the conditions.
+        Descriptions of the conditions, for the report.
 
     Raises:
-        RunnerError: naming the first condition under which it does not.
+        RunnerError: naming the first condition under which the outputs differ.
     """
 
     def agree(array: np.ndarray, wanted: np.ndarray) -> bool:
@@ -90,17 +90,17 @@ def check_clients(
         for condition in form.conditions:
             if group in outputs and condition != "long":
                 _check_condition(condition, group, outputs, agree)
-    # Earlier versions did not keep what the model says of an input that is too long.
+    # Earlier versions did not store the model's outputs for an input that is too long.
     if "long" in form.conditions and LONG + "numbers" in expected:
         numbers = outputs["long numbers"][form.compared(task).output]
         wanted = expected[LONG + "numbers"]
         if numbers.shape != wanted.shape or not agree(numbers, wanted):
-            raise RunnerError(f"gives other numbers with {CONDITIONS['long']}")
+            raise RunnerError(f"gives different numbers with {CONDITIONS['long']}")
         if "answers" in outputs and form.takes_strings and quantize == "none":
             texts = texts_of(task, {n: expected[LONG + n] for n in task.text_inputs})
             (answer,) = task.answers(outputs["long answers"], texts)
             if not task.is_same(answer, expected[LONG + "answers"][0]):
-                raise RunnerError(f"gives another answer with {CONDITIONS['long']}")
+                raise RunnerError(f"gives a different answer with {CONDITIONS['long']}")
     return [CONDITIONS[name] for name in form.conditions]
 
 
@@ -109,11 +109,11 @@ def _check_condition(condition: str, group: str, outputs: dict[str, Arrays], agr
         few = array[:ROWS]
         wanted = {"none": few[:0], "threads": np.concatenate([few] * THREADS)}
         if not _alike(outputs[f"{condition} {group}"][name], wanted.get(condition, few), agree):
-            raise RunnerError(f"gives another {name} with {CONDITIONS[condition]}")
+            raise RunnerError(f"gives a different {name} with {CONDITIONS[condition]}")
 
 
 def _alike(array: np.ndarray, wanted: np.ndarray, agree: Agree) -> bool:
-    """Whether two arrays agree, one of which may have been padded further than the other."""
+    """Whether two arrays agree; one may have more padding than the other."""
     if array.ndim != wanted.ndim or len(array) != len(wanted):
         return False
     if not len(array):
@@ -127,7 +127,7 @@ def _alike(array: np.ndarray, wanted: np.ndarray, agree: Agree) -> bool:
 
 
 def _of_one_width(array: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cuts two lists of rows to the width of the shorter one; the rest is padding."""
+    """Truncates two arrays of rows to the width of the narrower one; the rest is padding."""
     if array.ndim < 2:
         return array, wanted
     width = min(array.shape[1], wanted.shape[1])
@@ -142,13 +142,13 @@ def check_other_runners(
     expected: Arrays,
     python: Path | str,
 ) -> list[str]:
-    """Runs an artefact through the other interfaces of its runtime, which must give the same.
+    """Runs an artefact through the other interfaces of its runtime, and compares the outputs.
 
     Returns:
-        The names of the interfaces that the runtime has.
+        The names of the interfaces that this version of the runtime has.
 
     Raises:
-        RunnerError: naming the first that gives something else.
+        RunnerError: naming the first whose outputs differ.
     """
     compared, names = form.compared(task), []
     rows = min(BATCH, len(expected["numbers"]))
@@ -161,6 +161,6 @@ def check_other_runners(
             continue
         numbers = answers.outputs["numbers"][compared.output]
         if not np.allclose(numbers, wanted, atol=10 * TOLERANCE):
-            raise RunnerError(f"gives other numbers by {name}")
+            raise RunnerError(f"gives different numbers through {name}")
         names.append(name)
     return names

@@ -1,4 +1,4 @@
-"""The SHA-256 of what an export consists of, by which `report.json` knows it again."""
+"""SHA-256 digests of the files of an export, which `report.json` records."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -7,7 +7,7 @@ from pathlib import Path
 from attention_zoo.files import read_file
 from attention_zoo.tasks.task_files import TASK_FILE, TOKENIZER_FOLDER
 
-# What an export directory holds beside artefacts and the report.
+# What an export directory contains besides artefacts and the report.
 _BESIDE = (TASK_FILE, TOKENIZER_FOLDER, "serving", "verification")
 CHANGED = "is not, byte for byte, what was exported"
 
@@ -21,7 +21,7 @@ def digest(path: Path) -> str:
 
 
 def digests(directory: Path, beside: Iterable[str] = _BESIDE) -> dict[str, str]:
-    """The SHA-256 of every file that lies beside the artefacts, by its path.
+    """The SHA-256 of every file beside the artefacts, by path.
 
     Args:
         directory: the export directory.
@@ -37,14 +37,14 @@ def digests(directory: Path, beside: Iterable[str] = _BESIDE) -> dict[str, str]:
 def changed(
     directory: Path, files: Mapping[str, str], beside: Iterable[str] = _BESIDE
 ) -> list[str]:
-    """Which of the files beside the artefacts are not as exported, are missing or were added.
+    """The files beside the artefacts that were changed, removed or added since the export.
 
     Args:
         directory: the export directory.
         files: `files` of the report.
-        beside: as of `digests`.
+        beside: as for `digests`.
     """
-    if not files:  # reports of earlier versions name none
+    if not files:  # reports of earlier versions list none
         return []
     there = digests(directory, beside)
     wanted = {name: files[name] for name in files if name.split("/")[0] in beside}
@@ -58,6 +58,6 @@ def files_in(path: Path) -> list[Path]:
 
 
 def irregular(path: Path) -> list[Path]:
-    """What in a directory and below is neither file nor directory: devices, pipes, dead links."""
+    """All paths that are neither files nor directories: devices, pipes, dangling links."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     return [file for file in files if not file.is_file() and not file.is_dir()]

@@ -1,4 +1,4 @@
-"""Engines that are artefacts: a task answers with one as with the Keras model."""
+"""Engines backed by artefacts: a task uses them in place of the Keras model."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from attention_zoo.files import require_regular
 from attention_zoo.quiet import silent_stderr
 from attention_zoo.tasks.engine import Engine, Numbers
 
-# A signature and arrays by name, to arrays by name.
+# Maps a signature and named arrays to named arrays.
 Run = Callable[[str, Mapping[str, np.ndarray]], Mapping[str, Any]]
 
 
 class ArtefactEngine(Engine):
-    """An artefact that takes ids, between the tokenizers that lie beside it.
+    """An artefact that takes ids; the task tokenizes and detokenizes around it.
 
     Args:
         path: the artefact.
-        run: what runs its signatures.
+        run: runs its signatures.
         name: what it is, for messages.
     """
 
@@ -43,23 +43,23 @@ class ArtefactEngine(Engine):
         numbers = self._run(task.compared.signature, _arrays(ids))
         if not task.by_token:
             return numbers
-        # A file of fixed shapes has an output for every token that there could be.
+        # A file with fixed shapes has outputs up to the maximum length.
         length = ids["token_ids"].shape[1]
         return {name: np.asarray(array)[:, :length] for name, array in numbers.items()}
 
     def decode(self, task: Any, ids: Numbers, options: Mapping[str, Any]) -> Numbers:
-        """See `Engine`; there is one answer to each source."""
+        """See `Engine`; each source has one answer."""
         outputs = self._run("serving_default", _arrays(ids))
         return {name: np.expand_dims(values, 1) for name, values in outputs.items()}
 
     @contextlib.contextmanager
     def guard(self) -> Iterator[None]:
-        """Explains what the runtime raises: an artefact may be anyone's, and lack something."""
+        """Turns errors of the runtime into `UserError`: the artefact may come from anyone."""
         try:
             yield
         except UserError:
             raise
-        # Whatever its runtime raises, and what is wrong with what it gives.
+        # Anything the runtime raises, or that goes wrong in reading its outputs.
         except Exception as error:
             raise UserError(
                 f"{self.path} does not answer as an export does: {type(error).__name__}: {error}"
@@ -67,18 +67,18 @@ class ArtefactEngine(Engine):
 
 
 class KerasFileEngine(ArtefactEngine):
-    """A `.keras` file, or a `.h5` file of Keras 2: ids in, numbers out, and no decoding.
+    """A `.keras` file, or a `.h5` file of Keras 2: ids in, numbers out, no decoding.
 
     Args:
         path: the file.
 
     Raises:
-        UserError: if it is damaged, or names other classes than Keras's own layers.
+        UserError: if it is damaged, or names classes other than Keras's own layers.
     """
 
     def __init__(self, path: Path) -> None:
         self._model = run_by(path, _load_keras_file)
-        super().__init__(path, self._call, f"a file of Keras ({path.suffix})")
+        super().__init__(path, self._call, f"a Keras file ({path.suffix})")
 
     def _call(self, signature: str, arrays: Mapping[str, np.ndarray]) -> Mapping[str, Any]:
         named = self._model.input
@@ -112,7 +112,7 @@ class StringsEngine(ArtefactEngine):
     def _complete(
         self, task: Any, columns: Sequence[np.ndarray], outputs: Mapping[str, Any]
     ) -> dict[str, np.ndarray]:
-        """As many answers a text as there can be: one, of tasks that decode."""
+        """Adds the axis of answers if the task decodes, and detokenizes ids if needed."""
         if task.decodes:
             numbers = {name: np.expand_dims(values, 1) for name, values in outputs.items()}
             outputs = numbers if "text" in numbers else task.texts_of(numbers, columns[0])
@@ -126,7 +126,7 @@ class SavedModelEngine(StringsEngine):
         path: its directory.
 
     Raises:
-        UserError: if it is damaged, or its graph does more than compute.
+        UserError: if it is damaged, or its graph contains operators that touch files.
     """
 
     def __init__(self, path: Path) -> None:
@@ -135,14 +135,14 @@ class SavedModelEngine(StringsEngine):
         try:
             check_saved_graph(path)
             loaded = tf.saved_model.load(str(path))
-        # Whatever TensorFlow raises at bytes that are not as they were.
+        # TensorFlow raises many types of errors for damaged files.
         except Exception as error:
             raise UserError(
                 f"{path} is not a SavedModel of ours, or is damaged: {error}"
             ) from error
-        self._loaded = loaded  # its signatures do not keep it alive
+        self._loaded = loaded  # the signatures alone do not keep it alive
         self.searches_itself = "generate" not in loaded.signatures
-        super().__init__(path, self._call, "a SavedModel that is compiled")
+        super().__init__(path, self._call, "a compiled SavedModel")
 
     def _call(self, signature: str, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
         tensors = {name: tf.constant(array) for name, array in arrays.items()}
@@ -151,17 +151,19 @@ class SavedModelEngine(StringsEngine):
     def respond(
         self, task: Any, columns: Sequence[np.ndarray], options: Mapping[str, Any]
     ) -> dict[str, np.ndarray]:
-        """See `Engine`; searches as the options say, if it has the signature for it."""
+        """See `Engine`; options are used if it has the `generate` signature."""
         if not options or self.searches_itself:
             return super().respond(task, columns, options)
         if "seed" in options:
-            raise UserError("the SavedModel's samples are for its `sample` signature; use the run")
+            raise UserError(
+                "a SavedModel samples only through its `sample` signature; use the run instead"
+            )
         outputs = self._call("generate", {"text": columns[0], **options})
         return {name: np.asarray(values) for name, values in outputs.items()}
 
 
 def run_by(path: Path, load: Callable[..., Any]) -> Any:
-    """What runs the signatures of a file, by the function of a runner that loads it.
+    """A function that runs the signatures of a file, loaded by its runner.
 
     Args:
         path: the file, or a directory of files.
@@ -173,9 +175,9 @@ def run_by(path: Path, load: Callable[..., Any]) -> Any:
     if not path.is_dir():
         require_regular(path)
     try:
-        with silent_stderr():  # LiteRT announces its delegate
+        with silent_stderr():  # LiteRT logs its delegate
             run, _ = load(str(path), 1)
-    # Whatever a runtime raises at bytes that are not as they were.
+    # Runtimes raise many types of errors for damaged files.
     except Exception as error:
         raise UserError(f"{path} is not an export of ours, or is damaged: {error}") from error
     return run

@@ -1,6 +1,6 @@
-"""What the Keras model says about examples: what artefacts are compared with.
+"""The Keras model's outputs for examples, which artefacts are compared with.
 
-It is kept beside the artefacts in `verification/`, so that an export can be verified again
+They are stored beside the artefacts in `verification/`, so that an export can be verified again
 anywhere, without the model.
 """
 
@@ -21,26 +21,26 @@ from attention_zoo.zoo.importers.npz_file import read_npz
 
 VERIFICATION_FILE = "verification/expected.npz"
 
-# Before the names of the outputs of `serving_default`, where strings go in and where ids do.
+# Prefixes of the outputs of `serving_default` for string inputs and for id inputs.
 STRINGS, IDS = "strings:", "ids:"
-# Before the names of what is asked and answered about an input that is too long.
+# Prefix of the inputs and outputs of an example that is too long.
 LONG = "long:"
-# Logits over a vocabulary are many: beyond this many numbers no further example is compared.
+# Logits over a vocabulary are large: no more examples are compared after this many numbers.
 _ENOUGH_NUMBERS = 50_000_000
 
 
 def expected_of(task: Any, examples: Sequence[tuple[str, ...]]) -> Arrays:
-    """What the Keras model says about examples.
+    """The Keras model's inputs and outputs for examples.
 
     Args:
         task: a task.
         examples: list of tuples of strings.
 
     Returns:
-        A dict of arrays: the inputs; `numbers` (of the first examples only, if they are very
-        many); `answers`, `references`; every other number that `serving_default` gives, under
-        its name behind `STRINGS` or `IDS`; `counted` where not all numbers count; and of an
-        input that is too long, behind `LONG`, the inputs, `numbers` and `answers`.
+        A dict of arrays: the inputs; `numbers` (of the first examples only, if there are too
+        many); `answers`, `references`; every other number that `serving_default` gives, with
+        the prefix `STRINGS` or `IDS`; `counted` if some numbers do not count; and, for an
+        example that is too long, `numbers`, `answers` and the inputs with the prefix `LONG`.
     """
     inputs = task.export_inputs(examples)
     compared = task.compared
@@ -48,15 +48,17 @@ def expected_of(task: Any, examples: Sequence[tuple[str, ...]]) -> Arrays:
     arrays = [inputs[name] for name in compared.inputs]
     numbers = _ask(functions[compared.signature], arrays, _ENOUGH_NUMBERS)
     strings = _ask(functions["serving_default"], [inputs[name] for name in task.text_inputs])
-    said = {STRINGS + name: array for name, array in strings.items()}
+    outputs = {STRINGS + name: array for name, array in strings.items()}
     lite = task.lite_signatures()
-    if lite["serving_default"] is not lite[compared.signature]:  # it is, of encoders
+    if (
+        lite["serving_default"] is not lite[compared.signature]
+    ):  # encoders have one function for both
         ids = _ask(lite["serving_default"], [inputs[name] for name in task.id_inputs])
-        said |= {IDS + name: array for name, array in ids.items()}
+        outputs |= {IDS + name: array for name, array in ids.items()}
     answers, references = task.answers(strings, texts_of(task, inputs)), task.references(examples)
     return {
         **inputs,
-        **{name: array for name, array in said.items() if array.dtype != object},
+        **{name: array for name, array in outputs.items() if array.dtype != object},
         **_expected_of_long(task, inputs, references),
         "numbers": numbers[compared.output],
         "answers": np.array(answers, dtype=object),
@@ -67,7 +69,7 @@ def expected_of(task: Any, examples: Sequence[tuple[str, ...]]) -> Arrays:
 def _ask(
     signature: tuple[Any, Any], arrays: Sequence[np.ndarray], enough: float = np.inf
 ) -> Arrays:
-    """The outputs of a function of a task for rows, in batches, until they are enough."""
+    """Runs a signature on rows in batches, until there are `enough` numbers."""
     function, specs = signature
     function = tf.function(function, input_signature=specs, autograph=False)
     chunks, size = [], 0
@@ -81,7 +83,7 @@ def _ask(
 
 
 def _expected_of_long(task: Any, inputs: Arrays, references: Sequence[str]) -> Arrays:
-    """What the model says of the shortest example, repeated until it is too long for it."""
+    """The model's outputs for the shortest example, repeated until it is too long."""
     texts = zip(*(inputs[name] for name in task.text_inputs), strict=True)
     lengths = [sum(map(len, row)) if all(map(bytes.strip, row)) else np.inf for row in texts]
     shortest = int(np.argmin(lengths))
@@ -89,7 +91,7 @@ def _expected_of_long(task: Any, inputs: Arrays, references: Sequence[str]) -> A
     for name in task.text_inputs:
         text = inputs[name][shortest] + b" "
         long[name] = np.array([text * (task.longest(name) + 1)], dtype=object)
-    # Ids that are cut to what the text is cut to, repeated before the last, which ends a row.
+    # The truncated ids, made longer again by repeating some before the last, the end id.
     again = task.longest("target_ids") if "target_ids" in task.compared.inputs else 1
     cut = task.inputs_of(texts_of(task, long), [(references[shortest] + " ") * again])
     for name in task.compared.inputs:
@@ -104,35 +106,35 @@ def _expected_of_long(task: Any, inputs: Arrays, references: Sequence[str]) -> A
 
 
 def texts_of(task: Any, inputs: Arrays) -> list[Any]:
-    """What was asked, as `task.predict` takes it."""
+    """The input texts, as `task.predict` takes them."""
     columns = [[text.decode() for text in inputs[name]] for name in task.text_inputs]
     return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
 
 
 def select(task: Any, expected: Arrays, kept: np.ndarray) -> Arrays:
-    """What is expected of some of the texts.
+    """The expected outputs of some of the texts.
 
     Args:
         task: a task.
         expected: what `expected_of` gave.
-        kept: boolean array, which texts.
+        kept: boolean array: which texts to keep.
     """
     selected = {
         name: array if name.startswith(LONG) else array[kept[: len(array)]]
         for name, array in expected.items()
     }
     if not task.answers_alone and len(selected["answers"]):
-        # Such as the nearest of the texts, of which there are fewer now.
+        # Answers such as the nearest text depend on which texts are left.
         answers = task.answers({task.output: selected["numbers"]}, texts_of(task, selected))
         selected["answers"] = np.array(answers, dtype=object)
     return selected
 
 
 def save_expected(expected: Arrays, directory: Path | str) -> None:
-    """Keeps what the Keras model said beside the artefacts."""
+    """Stores the Keras model's outputs beside the artefacts."""
     path = Path(directory) / VERIFICATION_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Strings as JSON: a file from a stranger must not need unpickling.
+    # Strings as JSON: unpickling a file from an untrusted source is unsafe.
     strings = {
         name: [s.decode() if isinstance(s, bytes) else s for s in array]
         for name, array in expected.items()
@@ -143,7 +145,7 @@ def save_expected(expected: Arrays, directory: Path | str) -> None:
 
 
 def load_expected(directory: Path | str) -> Arrays:
-    """Reads what `save_expected` kept.
+    """Reads what `save_expected` wrote.
 
     Raises:
         UserError: if the file is missing or damaged.
@@ -167,15 +169,15 @@ class _Strings(Content):
 
 
 def check_expected(task: Any, expected: Arrays, directory: Path | str) -> None:
-    """Checks that there is what a task's artefacts are compared with, row by row.
+    """Checks that every array needed for the comparison is there, with the right rows.
 
     Args:
-        task: what reads their answers.
+        task: reads the answers of the artefacts.
         expected: what `load_expected` gave.
-        directory: where, for errors.
+        directory: the export directory, for error messages.
 
     Raises:
-        UserError: if something is missing, or belongs to another number of examples.
+        UserError: if an array is missing, or has the wrong number of rows.
     """
     path = Path(directory) / VERIFICATION_FILE
     inputs = (*task.text_inputs, *task.id_inputs, *task.compared.inputs)
@@ -184,11 +186,13 @@ def check_expected(task: Any, expected: Arrays, directory: Path | str) -> None:
         raise UserError(f"{directory} cannot be verified: {path} lacks {', '.join(missing)}")
     count = len(expected["answers"])
     for name, array in expected.items():
-        # An encoder may read a text in several rows of ids.
+        # An encoder may split a text into several rows of ids.
         is_text = name.removeprefix(LONG) in ("answers", "references", *task.text_inputs)
         rows = 1 if name.startswith(LONG) else count
         fits = len(array) == rows if is_text else array.ndim and len(array)
         if (array.dtype == object) != is_text or not fits:
-            raise UserError(f"{directory} cannot be verified: {path}: {name} is of another export")
+            raise UserError(
+                f"{directory} cannot be verified: {path}: {name} is from another export"
+            )
     if not count or expected["numbers"].dtype.kind != "f" or expected["numbers"].ndim < 2:
         raise UserError(f"{directory} cannot be verified: {path}: it contains no numbers")

@@ -43,7 +43,7 @@ Progress = Callable[[str], None]
 
 
 def _silent(message: str) -> None:
-    """Progress that nobody is told of."""
+    """Ignores progress messages."""
 
 
 def export(
@@ -63,32 +63,34 @@ def export(
         directory: where to write; must be empty.
         formats: of `FORMATS`.
         quantize: of `QUANTIZATIONS`; only LiteRT has quantised files.
-        examples: what the artefacts are compared on, tuples of strings; the examples
-            that training kept when omitted. Ranges for `"full_int8"` are measured on those
-            of training, where there are any.
-        max_drop: points of each of the task's metrics that a quantised file may lose; a
-            task without a metric is held to a mean cosine of 0.99.
-        origin: what the report is to say of where the task and the examples come from, a
-            dict such as `{"run": ..., "data": ...}`.
-        progress: called with a line of text before each piece of work.
+        examples: tuples of strings to compare the artefacts on; if omitted, the examples
+            that training set aside. Ranges for `"full_int8"` are measured on the latter,
+            if there are any.
+        max_drop: how many points of each of the task's metrics a quantised file may lose;
+            without a metric, it must reach a mean cosine of 0.99.
+        origin: where the task and the examples come from, for the report: a dict
+            such as `{"run": ..., "data": ...}`.
+        progress: called with a line of text before each step.
 
     Returns:
-        The report; it can be indexed as `report.json` is.
+        The report; it can be indexed like `report.json`.
 
     Raises:
-        UserError: if an argument is wrong, the directory is not empty, or it cannot be written
-            to; then it is left empty.
+        UserError: if an argument is invalid, or the directory is not empty or not writable;
+            nothing is left in it.
         ResultError: if an artefact cannot be made or differs from the model; the
-            report is written and names it.
+            report is still written, and says so.
     """
     if not math.isfinite(max_drop):
-        raise UserError(f"max_drop must be a number of points, received {max_drop}")
+        raise UserError(f"max_drop must be a finite number of points, received {max_drop}")
     planned = plan(task, formats, quantize)
     for form, impossible in impossible_quantizations(task, formats, quantize):
-        progress(f"the format {form} has no {impossible} for this task")
+        progress(f"the format {form} does not support {impossible} for this task")
     examples = list(examples or task.examples)
     if not examples:
-        raise UserError("export verifies on examples, and the task has none: give examples=...")
+        raise UserError(
+            "export needs examples to verify on, and the task has none: pass examples=..."
+        )
     directory = Path(directory)
     with new_directory(directory, "choose another directory for the export"):
         return _export(task, directory, planned, examples, max_drop, origin, progress)
@@ -103,9 +105,9 @@ def _export(
     origin: Mapping[str, Any] | None,
     progress: Progress,
 ) -> Report:
-    """Writes into an empty directory, and verifies what it has written there."""
+    """Writes the artefacts into an empty directory and verifies them."""
     task.save_without_weights(directory)
-    progress(f"asking the Keras model about {len(examples)} examples")
+    progress(f"running the Keras model on {len(examples)} examples")
     expected = expected_of(task, examples)
     save_expected(expected, directory)
     failures = {}
@@ -124,7 +126,7 @@ def _export(
         except ResultError as error:
             progress(str(error))
             failures[artefact.file] = f"was not written: {error}"
-        except tf.errors.OpError as error:  # of a disk that is full, say
+        except tf.errors.OpError as error:  # such as a full disk
             raise UserError(f"cannot write {path}: {error.message}") from error
     _serve(task, directory, planned, examples, progress)
     for artefact in planned:
@@ -149,7 +151,7 @@ def _serve(
     examples: Sequence[tuple[str, ...]],
     progress: Progress,
 ) -> None:
-    """Writes what TF Serving needs beside SavedModels, if there are some."""
+    """Writes the files for TF Serving if there are SavedModels."""
     formats = {artefact.format for artefact in planned}
     served = [name for name in ("saved_model", "saved_model_xla") if name in formats]
     if served and not write_serving(task, directory, examples, served):
@@ -159,31 +161,31 @@ def _serve(
 def verify_export(
     directory: Path | str, progress: Progress = _silent, python: Path | str = sys.executable
 ) -> Report:
-    """Runs every artefact of an export directory again and compares.
+    """Runs every artefact of an export directory again and compares the outputs.
 
     Args:
-        directory: what `export` wrote, wherever it lies now.
-        progress: called with a line of text before each piece of work.
-        python: the interpreter that runs the artefacts, of an environment that need not have
-            more than their runtimes and NumPy.
+        directory: an export directory, which may have been moved.
+        progress: called with a line of text before each step.
+        python: the interpreter that runs the artefacts; its environment needs only their
+            runtimes and NumPy.
 
     Returns:
-        The new report, which is also written, if the directory can be written to.
+        The new report, which is also written if the directory is writable.
 
     Raises:
-        UserError: if the directory is no export, or `python` is not executable or lacks what
-            runs an artefact.
-        ResultError: if an artefact differs from what the Keras model had answered, or a file
-            beside the artefacts from what was exported.
+        UserError: if the directory is not an export, or `python` is not executable or lacks
+            a runtime.
+        ResultError: if an artefact's outputs differ from those of the Keras model, or a file
+            was changed since the export.
     """
     program = shutil.which(python)
     if program is None:
         raise UserError(f"{python} is not an executable; a Python interpreter is needed")
     about = read_report(directory)
     if not about.artefacts:
-        raise UserError(f"{directory} lists no artefact: there is nothing to verify")
+        raise UserError(f"{directory} lists no artefacts: there is nothing to verify")
     if not _can_write(directory):
-        progress(f"{directory} cannot be written to: the report there stays as it is")
+        progress(f"{directory} is not writable: its report will not be updated")
     expected = load_expected(directory)
     reader = load_reader(directory)
     check_expected(reader, expected, directory)
@@ -201,7 +203,7 @@ def _verify_and_report(
     progress: Progress,
     python: Path | str,
 ) -> Report:
-    """Verifies what was written, and reports that and the failures to write."""
+    """Verifies the artefacts and writes the report, which includes failures to write."""
     artefacts, differing = [], changed(directory, about.files)
     for artefact in planned:
         path, form = directory / artefact.file, FORMATS[artefact.format]
@@ -213,7 +215,7 @@ def _verify_and_report(
                 task, expected, path, form, artefact.quantize, about.max_drop, python
             )
         if result.verified and artefact.sha256 not in (None, digest(path)):
-            # A weight that no example touches, a file that nothing reads.
+            # Outputs are the same: say a weight that no example uses, or a file that is never read.
             result.verified, result.failure = False, CHANGED
         operators = form.operators(path) if result.verified else ""
         fields = {**artefact.record, **result.record}
@@ -252,7 +254,7 @@ def _can_write(directory: Path | str) -> bool:
 
 
 def _example(task: Any, expected: Arrays) -> dict[str, str | list[int]]:
-    """The shortest example with something in it, for the report: inputs by name."""
+    """The inputs of the shortest example that is not empty, by name, for the report."""
     rows = zip(*(expected[name] for name in task.text_inputs), strict=True)
     lengths = [sum(map(len, row)) or sys.maxsize for row in rows]
     shortest = lengths.index(min(lengths))

@@ -1,4 +1,4 @@
-"""A folder as Hugging Face's libraries read them: config, weights, tokenizer; data only."""
+"""Writes folders for Hugging Face's libraries: config, weights, tokenizer; data only."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ _PROBLEMS = {
 
 
 def why_not_hugging_face(task: Any) -> str:
-    """Why a task has no counterpart there, or ""."""
+    """Why a task cannot be written as a Hugging Face folder, or ""."""
     if not isinstance(task.model, Bert | BertClassifier | BertTokenClassifier | BertPretrainer):
         return f"is for BERT, the model is a {type(task.model).__name__}"
     if isinstance(task.model, Bert) and not isinstance(task, Embed):
@@ -33,7 +33,7 @@ def why_not_hugging_face(task: Any) -> str:
 
 
 def _architecture(task: Any) -> tuple[str, str]:
-    """What the model of a task is called there, and what its head is called, if it has one."""
+    """Hugging Face's names of the task's model class and of its head."""
     if isinstance(task.model, BertClassifier):
         return "BertForSequenceClassification", "classifier"
     if isinstance(task.model, BertTokenClassifier):
@@ -47,7 +47,7 @@ def _architecture(task: Any) -> tuple[str, str]:
 
 
 def write_hugging_face(task: Any, directory: Path | str) -> None:
-    """Writes a task, for which `why_not_hugging_face` has no reason, as a folder."""
+    """Writes a task as a folder; `why_not_hugging_face` must have returned ""."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     bert = getattr(task.model, "bert", task.model)
@@ -64,7 +64,7 @@ def write_hugging_face(task: Any, directory: Path | str) -> None:
 
 
 def _labels(task: Any) -> dict[str, Any]:
-    """What the config says of the outputs of a head."""
+    """The part of the config that describes the outputs of the head."""
     labels, config = list(getattr(task, "labels", ())), {}
     if isinstance(task.model, BertClassifier):
         labels = labels or [f"LABEL_{i}" for i in range(task.model.num_outputs)]
@@ -148,7 +148,7 @@ def _fast_tokenizer(tokenizer: Any, special: dict[str, str]) -> dict[str, Any]:
 
 
 def _write_sentence_transformer(task: Embed, bert: Any, directory: Path) -> None:
-    """What the library sentence-transformers needs beside it."""
+    """Adds the files that sentence-transformers needs."""
     steps = [("0", "", "Transformer"), ("1", "1_Pooling", "Pooling")]
     if task.normalize:
         steps.append(("2", "2_Normalize", "Normalize"))

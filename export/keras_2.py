@@ -1,8 +1,8 @@
 """Files of Keras 2: `.h5`, which tf_keras, TensorFlow before 2.16 and many importers read.
 
-Keras 3 writes `.h5` files that Keras 2 cannot read, since it describes layers in another way. So
-the description of a model of stock layers is put into the words of Keras 2, with no more of each
-layer than both know, and tf_keras, which is Keras 2, makes and writes the same model.
+Keras 2 cannot read the `.h5` files of Keras 3, whose layer configs differ. So the config of a
+model of stock layers is converted to Keras 2, with only the arguments that both versions know,
+and tf_keras, which is Keras 2, builds and writes the same model.
 """
 
 import json
@@ -15,7 +15,7 @@ import h5py
 from attention_zoo.export.portable import portable_model
 from attention_zoo.quiet import silent_stderr
 
-# What is said of a layer beside its name: arguments that Keras 2 had from early on.
+# The arguments of each layer besides its name: those that early versions of Keras 2 had.
 _ARGUMENTS = {
     "Activation": ("activation",),
     "Add": (),
@@ -46,7 +46,7 @@ _ARGUMENTS = {
 def write_h5(task: Any, path: Path | str) -> None:
     """Writes the model of a task as a `.h5` file of Keras 2: ids in, numbers out.
 
-    Inputs have the task's greatest lengths and are padded with 0.
+    Inputs have the task's maximum lengths and are padded with 0.
     """
     import tf_keras
 
@@ -65,14 +65,14 @@ def write_h5(task: Any, path: Path | str) -> None:
 
 
 def _description(model: Any) -> dict[str, Any]:
-    """The model in the words of Keras 2."""
+    """The config of the model for Keras 2."""
     config = model.get_config()
     kept = {name: config[name] for name in ("name", "input_layers", "output_layers")}
     return {**kept, "layers": [_layer(layer) for layer in config["layers"]]}
 
 
 def _layer(layer: dict[str, Any]) -> dict[str, Any]:
-    """A layer in the words of Keras 2, and what it reads."""
+    """The config of a layer for Keras 2, with its inbound nodes."""
     said, nodes = _said(layer), layer["inbound_nodes"]
     if layer["class_name"] == "MultiHeadAttention":
         query, value = (tensor["config"]["shape"] for tensor in nodes[0]["args"])
@@ -81,7 +81,7 @@ def _layer(layer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _said(layer: dict[str, Any]) -> dict[str, Any]:
-    """Class and arguments of a layer."""
+    """The class and arguments of a layer."""
     config, kind = layer["config"], layer["class_name"]
     if kind == "InputLayer":
         said = {"batch_input_shape": config["batch_shape"], "dtype": config["dtype"]}
@@ -93,20 +93,20 @@ def _said(layer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _node(args: list[Any], kwargs: dict[str, Any]) -> list[Any]:
-    """Where the inputs of a layer come from: of a list each, else the first with the others."""
-    # Whether it is training was false as it was put together, and is up to each call.
+    """The inbound node of a layer: an entry for each tensor of a list, otherwise one entry."""
+    # `training` was False when the model was built; each call sets it.
     given = {k: v for k, v in kwargs.items() if v is not None and k != "training"}
-    if "initial_state" in given:  # of recurrent layers: further inputs
+    if "initial_state" in given:  # recurrent layers take it as further inputs
         args = [[*args, *given.pop("initial_state")]]
     options = {name: _origin(value) for name, value in given.items()}
     if isinstance(args[0], list | tuple):
         return [[*_origin(tensor), options] for tensor in args[0]]
-    if len(args) == 2:  # of attention
+    if len(args) == 2:  # attention
         options["value"] = _origin(args[1])
     return [[*_origin(args[0]), options]]
 
 
 def _origin(value: Any) -> Any:
-    """Layer, node and index of a tensor; of anything else the value."""
+    """Layer, node and index of a tensor; other values are returned unchanged."""
     is_tensor = isinstance(value, dict) and value.get("class_name") == "__keras_tensor__"
     return list(value["config"]["keras_history"]) if is_tensor else value

@@ -1,8 +1,8 @@
-"""Files of Keras 3: `.keras`, written so that earlier versions of it can read them too.
+"""Files of Keras 3: `.keras`, written so that earlier versions of Keras 3 can read them too.
 
-Keras writes every argument of every layer into a file, also those that it has only just got, and a
-version that does not know one of them refuses the whole file. So arguments that are not used are
-left out: a file needs nothing newer than its model does.
+Keras writes every argument of every layer into a file, including recently added ones, and a version
+that does not know one of them rejects the whole file. So unused arguments are left out: a file
+requires no newer version than its model does.
 """
 
 import importlib
@@ -31,7 +31,7 @@ def write_keras(task: Any, path: Path | str) -> None:
 
 
 def without_unused_arguments(config: Any) -> Any:
-    """A serialised Keras object, and those within it, without the arguments that it does not use.
+    """A serialised Keras object, including nested ones, without unused arguments.
 
     Example:
         >>> config = keras.saving.serialize_keras_object(keras.layers.Dense(2, name="dense"))
@@ -54,7 +54,7 @@ def without_unused_arguments(config: Any) -> Any:
             if not _is_unused(inspect.signature(kind).parameters.get(name), value)
         }
     if module.startswith(_OPERATIONS):
-        # Their names stand beside the arguments too, and few of them took one before.
+        # The name is also stored outside the arguments, and few operations used to take one.
         config["config"].pop("name", None)
     return config
 

@@ -1,4 +1,4 @@
-"""LiteRT (TFLite): ids in, ids out, the whole decoding in the graph, builtin operators only."""
+"""LiteRT (TFLite): ids in, ids out, decoding loop in the graph, builtin operators only."""
 
 import tempfile
 import warnings
@@ -16,12 +16,12 @@ from attention_zoo.layers.functional import MASKED_SCORE
 from attention_zoo.layers.graph_settings import graph_settings
 from attention_zoo.quiet import silent_stderr
 
-# Bytes that a weight takes in the file.
+# Bytes per weight in the file.
 _WEIGHT_BYTES = {"none": 4, "float16": 2, "dynamic_int8": 1, "full_int8": 1}
-# What is masked in a file whose scores have 8 bits. Measured on small encoders, -1e9 cost up to
-# 0.15 of the cosine of an embedding, and from -100 to -15 made little difference.
+# The score of masked positions in a file whose scores have 8 bits. Measured on small encoders, -1e9
+# cost up to 0.15 of the cosine of an embedding; values from -100 to -15 made little difference.
 _MASKED_SCORE_INT8 = -100.0
-# How many examples show the converter what ranges the activations have.
+# How many examples the converter measures the ranges of activations on.
 _CALIBRATED = 100
 
 
@@ -44,14 +44,14 @@ def write_litert(
     Args:
         task: a task.
         path: the file to write.
-        quantize: `"none"` (float32), `"float16"` (weights kept so, computed in float32),
+        quantize: `"none"` (float32), `"float16"` (weights stored in float16, computed in float32),
             `"dynamic_int8"` (weights in 8 bits, activations quantised on the fly) or
-            `"full_int8"` (activations in 8 bits too, whose ranges are measured).
+            `"full_int8"` (activations in 8 bits too, with measured ranges).
         examples: tuples of strings to measure ranges on, for `"full_int8"`.
         signatures: a dict from signature name to a function and the specs of its arguments;
-            those of the task when omitted, of any batch size and length.
-        least: the fraction of the weights that must be in the file.
-        operators: names of operators that are allowed beside the builtin ones.
+            if omitted, those of the task, for any batch size and length.
+        least: the fraction of the weights that the file must contain.
+        operators: names of allowed operators that are not builtin.
 
     Raises:
         ResultError: if the converter fails, an operator is not allowed, or the file is
@@ -78,10 +78,9 @@ def write_litert(
 def write_litert_static(
     task: Any, path: Path | str, quantize: str = "none", examples: Examples = ()
 ) -> None:
-    """As `write_litert`, for one example at a time of the greatest length.
+    """Like `write_litert`, for one example at a time, padded with 0 to the maximum length.
 
-    Accelerators of phones take no other shapes than those that they were given beforehand.
-    Inputs are padded with 0.
+    Accelerators of phones need shapes that are known in advance.
     """
 
     def fixed(spec: Any) -> tf.TensorSpec:
@@ -91,7 +90,7 @@ def write_litert_static(
         name: (function, [fixed(spec) for spec in specs])
         for name, (function, specs) in task.lite_signatures().items()
     }
-    # Positions beyond that length are left out.
+    # The converter drops the table rows of positions beyond that length.
     write_litert(task, path, quantize, examples, signatures, least=0.9)
 
 
@@ -108,14 +107,14 @@ def convert_litert(
     """Converts functions to the bytes of a LiteRT file, and checks them.
 
     Args:
-        task: the task they are of.
-        module: the `tf.Module` that has their variables; those that a function assigns to
-            stay variables in the file.
+        task: the task that the functions belong to.
+        module: the `tf.Module` that holds their variables; variables that a function assigns
+            to stay variables in the file.
         functions: a dict from signature name to concrete function; the first becomes the
-            file's first subgraph, which clients reach that know of no signatures.
+            file's first subgraph, which clients use that do not support signatures.
         path: named in errors.
         quantize: as in `write_litert`.
-        dataset: a representative dataset, as the converter takes it.
+        dataset: a representative dataset for the converter.
         least: as in `write_litert`.
         operators: as in `write_litert`.
 
@@ -136,35 +135,35 @@ def convert_litert(
             converter.representative_dataset = dataset
         try:
             with warnings.catch_warnings():
-                # The converter measures ranges with its own interpreter, which is not ours.
+                # The converter itself measures ranges with the deprecated interpreter.
                 warnings.filterwarnings(
                     "ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated"
                 )
                 content = converter.convert()
-        except Exception as error:  # the converter raises whatever its passes raise
+        except Exception as error:  # the converter raises many types of errors
             reason = str(error).strip().splitlines()[0]
             raise ResultError(f"LiteRT conversion of {path} failed: {reason}") from error
     content = _with_first(content, next(iter(functions)))
-    idle = sum(weight.value.shape.num_elements() for weight in task.idle_weights)
-    weights = least * (task.model.count_params() - idle)
+    unused = sum(weight.value.shape.num_elements() for weight in task.unused_weights)
+    weights = least * (task.model.count_params() - unused)
     check_litert(content, int(weights * _WEIGHT_BYTES[quantize]), path, operators)
     return content
 
 
 def read_model(content: bytes) -> Any:
-    """The objects of a file."""
+    """Parses the bytes of a LiteRT file into objects."""
     return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
 
 
 def pack_model(model: Any, size: int) -> bytes:
-    """A file of such objects; its size is a guess."""
+    """The bytes of a LiteRT file from such objects; `size` is an estimate."""
     builder = flatbuffers.Builder(size)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 
 
 def _with_first(content: bytes, name: str) -> bytes:
-    """A file whose first signature and subgraph are those of a name; they come sorted by name."""
+    """Moves the named signature and its subgraph to the front; they come sorted by name."""
     model = read_model(content)
     model.signatureDefs.sort(key=lambda signature: signature.signatureKey.decode() != name)
     first = model.signatureDefs[0].subgraphIndex
@@ -172,7 +171,7 @@ def _with_first(content: bytes, name: str) -> bytes:
     graphs[0], graphs[first] = graphs[first], graphs[0]
     operators = [operator for graph in graphs for operator in graph.operators or ()]
     options = [o for op in operators for o in (op.builtinOptions, op.builtinOptions2) if o]
-    # Signatures name their subgraph, operators those of their branches, conditions and bodies.
+    # Signatures and control-flow operators refer to subgraphs by index.
     for named in (*model.signatureDefs, *options):
         for key, index in vars(named).items():
             if "subgraph" in key.lower() and index in (0, first):
@@ -183,7 +182,7 @@ def _with_first(content: bytes, name: str) -> bytes:
 def _calibration(
     inputs: Mapping[str, Any], specs: Mapping[str, Sequence[Any]]
 ) -> Callable[[], Iterator[Any]]:
-    """Calls of every signature with examples, one at a time, as the converter wants them."""
+    """A representative dataset: each example as a call of every signature."""
 
     def calls() -> Iterator[Any]:
         for row in range(len(next(iter(inputs.values())))):
@@ -198,16 +197,16 @@ def _calibration(
 def check_litert(
     content: bytes, weight_bytes: int, path: Path | str, operators: Sequence[str] = ()
 ) -> None:
-    """Refuses a file with operators that are not builtin, or without its weights.
+    """Rejects a file with operators that are not builtin, or with missing weights.
 
     Args:
         content: the bytes of the file.
-        weight_bytes: what the weights must take at least.
+        weight_bytes: the minimum size of the weights.
         path: named in errors.
-        operators: names of those that are allowed beside the builtin ones.
+        operators: names of allowed operators that are not builtin.
 
     Raises:
-        ResultError: saying what is wrong.
+        ResultError: if the file is rejected.
     """
     model = read_model(content)
     used = {code.customCode.decode() for code in model.operatorCodes if code.customCode}

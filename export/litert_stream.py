@@ -1,7 +1,7 @@
-"""LiteRT, a token at a time: `encode` reads a source, `decode_step` says what may come next.
+"""LiteRT, one token at a time: `encode` reads a source, `decode_step` gives the next logits.
 
-What the decoder remembers stays in the file's own variables, so that nothing but a token goes
-in and nothing but logits come out. `runners/run_litert_stream.py` has a driver.
+The decoder's state is kept in variables of the file, so each step takes only a token and gives only
+logits. `runners/run_litert_stream.py` has a driver.
 """
 
 from collections.abc import Iterable
@@ -18,12 +18,12 @@ from attention_zoo.text.vocabulary import PAD_ID
 def write_litert_stream(task: Any, path: Path | str, quantize: str = "none") -> None:
     """Converts a sequence-to-sequence task to a LiteRT file with two signatures.
 
-    `encode(source_ids)` takes one source, int32 `(1, S)`, padded with 0 to the task's longest,
-    and gives how many steps there is room for. `decode_step(token_id, position)` takes the last
-    token and how many came before it, int32 `(1, 1)` and `()`, and gives the logits of the
-    next, float32 `(1, V)`. All shapes are fixed.
+    `encode(source_ids)` takes one source, int32 `(1, S)`, padded with 0 to the maximum length,
+    and gives the maximum number of steps. `decode_step(token_id, position)` takes the last
+    token and its position, int32 `(1, 1)` and `()`, and gives the logits of the next token,
+    float32 `(1, V)`. All shapes are fixed.
 
-    Arguments and errors as of `write_litert`.
+    Arguments and errors are those of `write_litert`.
     """
     model, length = task.model, task.max_target_length
     source = tf.TensorSpec([1, task.max_source_length], tf.int32, "source_ids")

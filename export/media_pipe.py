@@ -1,7 +1,7 @@
-"""A LiteRT file for MediaPipe's text tasks: vocabulary and labels are packed into it.
+"""A LiteRT file for MediaPipe's text tasks, with vocabulary and labels packed into it.
 
-MediaPipe has its own tokenizer for BERT, which takes the vocabulary out of the file, so that
-strings go in on a phone too.
+MediaPipe has its own tokenizer for BERT, which reads the vocabulary from the file, so that apps
+can pass strings.
 """
 
 import importlib.util
@@ -26,14 +26,14 @@ from attention_zoo.tasks.encoder_task import ID_INPUTS
 
 _METADATA = "TFLITE_METADATA"
 _VOCABULARY, _LABELS = "vocabulary.txt", "labels.txt"
-# By these names MediaPipe finds the inputs of a BERT.
+# MediaPipe's names of the inputs of a BERT.
 _NAMES = {"token_ids": "ids", "mask": "mask", "segment_ids": "segment_ids"}
 
 
 def reads_alike(texts: Sequence[str]) -> np.ndarray:
-    """Which texts MediaPipe's tokenizer reads as BERT's does, a boolean array.
+    """Which texts MediaPipe's tokenizer tokenizes as BERT's does, a boolean array.
 
-    It lowercases nothing but ASCII, keeps accents, and does not drop control characters.
+    MediaPipe's lowercases only ASCII, keeps accents, and does not drop control characters.
 
     Example:
         >>> reads_alike(["Cafe", "Café", "École", "注意"]).tolist()
@@ -52,26 +52,28 @@ def _is_plain(text: str) -> bool:
 def write_media_pipe(
     task: Any, path: Path | str, quantize: str = "none", examples: Examples = ()
 ) -> None:
-    """Writes a file that MediaPipe's `TextClassifier` or `TextEmbedder` takes.
+    """Writes a file for MediaPipe's `TextClassifier` or `TextEmbedder`.
 
-    It takes one text, of any length up to the task's, and gives probabilities or an embedding.
+    It takes one text, up to the task's maximum length, and gives probabilities or an embedding.
 
-    Arguments as of `write_litert`.
+    Arguments are those of `write_litert`.
 
     Raises:
-        ResultError: as `write_litert`, or if a label does not fit into a line.
+        ResultError: as for `write_litert`, or if a label contains a line break.
     """
     signatures = {"serving_default": _one_text(task)}
     write_litert(task, path, quantize, examples, signatures)
     content = Path(path).read_bytes()
     labels = task.labels if isinstance(task, Classify) else []
     if any(set("\r\n") & set(label) for label in labels):
-        raise ResultError(f"{path} has a label a line, and one of the task's has a line break")
+        raise ResultError(
+            f"{path} stores one label per line, and a label of the task has a line break"
+        )
     files = {_VOCABULARY: "\n".join(task.tokenizer.vocabulary) + "\n"}
     if labels:
         files[_LABELS] = "".join(f"{label}\n" for label in labels)
         if not labels[-1]:
-            files[_LABELS] += "\n"  # MediaPipe passes over an empty line at the end
+            files[_LABELS] += "\n"  # MediaPipe ignores an empty last line
     Path(path).write_bytes(_with_metadata(content, task, files) + _zip(files))
 
 
@@ -80,25 +82,25 @@ def _one_text(task: Any) -> tuple[Callable[..., Any], list[tf.TensorSpec]]:
     compute, _ = task.signatures()["ids"]
 
     def answer(*ids):
-        return _answers(task, compute(*ids))  # it cuts what is too long, MediaPipe does not
+        return _answers(task, compute(*ids))  # `compute` truncates, MediaPipe does not
 
     return answer, [tf.TensorSpec([1, None], tf.int32, name) for name in ID_INPUTS]
 
 
 def _answers(task: Any, numbers: Mapping[str, Any]) -> dict[str, Any]:
-    """What a file gives of the numbers that a task computes."""
+    """The outputs of the file, made from the numbers that the task computes."""
     if isinstance(task, Classify):
         return {"scores": tf.nn.softmax(tf.cast(numbers["logits"], tf.float32))}
     return {"embedding": numbers["embedding"]}
 
 
 def compared_output(task: Any) -> str:
-    """The output that is compared: MediaPipe gives no logits."""
+    """The output to compare: MediaPipe gives no logits."""
     return "scores" if isinstance(task, Classify) else "embedding"
 
 
 def expected_of_media_pipe(task: Any, expected: Arrays) -> Arrays:
-    """What a file is to give, of the texts that MediaPipe reads as BERT's tokenizer does.
+    """The expected outputs for the texts that MediaPipe tokenizes as BERT's tokenizer does.
 
     Args:
         task: a task.
@@ -113,7 +115,7 @@ def expected_of_media_pipe(task: Any, expected: Arrays) -> Arrays:
 
 
 def _with_metadata(content: bytes, task: Any, files: Mapping[str, str]) -> bytes:
-    """A LiteRT file with a description of its inputs and outputs among its buffers."""
+    """Adds a buffer with a description of inputs and outputs to a LiteRT file."""
     model = read_model(content)
     (graph,) = model.subgraphs[:1]
     inputs = [graph.tensors[i].name.decode() for i in graph.inputs]
@@ -127,7 +129,7 @@ def _with_metadata(content: bytes, task: Any, files: Mapping[str, str]) -> bytes
 
 
 def _metadata(task: Any, inputs: Sequence[str], files: Mapping[str, str]) -> bytes:
-    """The description: which input is what, how to tokenize, what the outputs are called."""
+    """The description: the roles of the inputs, the tokenizer, the names of the outputs."""
     ours = _metadata_schema()
 
     def associated(name: str, kind: int) -> Any:
@@ -165,7 +167,7 @@ def _metadata(task: Any, inputs: Sequence[str], files: Mapping[str, str]) -> byt
 
 
 def _metadata_schema() -> Any:
-    """MediaPipe's classes for the description, without the import of its runtime."""
+    """MediaPipe's classes for the description, without importing its runtime."""
     package: Any = importlib.util.find_spec("mediapipe")
     path = Path(package.origin).parent / "tasks" / "metadata" / "metadata_schema_py_generated.py"
     spec: Any = importlib.util.spec_from_file_location("media_pipe_metadata_schema", path)
@@ -175,7 +177,7 @@ def _metadata_schema() -> Any:
 
 
 def _zip(files: Mapping[str, str]) -> bytes:
-    """Files as MediaPipe looks for them after the end of the model."""
+    """A zip archive of files, which MediaPipe expects after the end of the model."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:
         for name, text in files.items():

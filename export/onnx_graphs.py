@@ -1,4 +1,4 @@
-"""ONNX: ids in, ids or numbers out, the whole decoding in the graph; a file for each signature."""
+"""ONNX: ids in, ids or numbers out, decoding loop in the graph; one file per signature."""
 
 import logging
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ import tensorflow as tf
 
 from attention_zoo.errors import ResultError
 
-# Of the default operator set; onnxruntime 1.14 and OpenVINO 2023 read it, and what came after.
+# Of the default operator set; onnxruntime 1.14, OpenVINO 2023 and later versions read it.
 OPSET = 18
 
 
 def write_onnx(task: Any, directory: Path | str) -> None:
-    """Writes `serving_default.onnx`, and beside it what else artefacts are compared by.
+    """Writes `serving_default.onnx`, and the signature that artefacts are compared by.
 
-    Batch size and lengths stay dynamic.
+    Batch size and lengths are dynamic.
 
     Raises:
         ResultError: if the converter fails.
@@ -38,7 +38,7 @@ def write_onnx(task: Any, directory: Path | str) -> None:
             model, _ = tf2onnx.convert.from_function(
                 graph, specs, opset=OPSET, custom_op_handlers=_HANDLERS
             )
-        except Exception as error:  # the converter raises whatever its passes raise
+        except Exception as error:  # the converter raises many types of errors
             reason = str(error).strip().splitlines()[0]
             raise ResultError(f"ONNX conversion of {path} failed: {reason}") from error
         _name_axes(model.graph)
@@ -46,7 +46,7 @@ def write_onnx(task: Any, directory: Path | str) -> None:
 
 
 def _name_axes(graph: Any) -> None:
-    """Names the dynamic axes of inputs and outputs: `batch`, and a length by what has it."""
+    """Names the dynamic axes of inputs and outputs: `batch`, `length` and `target_length`."""
     has_targets = any(given.name == "target_ids" for given in graph.input)
     for tensor in (*graph.input, *graph.output):
         batch, *others = tensor.type.tensor_type.shape.dim
@@ -58,12 +58,12 @@ def _name_axes(graph: Any) -> None:
                 axis.dim_param = "target_length" if is_target else "length"
 
 
-# Operators of our models that the converter does not know. A handler takes a node out of the
-# graph and puts others in its place, under the names of its outputs.
+# Operators of our models that the converter does not support. A handler replaces a node of the
+# graph with others, and keeps the names of its outputs.
 
 
 def _convert_erfc(graph: Any, node: Any, name: str, arguments: Any) -> None:
-    """`erfc(x) = 1 - erf(x)`, of the exact gelu."""
+    """`erfc(x) = 1 - erf(x)`, used by the exact gelu."""
     one = graph.make_const(f"{node.name}/one", np.float32(1.0)).output[0]
     erf = graph.make_node("Erf", node.input).output[0]
     _put(graph, node, "Sub", [one, erf])
@@ -74,7 +74,7 @@ def _convert_einsum(graph: Any, node: Any, name: str, arguments: Any) -> None:
     product = None
     if len(node.input) == 2:
         product = _as_product(node.get_attr_str("equation"), graph.get_rank(node.input[0]))
-    if product is None:  # of somebody's own score function
+    if product is None:  # such as a user's score function
         from tf2onnx.handler import tf_op
 
         convert, options = tf_op.create_mapping(OPSET, [])[node.type]
@@ -95,15 +95,15 @@ Order = list[int] | None
 
 
 def _as_product(equation: str, rank: int) -> tuple[Order, Order, Order] | None:
-    """How to turn two tensors so that `MatMul` multiplies them, and how to turn what it gives.
+    """How to transpose the operands and the result of `MatMul` so that it computes an einsum.
 
     Args:
-        equation: of two operands; where axes are left out, before two that are named.
-        rank: of the first operand.
+        equation: an einsum of two operands; an ellipsis must come before two named axes.
+        rank: the rank of the first operand.
 
     Returns:
-        The orders of the axes of both inputs and of the output, each None if it stays; None if
-        the equation is no product of two matrices, or of stacks of them.
+        The orders of the axes of both inputs and of the output, each None if unchanged; None if
+        the equation is not a product of two matrices or of batches of them.
 
     Example:
         >>> _as_product("abc,adc->abd", rank=3)

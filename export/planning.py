@@ -1,4 +1,4 @@
-"""What an export consists of: the artefacts of the formats and quantisations asked for."""
+"""Plans an export: the artefacts for the requested formats and quantisations."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -10,15 +10,16 @@ from attention_zoo.export.results import PlannedArtefact
 
 
 def plan(task: Any, formats: Sequence[str], quantize: Sequence[str]) -> list[PlannedArtefact]:
-    """What an export of a task consists of.
+    """The artefacts of an export.
 
     Args:
         task: a task.
         formats: of `FORMATS`.
-        quantize: of `QUANTIZATIONS`; a format is written in those of them that it offers.
+        quantize: of `QUANTIZATIONS`; each format uses those that it supports.
 
     Raises:
-        UserError: if a name is unknown, a package is missing, or the task cannot have a format.
+        UserError: if a name is unknown, a package is missing, or a format does not support the
+            task.
     """
     planned = []
     for name in quantize:
@@ -32,7 +33,7 @@ def plan(task: Any, formats: Sequence[str], quantize: Sequence[str]) -> list[Pla
         if missing:
             install = f": pip install 'attention-zoo[{form.extra}]'" if form.extra else ""
             raise UserError(f"the format {name} needs {' and '.join(missing)}{install}")
-        # A format without quantised files is written once, whatever was asked of the others.
+        # A format without quantised files is written once, in float32.
         possible = form.quantizations_for(task)
         wanted = [q for q in dict.fromkeys(quantize) if q in possible] or ["none"]
         planned += [PlannedArtefact(format=name, quantize=q, file=form.path(q)) for q in wanted]
@@ -42,7 +43,7 @@ def plan(task: Any, formats: Sequence[str], quantize: Sequence[str]) -> list[Pla
 def impossible_quantizations(
     task: Any, formats: Sequence[str], quantize: Sequence[str]
 ) -> list[tuple[str, str]]:
-    """Pairs of a format with quantised files, and a wanted quantisation that it cannot have."""
+    """Pairs of a format that can be quantised and a quantisation that it does not support."""
     return [
         (name, wanted)
         for name in dict.fromkeys(formats)

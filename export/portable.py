@@ -1,7 +1,7 @@
-"""Keras files of stock layers alone: they load where this package is not installed.
+"""Keras files that contain only stock layers, and load without this package.
 
-Our models are put together anew from Keras's own layers, and get the same weights. What comes
-out can be trained on, cut up and exported like any functional model.
+Our models are rebuilt from Keras's own layers with the same weights. The result can be trained,
+split and exported like any functional model.
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ from attention_zoo.zoo.bert_token_classifier import BertTokenClassifier
 from attention_zoo.zoo.rnn_attention import RNNAttention
 from attention_zoo.zoo.transformer import Transformer
 
-# What the last id becomes of rows that are cut.
+# The last id of truncated rows.
 _END_IDS = {"source_ids": lambda task: END_ID, "token_ids": lambda task: task.tokenizer.sep_id}
 
 
@@ -45,12 +45,12 @@ def portable_model(task: Any, fixed: bool = False) -> keras.Model:
 
     Args:
         task: a task.
-        fixed: whether inputs have the task's greatest lengths, and the model nothing but
-            layers, no functions.
+        fixed: whether inputs have the task's maximum lengths, and the model consists of
+            layers only, without functions.
 
     Returns:
-        A `keras.Model` from a dict of int32 tensors, named as those that artefacts are
-        compared by, to a dict with the numbers.
+        A `keras.Model` from a dict of int32 tensors, named like the inputs that
+        artefacts are compared on, to a dict with the numbers.
 
     Raises:
         UserError: if the model has no such form.
@@ -68,7 +68,7 @@ def portable_model(task: Any, fixed: bool = False) -> keras.Model:
 
 
 def _cut(task: Any, name: str, ids: Tensor) -> Tensor:
-    """Ids of at most the task's greatest length; what is left of longer ones ends as they do."""
+    """Truncates ids to the task's maximum length; truncated rows still end in the end id."""
     length = task.longest(name)
     kept = ids[:, :length]
     if name not in _END_IDS:
@@ -80,22 +80,22 @@ def _cut(task: Any, name: str, ids: Tensor) -> Tensor:
 
 
 def why_not_portable(task: Any) -> str:
-    """Why a task has no form in stock layers, or ""; nothing is built."""
+    """Why a task cannot be built from stock layers, or ""; nothing is built."""
     if _computes(task) not in _NUMBERS:
-        reason = f"{type(task).__name__} computes its numbers in its own way"
+        reason = f"{type(task).__name__} overrides how numbers are computed"
     else:
         reasons = [*map(why_no_counterpart, _layers(task.model)), stock_model.why_not(task.model)]
         reason = next(filter(None, reasons), "")
-    return reason and f"is of Keras's own layers alone, and this model cannot be: {reason}"
+    return reason and f"has only Keras's own layers, and this model needs others: {reason}"
 
 
 def _computes(task: Any) -> Any:
-    """The method by which a task makes the numbers that are compared."""
+    """The method by which a task computes the numbers to compare."""
     return type(task).compute
 
 
 def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """The layers of a model and of the models in it."""
+    """The layers of a model, including those of nested models."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from _layers(layer)
@@ -115,17 +115,17 @@ def _pooled(task: Any, mask: Tensor, **inputs: Tensor) -> Tensor:
     if task.pooling == "cls":
         pooled = first_state(states)
     else:
-        # -1e9 where there is no token: no weight in a softmax, and never the greatest.
-        nothing = look_up(np.array([[-1e9], [0.0]]), mask, trainable=False)
+        # -1e9 for padding: no weight in a softmax, and never the maximum.
+        padding = look_up(np.array([[-1e9], [0.0]]), mask, trainable=False)
         if task.pooling == "mean":
-            weights = layers.Softmax(axis=1)(nothing)
+            weights = layers.Softmax(axis=1)(padding)
             pooled = layers.Flatten()(layers.Dot(axes=1)([weights, states]))
         else:
-            pooled = layers.GlobalMaxPooling1D()(layers.Add()([states, nothing]))
+            pooled = layers.GlobalMaxPooling1D()(layers.Add()([states, padding]))
     return layers.UnitNormalization()(pooled) if task.normalize else pooled
 
 
-# By the method with which a task computes its numbers.
+# By the method that computes a task's numbers.
 _NUMBERS = {
     Seq2Seq.compute: _outputs,
     EncoderTask.compute: _outputs,
@@ -137,7 +137,7 @@ _NUMBERS = {
 # Models
 
 
-# The model, and tensors by the names of the task's inputs, to logits, or the states of a bare BERT.
+# From a model and its named input tensors to logits, or to the states of a bare BERT.
 stock_model = Counterparts()
 
 
@@ -172,14 +172,14 @@ def _token_logits(model: Any, hidden: Tensor) -> Tensor:
 
 
 def _first_states(model: RNNAttention, last: list[list[Tensor]]) -> list[Tensor]:
-    """What the decoder begins with, as `RNNAttention` has it; nothing is zeros."""
+    """The initial states of the decoder, as in `RNNAttention`; an empty list means zeros."""
     if model.initial_state == "projected":
         pairs = zip(model.state_projections, last[-1] * model.num_decoder_layers, strict=True)
         return [layers.Activation("tanh")(stock(ours, state)) for ours, state in pairs]
     if model.initial_state == "zero":
         return []
-    number = range(model.num_decoder_layers)
-    return [state for i in number for state in last[min(i, len(last) - 1)]]
+    indices = range(model.num_decoder_layers)
+    return [state for i in indices for state in last[min(i, len(last) - 1)]]
 
 
 @stock_model.register(Bert)

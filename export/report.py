@@ -1,4 +1,4 @@
-"""The report of an export: for machines `report.json`, for people `report.md` and a table."""
+"""The report of an export: `report.json` for machines, `report.md` and a table for people."""
 
 import importlib.metadata
 import importlib.util
@@ -20,7 +20,7 @@ Row = Sequence[str]
 
 
 def versions() -> dict[str, str]:
-    """The versions of everything that made the artefacts."""
+    """The versions of the packages that made the artefacts."""
     extra = [name for name in _EXTRA_PACKAGES if importlib.util.find_spec(name)]
     packages = {name: importlib.metadata.version(name) for name in (*_PACKAGES, *extra)}
     return {"python": platform.python_version(), **packages}
@@ -70,7 +70,7 @@ def _markdown(report: Report) -> str:
         f"process without attention_zoo, on {report.examples} examples, and compared with the "
         "Keras model: the numbers, the answers, and the quality of the answers. A quantised "
         f"artefact may lose {report.max_drop} points of quality; one without a metric must "
-        "keep a mean cosine of 0.99. Latency is of one example at a time, by one thread."
+        "keep a mean cosine of 0.99. Latency is measured on single examples, with one thread."
     )
     parts = [
         "# What was exported, and how far it differs",
@@ -78,17 +78,17 @@ def _markdown(report: Report) -> str:
         _table(*report_rows(report)),
         *_signatures_of_metrics(report.keras),
         "## Differences, speed and memory",
-        "All differences are from the Keras model, of logits or embeddings; memory is the peak of "
-        "a process that loads the artefact and answers one example at a time. What a runtime's own "
-        "tokenizer reads in another way is not compared: see the column of examples.",
+        "All differences are from the Keras model's logits or embeddings; memory is the peak of "
+        "a process that loads the artefact and answers one example at a time. Texts that a "
+        "runtime's own tokenizer tokenizes differently are not compared: see the column examples.",
         _table(*_figures(report)),
         *_changed(report.changed),
         *(_kept_in_float32(artefact) for artefact in report.artefacts if artefact.kept_in_float32),
         "## Clients",
-        "The conditions under which each artefact was run, and gave the same: with XLA switched "
-        "off as TF Serving switches it off, asked by several threads at once (where an interpreter "
-        "is for one thread, each has its own), for no row, for one and for many, and with an "
-        "input that is longer than there is room for.",
+        "The conditions under which each artefact was run and gave the same outputs: with XLA "
+        "switched off, as in TF Serving; called from several threads at once (each with its own "
+        "interpreter if an interpreter is not thread-safe); with no rows, one row and many rows; "
+        "and with an input that is longer than the maximum length.",
         _table(("artefact", "run with"), _client_rows(report)),
         "## Signatures",
         _limits(report.limits),
@@ -110,9 +110,9 @@ def _markdown(report: Report) -> str:
 
 
 def _signatures_of_metrics(keras: KerasResult) -> list[str]:
-    """What makes sacreBLEU's scores comparable with those of others."""
-    said = [f"{name} is `{signature}`" for name, signature in keras.signatures.items()]
-    return [f"In sacreBLEU's words {', '.join(said)}."] if said else []
+    """The sacreBLEU signatures, which make scores comparable."""
+    lines = [f"{name} is `{signature}`" for name, signature in keras.signatures.items()]
+    return [f"sacreBLEU signatures: {', '.join(lines)}."] if lines else []
 
 
 def _table(columns: Row, rows: Iterable[Row]) -> str:
@@ -164,8 +164,8 @@ def _client_rows(report: Report) -> list[Row]:
 def _limits(limits: Mapping[str, int]) -> str:
     lengths = ", ".join(f"`{name}` up to {length}" for name, length in limits.items())
     return (
-        f"The longest inputs, in ids, or for a string in tokens: {lengths}. "
-        "What is longer is cut off, in the graph; files of fixed shapes take no more."
+        f"Maximum lengths of inputs, in ids, or in tokens for strings: {lengths}. "
+        "The graph truncates longer inputs; files with fixed shapes do not accept them."
     )
 
 
@@ -175,7 +175,7 @@ def _kept_in_float32(artefact: Artefact) -> str:
 
 
 def _alike(artefacts: Iterable[Artefact], describe: Callable[[Artefact], str]) -> list[str]:
-    """Descriptions of artefacts, each written once for all files that share it."""
+    """Descriptions of artefacts, each listed once for all files that share it."""
     files: dict[str, list[str]] = {}
     for artefact in artefacts:
         files.setdefault(describe(artefact), []).append(f"`{artefact.file}`")

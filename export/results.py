@@ -1,7 +1,7 @@
-"""What verification finds and what `report.json` holds: the types, and how old reports are read.
+"""The types of verification results and of `report.json`, and how old reports are read.
 
-`report.json` may come from a stranger: it names nothing outside its directory. What earlier
-versions did not write has its default here and nowhere else.
+`report.json` may come from an untrusted source: it cannot name files outside its directory. The
+defaults of fields that earlier versions did not write are all here.
 """
 
 from pathlib import Path
@@ -14,14 +14,14 @@ from attention_zoo.export.formats import FORMATS
 from attention_zoo.json_files import Content, check_content, read_json
 
 REPORT_FILE = "report.json"
-# Points of a metric that a quantised artefact may lose, unless another limit is given.
+# How many points of a metric a quantised artefact may lose by default.
 MAX_DROP = 0.5
 
 
 class Result(Content):
-    """A result with attributes, which can also be read like the object in `report.json`.
+    """A result with attributes, which can also be indexed like the object in `report.json`.
 
-    So `report.artefacts[0].file` and `report["artefacts"][0]["file"]` are the same.
+    `report.artefacts[0].file` and `report["artefacts"][0]["file"]` are the same.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -37,14 +37,14 @@ class Result(Content):
 
 
 class PlannedArtefact(Result):
-    """An artefact that an export writes, and what only writing it can tell.
+    """An artefact that an export writes, with what is known once it is written.
 
     Attributes:
         format: of `FORMATS`.
         quantize: of `QUANTIZATIONS`.
         file: its path in the export directory.
-        kept_in_float32: the names of the weights that were not quantised though others are.
-        sha256: of what was written; unknown in reports of early versions.
+        kept_in_float32: the names of the weights that were left in float32 in a quantised file.
+        sha256: the digest of the artefact; None in reports of early versions.
     """
 
     format: str
@@ -55,25 +55,25 @@ class PlannedArtefact(Result):
 
 
 class Verification(Result):
-    """What running an artefact has shown.
+    """The results of running an artefact.
 
     Attributes:
-        verified: whether it counts as exported.
-        failure: why not, or "".
-        compared: the number of examples.
+        verified: whether it passed.
+        failure: why it did not, or "".
+        compared: how many examples were compared.
         max_abs_diff: the largest difference of a number from the model's.
         mean_abs_diff: the mean difference.
-        beyond: the fraction of the positions, or texts, that differ by more than the tolerance.
+        beyond: the fraction of positions or texts that differ by more than the tolerance.
         cosine: the mean cosine of the numbers of a row.
         outputs: the largest difference of every other number of an answer, such as its score.
-        clients: the conditions under which it gave the same.
+        clients: the conditions under which it gave the same outputs.
         same_answers: the fraction of equal answers; None for a format that only gives numbers.
-        metric: of its answers.
-        drop: the points that each metric has lost.
-        latency_ms: of one example with one thread: `p50` and `p95`.
-        latency_all_ms: of one example with all threads.
-        peak_bytes: of a process that answers one example at a time.
-        signatures: by name; each has `inputs` and `outputs`, names to types and shapes.
+        metric: the metrics of its answers.
+        drop: how many points each metric has lost.
+        latency_ms: for one example with one thread: `p50` and `p95`.
+        latency_all_ms: for one example with all threads.
+        peak_bytes: the memory of a process that answers one example at a time.
+        signatures: by name; `inputs` and `outputs` map names to types and shapes.
         runtime: the versions of the packages that ran it.
     """
 
@@ -104,7 +104,7 @@ class Artefact(Verification, PlannedArtefact):
 
     Attributes:
         bytes: its size.
-        operators: the operators that it consists of, or "".
+        operators: the operators in it, or "".
     """
 
     model_config = ConfigDict(allow_inf_nan=True)
@@ -114,15 +114,15 @@ class Artefact(Verification, PlannedArtefact):
 
 
 class Origin(Result):
-    """What a report says of an export that verification cannot find out again.
+    """The part of a report that verification alone cannot determine.
 
     Attributes:
         task: the kind of the task.
         model: the class of the model.
-        parameters: the number of its weights.
+        parameters: how many parameters the model has.
         origin: where task and examples come from.
-        max_drop: points of a metric that a quantised artefact may lose.
-        versions: of the packages that made the artefacts.
+        max_drop: how many points of a metric a quantised artefact may lose.
+        versions: the versions of the packages that made the artefacts.
         files: the SHA-256 of the files beside the artefacts.
     """
 
@@ -136,7 +136,7 @@ class Origin(Result):
 
 
 class Record(Origin):
-    """What is read of a `report.json` to verify an export again; the rest is made anew."""
+    """The part of a `report.json` needed to verify an export again; the rest is recomputed."""
 
     artefacts: list[PlannedArtefact]
 
@@ -154,12 +154,12 @@ class Report(Origin):
     """What was exported, how it was compared, and how far it differs.
 
     Attributes:
-        examples: the number of examples.
-        example: the shortest one, texts and ids by the name of the input.
-        labels: of the task, or an empty list.
-        limits: the greatest lengths in ids, by the name of the input.
-        changed: the files beside the artefacts that are not as exported.
-        keras: the quality of the model.
+        examples: how many examples there are.
+        example: the shortest example: texts and ids by the name of the input.
+        labels: the labels of the task, or an empty list.
+        limits: the maximum lengths in ids, by the name of the input.
+        changed: the files beside the artefacts that were changed since the export.
+        keras: the quality of the Keras model.
         artefacts: the artefacts.
     """
 
@@ -176,21 +176,23 @@ def read_report(directory: Path | str) -> Record:
     """Reads the `report.json` of an export directory.
 
     Raises:
-        UserError: if it is missing or damaged, or lists what no export writes.
+        UserError: if it is missing or damaged, or lists an unknown artefact.
     """
     path = Path(directory) / REPORT_FILE
     try:
         report = check_content(read_json(path), Record, path)
     except UserError as error:
-        raise UserError(f"{directory} is no export: {error}") from error
+        raise UserError(f"{directory} is not an export: {error}") from error
     foreign = [artefact.file for artefact in report.artefacts if not _is_planned(artefact)]
     if foreign:
-        raise UserError(f"{path} lists what no export of this version is: {foreign[0]!r}")
+        raise UserError(
+            f"{path} lists an artefact that this version does not export: {foreign[0]!r}"
+        )
     return report
 
 
 def _is_planned(artefact: PlannedArtefact) -> bool:
-    """Whether a report's artefact is one that an export writes, where it writes it."""
+    """Whether an export would write this artefact, at this path."""
     form = FORMATS.get(artefact.format)
     return (
         form is not None

@@ -24,14 +24,14 @@ Arrays = dict[str, np.ndarray]
 
 
 class RunnerError(Exception):
-    """The artefact could not be run, or not as clients run it."""
+    """The artefact does not run, or gives wrong outputs."""
 
 
 class Answers(NamedTuple):
-    """What a runner answers.
+    """The answer of a runner.
 
     Attributes:
-        outputs: arrays by the group that a call names, and by output.
+        outputs: arrays by the call's `output` and by the name of the output.
         figures: times, memory, signatures and versions, see `runners/protocol.py`.
     """
 
@@ -46,7 +46,7 @@ def call(
     batch: int = BATCH,
     rehearsed: bool = False,
 ) -> dict[str, Any]:
-    """What a runner is asked, see `runners/protocol.py`; one row at a time is for timing."""
+    """A call for a runner, see `runners/protocol.py`; batches of one row are timed."""
     return {
         "signature": signature,
         "inputs": dict(inputs),
@@ -71,16 +71,16 @@ def run(
         python: the interpreter.
         path: the artefact.
         runner: the script, see `Format`.
-        calls: what to ask.
-        arrays: what the calls name.
-        threads: of the runtime; 0 for as many as there are cores.
+        calls: the calls, see `call`.
+        arrays: the arrays that the calls name.
+        threads: of the runtime; 0 for the number of cores.
 
     Returns:
         The answers; None if the runtime is too old for the runner.
 
     Raises:
         RunnerError: if the artefact is at fault.
-        UserError: if something else is: a full disk, a runtime that is not there.
+        UserError: if something else is at fault, such as a full disk or a missing runtime.
     """
     with tempfile.TemporaryDirectory() as folder:
         request, reply = Path(folder) / "request.npz", Path(folder) / "answer.npz"
@@ -98,7 +98,7 @@ def run(
             answers = unpack(read_npz(reply))
             figures = json.loads(str(answers.pop("figures")))
         except (ValueError, KeyError) as error:
-            raise RunnerError(f"does not run as its runner does: {error}") from error
+            raise RunnerError(f"its runner gave an invalid answer: {error}") from error
     outputs: dict[str, Arrays] = {}
     for key, array in answers.items():
         group, name = key.split("/", 1)
@@ -108,7 +108,7 @@ def run(
 
 def _start(python: Path | str, *arguments: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "ATTENTION_ZOO_RUNNERS": str(RUNNERS)}
-    # Another interpreter has the backend of Keras that the environment names.
+    # Another interpreter uses the Keras backend that the environment names.
     if str(python) == sys.executable:
         environment["KERAS_BACKEND"] = "tensorflow"
     try:
@@ -128,7 +128,7 @@ def _start(python: Path | str, *arguments: Path) -> subprocess.CompletedProcess[
 def _failure(
     process: subprocess.CompletedProcess[str], path: Path | str, python: Path | str
 ) -> Exception:
-    """What a failed process is to be reported as."""
+    """The error to raise for a failed process."""
     lines = [line for line in process.stderr.strip().splitlines() if line.strip()]
     reason = lines[-1] if lines else f"exit status {process.returncode}"
     if process.returncode == NOT_THE_ARTEFACT:

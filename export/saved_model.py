@@ -15,7 +15,7 @@ def write_saved_model(task: Any, directory: Path | str) -> None:
 
     Its operators are TensorFlow's and tensorflow-text's; TF Serving has both.
 
-    For TF Serving the name of the directory is a version number.
+    For TF Serving, the name of the directory must be a version number.
 
     Raises:
         ResultError: if an operator needs XLA, which TF Serving switches off.
@@ -24,8 +24,8 @@ def write_saved_model(task: Any, directory: Path | str) -> None:
     compiled = [name for name in saved_operators(directory) if name.startswith("Xla")]
     if compiled:
         raise ResultError(
-            f"{directory} has operators that only XLA computes, and TF Serving has XLA switched "
-            f"off: {', '.join(compiled)}"
+            f"{directory} has operators that need XLA, which TF Serving switches off: "
+            f"{', '.join(compiled)}"
         )
 
 
@@ -42,7 +42,7 @@ def save_functions(
         directory: where to write.
     """
     module: Any = tf.Module()
-    # A Keras model tracked as a whole loses weights on conversion; plain variables do not.
+    # A tracked Keras model loses weights on conversion; plain variables do not.
     module.weights = [variable.value for variable in task.model.variables]
     module.tokenizers = list(task.tokenizers().values())
     signatures = {

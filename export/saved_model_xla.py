@@ -1,7 +1,7 @@
-"""SavedModel whose numbers XLA compiles: once for each batch size and length, then faster.
+"""SavedModel compiled by XLA, once for each batch size and length.
 
-XLA knows no strings and no dynamic shapes. So tokenizers stay outside of what it compiles, and
-ids are padded to a few lengths.
+XLA supports neither strings nor dynamic shapes. So tokenizers are not compiled, and ids are padded
+to a few lengths.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,14 +14,14 @@ from attention_zoo.export.saved_model import save_functions
 from attention_zoo.layers.graph_settings import graph_settings
 from attention_zoo.tasks.engine import KerasEngine, Numbers
 
-# Ids are padded to the next of these, doubled until the task's greatest length is reached.
+# Ids are padded to this length, doubled as needed, up to the task's maximum length.
 _SHORTEST = 16
 
 
 def write_saved_model_xla(task: Any, directory: Path | str) -> None:
-    """Writes a SavedModel with the signatures that answer and that are compared, compiled.
+    """Writes a SavedModel whose signatures to answer and to compare are compiled by XLA.
 
-    The first call of a batch size and length waits for the compiler; in TF Serving, the warm-up
+    The first call for a batch size and length waits for the compiler; in TF Serving, the warm-up
     requests do (`export/serving.py`).
     """
     functions = task.with_engine(XlaEngine(task.model)).signatures()
@@ -40,7 +40,7 @@ class XlaEngine(KerasEngine):
         numbers = _jit(task.model, task.compute)(padded)
         if not (task.by_token or task.decodes):
             return numbers
-        # There is an output for each of these tokens.
+        # Drop the outputs for the added padding.
         length = tf.shape(ids["target_ids" if task.decodes else "token_ids"])[1]
         return {name: array[:, :length] for name, array in numbers.items()}
 
@@ -59,7 +59,7 @@ def _jit(model: Any, function: Callable[..., Any]) -> Any:
 
 
 def padded_lengths(longest: int) -> list[int]:
-    """The few lengths that are compiled for, given the greatest that ids have."""
+    """The lengths to compile for, given the maximum length of ids."""
     lengths = [min(_SHORTEST, longest)]
     while lengths[-1] < longest:
         lengths.append(min(2 * lengths[-1], longest))
@@ -67,7 +67,7 @@ def padded_lengths(longest: int) -> list[int]:
 
 
 def _pad(task: Any, ids: Any, name: str) -> tf.Tensor:
-    """Ids `(B, T)` with padding up to one of a few lengths."""
+    """Ids `(B, T)`, padded to the next length that is compiled for."""
     lengths = padded_lengths(task.longest(name))
     length = tf.shape(ids)[1]
     enough = tf.boolean_mask(lengths, tf.constant(lengths) >= length)

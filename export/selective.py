@@ -1,7 +1,7 @@
-"""Weights in 8 bits where that does no harm, in 32 where it does: the smallest file that passes.
+"""Mixed precision: as many weights in 8 bits as pass verification, the others in 32 bits.
 
-The converter's file with weights of 8 bits and its file with weights of 32 differ in nothing but
-these weights, so a weight is put back by taking its numbers from the one into the other.
+The converter's files with weights of 8 and of 32 bits differ only in these weights, so a weight is
+restored by copying its numbers from one file to the other.
 """
 
 import dataclasses
@@ -17,8 +17,8 @@ from attention_zoo.export.litert import Examples, pack_model, read_model
 from attention_zoo.quiet import silent_stderr
 
 _OPERATOR = schema.BuiltinOperator
-# How many examples show how much a weight matters.
-_ASKED = 32
+# How many examples to measure the effect of each weight on.
+_MEASURED = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Weight:
     """A weight matrix in both files.
 
     Attributes:
-        buffer: its index among the buffers of the file with weights of 8 bits.
+        buffer: the index of its buffer in the file with weights of 8 bits.
         values: its numbers in 32 bits.
-        name: the path of the variable of the model, or the converter's name.
+        name: the path of the model's variable, or the converter's name.
     """
 
     buffer: int
@@ -43,22 +43,22 @@ def write_selective(
     examples: Examples,
     passes: Callable[[Path], bool],
 ) -> list[str]:
-    """Writes a file with as few weights of 32 bits as pass.
+    """Writes a file with as few weights of 32 bits as needed to pass verification.
 
-    First, for each weight, how far do the numbers of the model move if it alone has 8 bits?
-    Then those that move them most, for their size, stay in 32 bits: the smallest number of
-    them with which the file passes.
+    First, it measures how far the outputs of the model move if a single weight has 8 bits.
+    Then the weights with the largest effect for their size stay in 32 bits: the smallest number
+    with which the file passes.
 
     Args:
         task: a task.
         path: the file to write.
-        convert: writes the file of a task in one quantisation.
-        examples: tuples of strings, which show how much each weight matters.
-        passes: a function of a path: whether a file passes verification.
+        convert: writes a file of a task with a given quantisation.
+        examples: tuples of strings to measure the effect of each weight on.
+        passes: a function of a path: whether the file passes verification.
 
     Returns:
-        The names of the weights that stay in 32 bits. If not even all of them are enough the
-        file has them all, and fails when it is verified.
+        The names of the weights that stay in 32 bits. If even all of them are not enough, the
+        file contains all of them and fails verification.
     """
     with tempfile.TemporaryDirectory() as folder:
         whole, small = Path(folder) / "whole.tflite", Path(folder) / "small.tflite"
@@ -83,7 +83,7 @@ def write_selective(
 
 
 def _smallest(passes: Callable[[int], bool], most: int) -> int:
-    """The smallest number that passes, if larger ones than one that passes do; else `most`."""
+    """The smallest number that passes (larger ones must pass too), or `most` if none does."""
     low, high = 1, most
     while low < high:
         middle = (low + high) // 2
@@ -95,12 +95,12 @@ def _smallest(passes: Callable[[int], bool], most: int) -> int:
 
 
 def find_weights(small: bytes, whole: bytes, variables: Sequence[Any]) -> list[Weight]:
-    """The weights of 8 bits in one file, with their values in the other.
+    """Finds the weights of 8 bits in one file, and their values in the other.
 
     Args:
         small: the bytes of the file with weights of 8 bits.
         whole: the bytes of the file with weights of 32 bits.
-        variables: those of the model, for names.
+        variables: the variables of the model, for their names.
 
     Returns:
         A list of `Weight`.
@@ -149,11 +149,11 @@ def _name(values: np.ndarray, variables: Sequence[Any]) -> str:
 
 
 def keep_in_float32(content: bytes, weights: Iterable[Weight]) -> bytes:
-    """A file in which some weights of 8 bits have 32 again.
+    """Restores some weights of a file to 32 bits.
 
     Args:
         content: the bytes of the file with weights of 8 bits.
-        weights: list of `Weight`.
+        weights: the weights to restore.
 
     Returns:
         The bytes of the new file.
@@ -175,7 +175,7 @@ def _make_float(tensor: Any) -> None:
 
 
 def _drop_dequantize(model: Any, graph: Any, values: dict[int, np.ndarray]) -> None:
-    """Rows that are looked up in a table of 32 bits need no way back from 8."""
+    """Removes the dequantize operators behind lookups in tables that have 32 bits again."""
     codes = {i: code.builtinCode for i, code in enumerate(model.operatorCodes)}
     looked_up = {
         operator.outputs[0]: operator
@@ -195,8 +195,8 @@ def _drop_dequantize(model: Any, graph: Any, values: dict[int, np.ndarray]) -> N
 
 
 def _harm(task: Any, content: bytes, weights: list[Weight], examples: Examples) -> list[float]:
-    """How far the numbers move, on average, for each weight that alone has 8 bits."""
-    inputs = task.export_inputs(list(examples)[:_ASKED])
+    """The mean change of the outputs for each weight if it alone has 8 bits."""
+    inputs = task.export_inputs(list(examples)[:_MEASURED])
     exact = _numbers(task, keep_in_float32(content, weights), inputs)
     harm = []
     for i in range(len(weights)):
@@ -207,10 +207,10 @@ def _harm(task: Any, content: bytes, weights: list[Weight], examples: Examples) 
 
 
 def _numbers(task: Any, content: bytes, inputs: dict[str, Any]) -> np.ndarray:
-    """What a file says by which it is compared."""
+    """The outputs of a file that are compared with the model's."""
     from ai_edge_litert.interpreter import Interpreter
 
-    with silent_stderr():  # it announces its delegate
+    with silent_stderr():  # LiteRT logs its delegate
         runner = Interpreter(model_content=content).get_signature_runner(task.compared.signature)
     numbers = runner(**{name: inputs[name] for name in task.compared.inputs})
     return numbers[task.compared.output]

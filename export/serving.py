@@ -1,4 +1,4 @@
-"""What TF Serving needs beside a SavedModel: a configuration, batching, warm-up requests."""
+"""Files for TF Serving: a configuration, batching parameters, warm-up requests."""
 
 import importlib.util
 import json
@@ -12,16 +12,16 @@ from attention_zoo.export.formats.snippets import MODEL_NAME
 from attention_zoo.export.saved_model_xla import padded_lengths
 
 FOLDER = "serving"
-# In the SavedModel, where TF Serving looks for it.
+# TF Serving expects this path in the SavedModel.
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
-# The server joins requests to batches up to the largest of these.
+# The server joins requests into batches up to the largest of these sizes.
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32)
-# A request may have more texts; the server cuts it into batches. Where the answers of two batches
-# cannot be put together, since some are longer than others, it is one batch.
+# A request may have more texts; the server splits it into batches. If the answers of two batches
+# cannot be joined, since some are longer than others, it must stay one batch.
 _LARGEST_REQUEST, _LARGEST_WHOLE = 1024, 256
-# The number of examples that are searched for the lengths that XLA compiles for.
+# How many examples are searched for ones of each length that XLA compiles for.
 _SEARCHED = 200
-# What a request for a sample has beside texts.
+# The options in a request for a sample.
 _SAMPLING = {"seed": 1, "temperature": 0.8, "top_k": 10, "top_p": 0.95}
 
 _MODELS = f"""model_config_list {{
@@ -39,12 +39,12 @@ num_batch_threads { value: 4 }
 _README = """# Serving
 
 Commands for [TF Serving](https://github.com/tensorflow/serving), which has the operators of
-tensorflow-text. They were tried with a stand-in that does what the server's source says, not with
-the server itself. Run them in the folder above this one.
+tensorflow-text. They were tested with a stand-in that follows the server's source code, not with
+the server itself. Run them in the parent folder of this one.
 
-## Strings in, answers out, from many clients
+## Strings in, answers out, for many clients
 
-Requests for `serving_default` that come at the same time are answered together:
+The server batches concurrent requests for `serving_default`:
 
 ```sh
 docker run --rm -p 8500:8500 -p 8501:8501 \\
@@ -59,11 +59,11 @@ curl -d '{request}' http://localhost:8501/v1/models/{name}:predict
 ```
 
 A request may have up to {largest:,} texts. `{{"instances": [...]}}` with an element for each text
-is understood too. Other signatures are not offered here: the server cannot join requests with
-single numbers (`beam_size`) or with ids of different lengths, and its `pad_variable_length_inputs`
-would pad ids with the first of them, which changes answers.
+works too. Other signatures are not available with batching: the server cannot join requests with
+scalars (`beam_size`) or with ids of different lengths, and its `pad_variable_length_inputs`
+would pad rows with their first id, which changes answers.
 
-## Every signature, each request by itself
+## Every signature, without batching
 
 ```sh
 docker run --rm -p 8500:8500 -p 8501:8501 \\
@@ -81,26 +81,27 @@ do curl -d "$request" http://localhost:8501/v1/models/{name}:predict; done
 
 {warmup}
 """
-# The server switches XLA on processors off unless it is told otherwise.
+# By default the server switches XLA for CPUs off.
 _XLA_FLAG = "--xla_cpu_compilation_enabled=true"
 _ABOUT_XLA = f"""
-`saved_model_xla` needs `{_XLA_FLAG}`: without it the server refuses what XLA
-has to compile, and does not even load a model whose warm-up requests fail. The server's images
-for GPUs do not have XLA's compiler for them (tensorflow/serving, issues 2214 and 2217): there,
-serve `saved_model`.
+`saved_model_xla` needs `{_XLA_FLAG}`: without it the server rejects requests that
+need XLA, and does not even load a model whose warm-up requests fail. The server's GPU
+images do not include XLA's compiler for GPUs (tensorflow/serving, issues 2214 and 2217): use
+`saved_model` there.
 """
 _COMPILED = f"""
-To serve what XLA compiles, write `saved_model_xla` for `saved_model` and `batching_xla.config` for
-`batching.config` in the first command, and add `{_XLA_FLAG}`.
+To serve the model that XLA compiles, replace `saved_model` with `saved_model_xla` and
+`batching.config` with `batching_xla.config` in the first command, and add
+`{_XLA_FLAG}`.
 """
-_WARMUP = f"""Before the server takes any request, it answers those in the SavedModel's
+_WARMUP = f"""Before the server accepts requests, it answers those in the SavedModel's
 `{WARMUP_FILE}`.
 """
-_WARMUP_XLA = """In `saved_model_xla` they are of each batch size and of each length that it is
-compiled for, as far as the first examples had such lengths: the server takes some seconds longer
-to start for each of these, and requests like them do not wait for the compiler.
+_WARMUP_XLA = """In `saved_model_xla` they cover each batch size and each length that it is
+compiled for and that occurs in the first examples: each of them makes the server start some seconds
+later, and requests of the same size do not wait for the compiler.
 """
-_NO_WARMUP = """There are no warm-up requests: they are written where `attention-zoo[serving]` is
+_NO_WARMUP = """There are no warm-up requests: they are written if `attention-zoo[serving]` is
 installed.
 """
 _BATCHING_FILES = {"saved_model": "batching.config", "saved_model_xla": "batching_xla.config"}
@@ -115,7 +116,7 @@ def write_serving(
         task: a task.
         directory: the export directory.
         examples: tuples of strings, for the requests.
-        models: folders of the SavedModels that are there: "saved_model", "saved_model_xla".
+        models: the folders of the SavedModels: "saved_model", "saved_model_xla".
 
     Returns:
         Whether there are warm-up requests: they need `tensorflow-serving-api`.
@@ -138,20 +139,20 @@ def write_serving(
 
 
 def _largest_request(task: Any, is_compiled: bool) -> int:
-    """How many texts a request may have where the server batches."""
+    """How many texts a request may have if the server batches."""
     if task.answers_are_even:
         return _LARGEST_REQUEST
     return _BATCH_SIZES[-1] if is_compiled else _LARGEST_WHOLE
 
 
 def _batching(task: Any, is_compiled: bool) -> str:
-    """The parameters of batching, as the server's `BatchingParameters` has them."""
+    """The text of the server's `BatchingParameters`."""
     text = f"max_batch_size {{ value: {_largest_request(task, is_compiled)} }}\n" + _QUEUES
     if task.answers_are_even:
         text += "enable_large_batch_splitting { value: true }\n"
         text += f"max_execution_batch_size {{ value: {_BATCH_SIZES[-1]} }}\n"
     if is_compiled:
-        # What is compiled for a size had better be of that size: batches are filled up to these.
+        # XLA compiles for each batch size, so batches are padded to one of these sizes.
         text += "".join(f"allowed_batch_sizes: {size}\n" for size in _BATCH_SIZES)
     return text
 
@@ -190,7 +191,7 @@ def _page(task: Any, examples: list[Any], models: Sequence[str], has_protos: boo
 
 
 def _inputs(task: Any, signature: str, specs: Sequence[Any], example: Any) -> dict[str, Any]:
-    """The inputs of a request for a signature: of an example, and options as they stand."""
+    """The inputs of a request for a signature: an example and the default options."""
     options = {name: value for name, (_, value) in task.searches.get(signature, {}).items()}
     known = {**_SAMPLING, **options, **_columns(task, [example])}
     ids = task.export_inputs([example])
@@ -201,12 +202,12 @@ def _inputs(task: Any, signature: str, specs: Sequence[Any], example: Any) -> di
 
 
 def _quoted(request: Any) -> str:
-    """JSON between the single quotes of a shell."""
+    """JSON, escaped for single quotes in a shell."""
     return json.dumps(request, ensure_ascii=False).replace("'", "'\\''")
 
 
 def _columns(task: Any, examples: Sequence[Any]) -> dict[str, list[str]]:
-    """The texts of examples by the name of the input."""
+    """The texts of examples, by the name of the input."""
     texts = [task.input_of(example) for example in examples]
     columns = [texts] if len(task.text_inputs) == 1 else zip(*texts, strict=True)
     return {name: list(c) for name, c in zip(task.text_inputs, columns, strict=True)}
@@ -218,22 +219,22 @@ def _each_size(task: Any, examples: list[Any]) -> list[list[Any]]:
 
 
 def _each_shape(task: Any, examples: list[Any]) -> list[list[Any]]:
-    """An example of each length that is compiled for, in batches of each size."""
+    """An example of each length that XLA compiles for, in batches of each size."""
     name = task.id_inputs[0]
     lengths, of_length = padded_lengths(task.longest(name)), {}
     for example in examples[:_SEARCHED]:
         ids = task.export_inputs([example])[name]
-        if len(ids) == 1:  # a context of several windows would make a batch of them
+        if len(ids) == 1:  # a context with several windows would become several rows
             padded = next(length for length in lengths if length >= ids.shape[1])
             of_length.setdefault(padded, example)
     return [[of_length[n]] * size for n in sorted(of_length) for size in _BATCH_SIZES]
 
 
 def _write_warmup(task: Any, batches: list[list[Any]], path: Path) -> None:
-    """Requests with these batches of examples, as records of `PredictionLog`."""
+    """Writes requests with these batches of examples, as `PredictionLog` records."""
     from tensorflow_serving.apis import prediction_log_pb2
 
-    protos: Any = prediction_log_pb2  # its classes are made when it is imported
+    protos: Any = prediction_log_pb2  # its classes are generated on import
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for batch in batches:

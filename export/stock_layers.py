@@ -1,7 +1,7 @@
-"""Keras's own layers in the place of ours, with the same weights.
+"""Replaces our layers with Keras's own, with the same weights.
 
-With dynamic lengths some steps are functions of `keras.ops`, which `.keras` files hold too. Files
-of Keras 2 hold nothing but layers; so where lengths are fixed layers do these steps.
+With dynamic lengths, some steps are functions of `keras.ops`, which `.keras` files support. Files
+of Keras 2 can contain only layers, so with fixed lengths these steps are layers.
 """
 
 import functools
@@ -35,17 +35,17 @@ Tensor = Any
 
 
 class Counterparts:
-    """Functions that make of Keras's own layers what a layer, or a model, of ours does.
+    """Functions that rebuild our layers and models from Keras's own layers.
 
-    Each is registered for a class, and takes an object of it and what that is called on. A
-    subclass that overrides `call` needs a function of its own.
+    Each is registered for a class, and takes an instance and its inputs. A subclass that overrides
+    `call` needs its own function.
     """
 
     def __init__(self) -> None:
         self._functions: dict[type, Callable[..., Any]] = {}
 
     def register(self, *kinds: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Adds a function for classes; a decorator."""
+        """Registers a function for classes; a decorator."""
 
         def add(function: Callable[..., Any]) -> Callable[..., Any]:
             self._functions |= dict.fromkeys(kinds, function)
@@ -54,11 +54,11 @@ class Counterparts:
         return add
 
     def why_not(self, ours: Any) -> str:
-        """Why there is no function for an object, or ""."""
+        """Why an object has no counterpart, or ""."""
         for kind in type(ours).__mro__:
             if kind in self._functions and type(ours).call is kind.call:
                 return ""
-        return f"there is no counterpart of {type(ours).__name__} in Keras"
+        return f"{type(ours).__name__} has no counterpart in Keras"
 
     def __call__(self, ours: Any, *inputs: Any, **options: Any) -> Any:
         """Applies the counterpart of an object, with its weights.
@@ -79,16 +79,16 @@ def why_no_counterpart(ours: Any) -> str:
     """Why a layer of a model has no counterpart, or ""."""
     if isinstance(ours, AdditiveDecoder) or getattr(ours, "input_feeding", False):
         return (
-            "what its decoder reads goes into the next step, and Keras has no recurrent "
-            "layer that attends"
+            "its decoder feeds attention into the next step, and Keras has no recurrent "
+            "layer with attention"
         )
     is_recurrent = isinstance(ours, RecurrentEncoder | RecurrentDecoder)
     if is_recurrent and (ours.layer_norm or callable(getattr(ours, "score", None))):
-        return "Keras's layers have no layer_norm and no score of one's own"
+        return "Keras's layers support neither layer_norm nor a custom score"
     return stock.why_not(ours)
 
 
-# Maps, norms, tables
+# Linear maps, norms, embeddings
 
 
 @stock.register(layers.Dropout)
@@ -118,13 +118,13 @@ def _(ours: TokenEmbedding, ids: Tensor, **options: Any) -> Tensor:
 
 @stock.register(LearnedPositionalEncoding, SinusoidalPositionalEncoding)
 def _add_positions(ours: Any, inputs: Tensor, ids: Tensor) -> Tensor:
-    """Adds the rows of a table of positions; waves are not trained."""
+    """Adds the rows of a table of positions; a sinusoidal table is not trained."""
     is_trained = isinstance(ours.table, keras.Variable)
     table = np.asarray(array(ours.table), "float32")
     if not is_fixed(ids):
         count: Any = ops.cumsum(ops.ones_like(ids), axis=1)
         return layers.Add()([inputs, look_up(table, count - 1, trainable=is_trained)])
-    # Times 1, plus the table.
+    # Multiplies by 1 and adds the table as the bias.
     _, length, width = inputs.shape
     layer = layers.EinsumDense("btd,d->btd", (length, width), bias_axes="td", trainable=is_trained)
     outputs = layer(inputs)
@@ -157,7 +157,7 @@ def _feed_forward(block: EncoderBlock, hidden: Tensor) -> Tensor:
 
 
 def _sublayer(add_norm: Any, residual: Tensor, apply: Callable[[Tensor], Tensor]) -> Tensor:
-    """A sub-layer with its residual and normalisation, before it or after the sum."""
+    """A sub-layer with its residual and normalisation, before the sub-layer or after the sum."""
     is_post, norm = add_norm.norm == "post", add_norm.layer_norm
     output = apply(residual if is_post else stock(norm, residual))
     total = layers.Add()([residual, layers.Dropout(add_norm.dropout)(output)])
@@ -210,7 +210,7 @@ def _attention_weights(ours: Any) -> list[np.ndarray]:
 def _(ours: RecurrentEncoder, inputs: Tensor) -> tuple[Tensor, list[list[Tensor]]]:
     """The outputs, and the last states of each layer.
 
-    Keras hands the mask of the embedding on from layer to layer, as far as the attention.
+    Keras passes the mask of the embedding from layer to layer, up to the attention.
     """
     hidden, last = inputs, []
     for i, forward in enumerate(ours.forward_layers):
@@ -226,7 +226,7 @@ def _(ours: RecurrentEncoder, inputs: Tensor) -> tuple[Tensor, list[list[Tensor]
 
 @stock.register(RecurrentDecoder)
 def _decode(ours: Any, inputs: Tensor, memory: Tensor, states: list[Tensor]) -> Tensor:
-    """The outputs; it begins with zeros where there are no states."""
+    """The outputs; the initial states are zeros if none are given."""
     hidden = inputs
     for i, recurrent in enumerate(ours.layers):
         own, states = states[: recurrent.num_states], states[recurrent.num_states :]
@@ -255,12 +255,12 @@ def _(ours: LuongAttention, query: Tensor, memory: Tensor) -> Tensor:
 
 
 def _recurrent(both: Sequence[Any], inputs: Tensor, states: Sequence[Tensor] = ()) -> list[Tensor]:
-    """A recurrent layer, or one each way: the outputs, then the last states of each.
+    """A recurrent or bidirectional layer: the outputs, then the last states.
 
     Args:
-        both: our layer that reads forwards, and if wanted one that reads backwards.
+        both: our forward layer, and the backward layer if there is one.
         inputs: tensor `(B, S, D)`.
-        states: what it begins with; nothing is zeros.
+        states: the initial states; zeros if empty.
     """
     ours = both[0]
     kinds = {"gru": (layers.GRU, {"reset_after": ours.reset_after}), "lstm": (layers.LSTM, {})}
@@ -276,7 +276,7 @@ def _recurrent(both: Sequence[Any], inputs: Tensor, states: Sequence[Tensor] = (
     return outputs
 
 
-# Pieces
+# Helpers
 
 
 def array(variable: Any) -> np.ndarray:
@@ -301,7 +301,7 @@ def look_up(table: np.ndarray, ids: Tensor, **options: Any) -> Tensor:
 
 
 def activate(activation: Any, inputs: Tensor) -> Tensor:
-    """An activation; the approximate gelu is put together, since Keras 2 has none."""
+    """An activation; the approximate gelu is built from layers, since Keras 2 lacks it."""
     if activation not in ("gelu_tanh", gelu_tanh):
         return layers.Activation(activation)(inputs)
     if not is_fixed(inputs):
@@ -313,7 +313,7 @@ def activate(activation: Any, inputs: Tensor) -> Tensor:
 
 
 def keys_mask(ids: Tensor, size: int = 2) -> Tensor:
-    """`(B, 1, S)`, True or 1 where there is a token to attend to, of ids below a size."""
+    """`(B, 1, S)`, True or 1 where there is a token to attend to; ids are below `size`."""
     if not is_fixed(ids):
         return ops.expand_dims(ops.not_equal(ids, 0), 1)
     is_token = np.arange(size).reshape(-1, 1) > 0
@@ -321,12 +321,12 @@ def keys_mask(ids: Tensor, size: int = 2) -> Tensor:
 
 
 def first_state(states: Tensor) -> Tensor:
-    """What stands at the first position, `(B, D)`."""
+    """The state at the first position, `(B, D)`."""
     if not is_fixed(states):
         return states[:, 0]
     return layers.Flatten()(layers.Cropping1D((0, states.shape[1] - 1))(states))
 
 
 def is_fixed(inputs: Tensor) -> bool:
-    """Whether sequences have one length."""
+    """Whether the length of sequences is fixed."""
     return inputs.shape[1] is not None

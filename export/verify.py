@@ -1,4 +1,4 @@
-"""Verifies artefacts: each is run in its own runtime, compared with the Keras model and judged."""
+"""Verifies artefacts: runs each in its own runtime and compares it with the Keras model."""
 
 import sys
 from pathlib import Path
@@ -24,12 +24,12 @@ from attention_zoo.export.results import MAX_DROP, Verification
 from attention_zoo.export.running import Arrays, RunnerError
 from attention_zoo.train.metrics import METRICS, compute_metrics
 
-# One position of this many may differ by more than the tolerance, up to ten times as much: now
-# and then a recurrent model that is undecided makes much of the last digit of its state.
+# One in this many positions may differ by more than the tolerance, up to ten times as much:
+# occasionally a recurrent model amplifies a rounding difference of its state.
 _RARE = 10_000
-# Smallest mean cosine of the numbers of a quantised artefact of a task without a metric.
+# Smallest mean cosine that a quantised artefact must reach if the task has no metric.
 COSINE_TOLERANCE = 0.99
-# The fraction of the texts that a runtime's own tokenizer must read as the task does.
+# The fraction of texts that a runtime's own tokenizer must tokenize as the task does.
 _LEAST_COMPARED = 0.5
 
 
@@ -42,23 +42,23 @@ def verify_artefact(
     max_drop: float = MAX_DROP,
     python: Path | str = sys.executable,
 ) -> Verification:
-    """Runs one artefact and compares.
+    """Runs one artefact and compares it with the Keras model.
 
     Args:
-        task: a task; only its way to read answers is used.
-        expected: what `expected_of` gave.
+        task: a task; it only reads answers.
+        expected: what `expected_of` returned.
         path: the artefact.
         form: its format.
         quantize: of `QUANTIZATIONS`.
-        max_drop: points of a metric that a quantised artefact may lose.
+        max_drop: how many points of a metric a quantised artefact may lose.
         python: the interpreter that runs the artefact.
 
     Raises:
-        UserError: if something else than the artefact is at fault.
+        UserError: if something other than the artefact is at fault.
     """
     odd = irregular(path)
     if odd:
-        return Verification(failure=f"holds {odd[0].name}, which is no file")
+        return Verification(failure=f"contains {odd[0].name}, which is not a file")
     result = Verification()
     try:
         result.failure = _verify(result, task, expected, path, form, quantize, max_drop, python)
@@ -67,7 +67,7 @@ def verify_artefact(
     except RunnerError as error:
         result.failure = str(error)
     except (LookupError, TypeError, ValueError, tf.errors.OpError) as error:
-        failure = f"gives what no export gives: {type(error).__name__}: {error}"
+        failure = f"gives invalid outputs: {type(error).__name__}: {error}"
         return Verification(failure=failure)
     result.verified = not result.failure
     return result
@@ -83,14 +83,14 @@ def _verify(
     max_drop: float,
     python: Path | str,
 ) -> str:
-    """Fills in a result; returns why the artefact does not count as exported, or ""."""
-    asked = len(expected["answers"])
+    """Fills in a result; returns why the artefact does not pass, or ""."""
+    total = len(expected["answers"])
     if not form.takes_strings and not _tokenizes_alike(task, expected):
-        return "has another tokenizer beside it than when it was exported"
+        return "is beside a different tokenizer than when it was exported"
     expected = form.expected(task, expected)
     result.compared = len(expected["answers"])
-    if result.compared < max(1, _LEAST_COMPARED * asked):
-        return f"reads only {result.compared} of {asked} texts as the task does"
+    if result.compared < max(1, _LEAST_COMPARED * total):
+        return f"tokenizes only {result.compared} of {total} texts as the task does"
     full, figures = ask(task, path, form, expected, python)
     others = other_differences(form, full, expected)
     outputs = without_padding(full, expected["numbers"].shape) if form.is_padded else full
@@ -99,7 +99,7 @@ def _verify(
     if numbers is None:
         return f"gives no {output}, but {', '.join(outputs['numbers'])}"
     if numbers.shape != expected["numbers"].shape:
-        return f"gives numbers of the shape {numbers.shape}, not {expected['numbers'].shape}"
+        return f"gives numbers of shape {numbers.shape}, not {expected['numbers'].shape}"
     counted = expected.get("counted", np.ones(len(numbers), bool))[: len(numbers)]
     compared = differences(numbers[counted], expected["numbers"][counted])
     _update(result, **figures, **compared, outputs=others)
@@ -113,7 +113,7 @@ def _verify(
 
 
 def _update(result: Verification, **fields: Any) -> None:
-    """Fills in fields, whose types are checked: a runner may have answered anything."""
+    """Fills in fields after checking their types: a runner may have returned anything."""
     checked = Verification(**fields)
     for name in fields:
         setattr(result, name, getattr(checked, name))
@@ -126,7 +126,7 @@ def _tokenizes_alike(task: Any, expected: Arrays) -> bool:
 
 
 def _quality(task: Any, outputs: Arrays, expected: Arrays) -> dict[str, Any]:
-    """How good the answers of an artefact are, beside those of the model."""
+    """The quality of an artefact's answers, compared with the model's."""
     texts = texts_of(task, expected)
     ours, references = list(expected["answers"]), list(expected["references"])
     answers = task.answers(outputs, texts)
@@ -140,7 +140,7 @@ def _quality(task: Any, outputs: Arrays, expected: Arrays) -> dict[str, Any]:
 
 
 def judge(result: Verification, quantize: str, max_drop: float) -> str:
-    """Why an artefact does not count as exported, or ""."""
+    """Why an artefact does not pass, or ""."""
     largest = result.max_abs_diff
     if largest is None or not np.isfinite(largest):
         return "a number is not finite"

@@ -1,1 +1,1 @@
-"""Recipes: a YAML file for each task, with its data and the script that made the data."""
+"""Recipes: YAML files, with their data and the scripts that make the data."""

@@ -1,6 +1,6 @@
-"""Recipes: what to train, on what, and how, as a YAML file that is checked before work starts.
+"""Reads and writes recipes: YAML files that are validated before training starts.
 
-This module imports no TensorFlow, so that a misspelt key is reported at once.
+This module does not import TensorFlow, so that misspelt keys are reported at once.
 """
 
 import glob
@@ -25,15 +25,15 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     """Reads a recipe.
 
     Args:
-        path: a YAML file; relative paths of data in it start from its folder.
+        path: a YAML file; paths of data in it are relative to its folder.
         overrides: strings `"a.b=c"`, c in YAML, that replace values of the file; `"a=null"`
-            leaves the section a out.
+            removes the section a.
 
     Returns:
         A `Recipe` whose data paths are absolute.
 
     Raises:
-        UserError: naming file and field, with the nearest accepted name.
+        UserError: naming the file and the field, with the nearest accepted name.
     """
     path = Path(path)
     content = read_yaml(path)
@@ -47,7 +47,7 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     for text in overrides:
         override(content, text)
     content = plain_values(content, path)
-    # A section in which every line is a comment is not given.
+    # A section that contains only comments is treated as missing.
     content = {name: section for name, section in content.items() if section is not None}
     recipe_class = _recipe_class(content.get("task", _DEFAULT_TASK), path)
     if is_written_by_0_1(content):
@@ -68,14 +68,14 @@ def _recipe_class(task: Any, path: Path) -> type[Recipe]:
 
 
 def recipe_schema() -> dict[str, Any]:
-    """The JSON Schema of recipes, of every task that is registered; editors complete with it."""
+    """The JSON Schema of recipes of all registered tasks, for completion in editors."""
     union: Any = Annotated[Union[tuple(TASKS.values())], pydantic.Discriminator("task")]  # noqa: UP007
     schema = pydantic.TypeAdapter(union).json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "recipe", **schema}
 
 
 def _with_paths(recipe: Recipe, base: Path) -> Recipe:
-    """The recipe with every path absolute."""
+    """The recipe with absolute paths."""
     data = recipe.data
     pretrained = recipe.model.pretrained
     if pretrained:
@@ -93,7 +93,7 @@ def _with_paths(recipe: Recipe, base: Path) -> Recipe:
 
 
 def save_recipe(recipe: Recipe, path: str | Path) -> None:
-    """Writes a recipe with every default filled in."""
+    """Writes a recipe with all defaults filled in."""
     text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     Path(path).write_text(text, encoding="utf-8")
 
@@ -103,7 +103,7 @@ def _absolute(files: Any, base: Path) -> Any:
         return {field: _absolute(path, base) for field, path in files.items()}
     if isinstance(files, list):
         return [_absolute(path, base) for path in files]
-    # Brackets in the folder's name are no pattern, even where those in the file's are.
+    # Brackets in the folder's name are not a pattern, even if those in the file's name are.
     if glob.has_magic(files) and not os.path.lexists(base / files):
         return os.path.join(glob.escape(str(base)), files)
     return str(base / files)

@@ -1,4 +1,4 @@
-"""From a recipe to a run directory."""
+"""Trains a recipe into a run directory."""
 
 import hashlib
 import json
@@ -34,28 +34,28 @@ REPORT_FILE = "report.json"
 
 
 def train_recipe(recipe, out, resume=False, progress=lambda message: None):
-    """Trains what a recipe describes.
+    """Trains a recipe.
 
     Args:
         recipe: a `Recipe`.
         out: the run directory; must be empty unless `resume`.
-        resume: go on from the last checkpoint in it.
-        progress: called with a line of text before what takes long.
+        resume: continue from its last checkpoint.
+        progress: called with a line of text before each long step.
 
     Returns:
         The trained task and the figures of the run (see `Trainer.run`).
 
     Raises:
-        UserError: if something in the recipe or the data is wrong, the directory is
-            not empty or another process writes to it, or it holds a run of another recipe
-            or of other data.
+        UserError: if the recipe or the data are invalid, the directory is not empty or
+            another process is writing to it, or it contains a run of another recipe or of
+            other data.
     """
     out = Path(out)
     with locked(out):
         if resume:
             require_same(recipe, out)
         else:
-            require_empty(out, "choose another --out, or go on with that run by --resume")
+            require_empty(out, "choose another --out, or continue that run with --resume")
         clear_leftovers(out)
         return _train(recipe, out, resume, progress)
 
@@ -66,7 +66,7 @@ def _train(recipe, out, resume, progress):
     examples = read_examples(recipe.data.train, columns, holds=holds)
     valid = read_examples(recipe.data.valid, columns, holds=holds) if recipe.data.valid else []
     strategy = make_strategy(recipe.train.strategy)
-    progress(f"making tokenizers and model for {len(examples):,} examples")
+    progress(f"building tokenizers and model for {len(examples):,} examples")
     with strategy.scope():
         task = load_task(out) if resume and (out / TASK_FOLDER).is_dir() else recipe.build(examples)
     metrics = recipe.evaluate.metrics or task.metrics
@@ -90,21 +90,21 @@ def _train(recipe, out, resume, progress):
 
 
 def digests(recipe, examples, valid):
-    """SHA-256 of what a training reads, by the name in its recipe.
+    """SHA-256 of the inputs of a training, by the name in its recipe.
 
-    Paths say little: projects are moved, and files change where they lie.
+    Paths alone are not enough: projects are moved, and files change in place.
 
     Args:
         recipe: a `Recipe`.
         examples: the training examples, tuples of strings.
         valid: the validation examples.
     """
-    found = {"data.train": _digest(examples), "data.valid": _digest(valid)}
+    result = {"data.train": _digest(examples), "data.valid": _digest(valid)}
     pretrained = recipe.model.pretrained
     for folder in (Path(pretrained), Path(pretrained) / TASK_FOLDER) if pretrained else ():
         if (folder / WEIGHTS_FILE).exists():
-            found["model.pretrained"] = sha256(folder / WEIGHTS_FILE)
-    return found
+            result["model.pretrained"] = sha256(folder / WEIGHTS_FILE)
+    return result
 
 
 def _digest(examples):
@@ -115,28 +115,28 @@ def _digest(examples):
 
 
 def train_seeds(recipe, out, seeds, resume=False, progress=lambda message: None):
-    """Trains what a recipe describes once for each seed.
+    """Trains a recipe once for each seed.
 
     Args:
         recipe: a `Recipe`; its seed is replaced.
         out: a directory that gets a run `seed-N` for each seed, and a copy of the best task.
         seeds: list of integers.
-        resume: go on with the runs that are there.
-        progress: called with a line of text before what takes long.
+        resume: continue existing runs.
+        progress: called with a line of text before each long step.
 
     Returns:
         A dict, also in `out/report.json`: `seeds`, `best`, and for each metric of the
         validation data its `mean`, `deviation` (of the sample) and `values`.
 
     Raises:
-        UserError: as `train_recipe`, or if there is no validation data.
+        UserError: as for `train_recipe`, or if there is no validation data.
     """
     if recipe.data.valid is None:
         raise UserError("several seeds are compared on validation data: data.valid is missing")
     out = Path(out)
     with locked(out):
         if not resume:
-            require_empty(out, "choose another --out, or go on with those runs by --resume")
+            require_empty(out, "choose another --out, or continue those runs with --resume")
         clear_leftovers(out)
         return _train_seeds(recipe, out, seeds, resume, progress)
 
@@ -173,9 +173,9 @@ def _spread(values):
 
 
 def require_same(recipe, out):
-    """Refuses to resume a run of another recipe; only how long to train may change.
+    """Refuses to resume a run of another recipe; only settings of the duration may change.
 
-    Where data and pretrained weights lie may change as well: `digests` tells what they are.
+    The paths of data and pretrained weights may change too: `digests` identifies their contents.
     """
     old = load_recipe(out / RECIPE_FILE).model_dump()
     new = recipe.model_dump()

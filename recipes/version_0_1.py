@@ -1,4 +1,4 @@
-"""Recipes in the run directories of version 0.1, which named every field of every task."""
+"""Recipes in run directories of version 0.1, which listed the fields of all tasks."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ _ALL_COLUMNS = {"source", "target", "question", "context", "answers", "text", "p
 
 
 def is_written_by_0_1(content: dict[str, Any]) -> bool:
-    """Whether a recipe has the columns of all tasks, as nobody writes it by hand."""
+    """Whether a recipe has the columns of all tasks, which nobody writes by hand."""
     data = content.get("data")
     return isinstance(data, dict) and data.keys() >= _ALL_COLUMNS
 
 
 def without_foreign_keys(content: dict[str, Any], recipe_class: type[Recipe]) -> dict[str, Any]:
-    """Such a recipe without what its task did not look at."""
+    """Such a recipe without the fields that its task ignored."""
     return _known(content, recipe_class)
 
 
@@ -37,5 +37,5 @@ def _known(content: dict[str, Any], section: Any) -> dict[str, Any]:
     elif "schedule" in known:
         known.pop("factor", None)
     if section is WordPieceOptions:
-        known.pop("kind", None)  # not looked at
+        known.pop("kind", None)  # it was ignored
     return known

@@ -1,4 +1,4 @@
-"""The text of a recipe: YAML from whoever wrote it, made into plain values and nothing else."""
+"""Reads the YAML of a recipe, possibly from an untrusted source, into plain values only."""
 
 import itertools
 
@@ -7,23 +7,23 @@ import yaml
 from attention_zoo.errors import UserError, shown
 
 _LARGEST_FILE = 1_000_000  # bytes
-_MOST_VALUES = 10_000  # with aliases written out
+_MOST_VALUES = 10_000  # with aliases expanded
 _DEEPEST = 20
 _LONGEST_KEY = 200
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's own types but for dates, which no setting is: a column may be named like one."""
+    """YAML's types except dates: no setting is a date, but a column may be named like one."""
 
     def construct_mapping(self, node, deep=False):
-        """As ever, but the same key twice is a mistake and not a replacement."""
+        """Like the base class, but a duplicate key is an error."""
         lines = {}
         for key, _ in getattr(node, "value", ()):
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
                 line = key.start_mark.line + 1
                 if key.value in lines:
                     raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {shown(key.value)} stands twice, in line "
+                        None, None, f"duplicate key {shown(key.value)} in line "
                         f"{lines[key.value]} and in line {line}"
                     )  # fmt: skip
                 lines[key.value] = line
@@ -40,10 +40,10 @@ def read_yaml(path):
     """Reads a YAML file.
 
     Args:
-        path: of the file.
+        path: the path of the file.
 
     Returns:
-        Whatever is in it.
+        The content.
 
     Raises:
         UserError: naming the file, if it cannot be read or is not YAML in UTF-8.
@@ -70,7 +70,7 @@ def parse_yaml(text, before):
 
     Args:
         text: a string.
-        before: how messages begin.
+        before: the beginning of messages.
 
     Raises:
         UserError: if it is not YAML.
@@ -87,78 +87,80 @@ def parse_yaml(text, before):
         message = " ".join(str(error).split())
         hint = "; YAML indents with spaces, not with tabs" if r"'\t'" in message else ""
         raise UserError(f"{before}{message[:500]}{hint}") from error
-    # A tag promises what the text is not, such as `!!int x` or `!!timestamp x`.
+    # A tag does not match its text, such as `!!int x` or `!!timestamp x`.
     except (ValueError, LookupError, AttributeError, TypeError, OverflowError) as error:
         raise UserError(f"{before}a value cannot be read: {shown(str(error))}") from error
 
 
 def plain_values(content, path):
-    """A copy without aliases; refuses types that no setting has, and what is too much.
+    """A copy without aliases; rejects types that settings do not have, and too many values.
 
     Args:
         content: what was read.
-        path: of the file, for the message.
+        path: the path of the file, for messages.
 
     Returns:
-        The same in dicts, lists, strings, numbers, truth values and None.
+        The same content as dicts, lists, strings, numbers, booleans and None.
 
     Raises:
         UserError: naming the key.
     """
     counted = itertools.count(1)
 
-    def copy(value, place):
+    def copy(value, keys):
         if next(counted) > _MOST_VALUES:
             raise UserError(
-                f"{path} is not a recipe: with its aliases written out it has more than "
+                f"{path} is not a recipe: with its aliases expanded it has more than "
                 f"{_MOST_VALUES:,} values"
             )
-        if len(place) > _DEEPEST:
-            raise UserError(f"{path}: {'.'.join(place[:3])}... is nested too deeply")
+        if len(keys) > _DEEPEST:
+            raise UserError(f"{path}: {'.'.join(keys[:3])}... is nested too deeply")
         if isinstance(value, dict):
             for key in value:
-                _check_key(key, place, path)
-            return {key: copy(inner, [*place, key]) for key, inner in value.items()}
+                _check_key(key, keys, path)
+            return {key: copy(inner, [*keys, key]) for key, inner in value.items()}
         if isinstance(value, list):
-            return [copy(inner, [*place, str(i)]) for i, inner in enumerate(value)]
-        _check_plain(value, place, path)
+            return [copy(inner, [*keys, str(i)]) for i, inner in enumerate(value)]
+        _check_plain(value, keys, path)
         return value
 
     return copy(content, [])
 
 
-def _check_key(key, place, path):
-    inside = f" in {'.'.join(place)}" if place else ""
+def _check_key(key, parents, path):
+    inside = f" in {'.'.join(parents)}" if parents else ""
     if not isinstance(key, str):
-        kind = {bool: "a truth value (as yes, no, on and off are too)"}.get(
+        kind = {bool: "a boolean (as are yes, no, on and off)"}.get(
             type(key), f"of the type {type(key).__name__}"
         )
         raise UserError(
-            f"{path}: the key {shown(key)}{inside} is {kind}; a name is needed: write it in quotes"
+            f"{path}: the key {shown(key)}{inside} is {kind}, not a name: write it in quotes"
         )
     if len(key) > _LONGEST_KEY or not key.isprintable():
-        raise UserError(f"{path}: the key {shown(key)}{inside} is no name")
+        raise UserError(f"{path}: the key {shown(key)}{inside} is not a valid name")
 
 
-def _check_plain(value, place, path):
-    field = ".".join(place)
+def _check_plain(value, keys, path):
+    field = ".".join(keys)
     if isinstance(value, str):
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-            raise UserError(f"{path}: {field} has characters that no text has: {shown(value)}")
+            raise UserError(f"{path}: {field} contains invalid characters: {shown(value)}")
     elif isinstance(value, int):
         if abs(value) >= 1 << 63:
             raise UserError(f"{path}: {field}: a number of more than 64 bits: {shown(value)}")
     elif not isinstance(value, float | None):
         kind = type(value).__name__
-        raise UserError(f"{path}: {field}: a {kind} is no setting; received {shown(value)}")
+        raise UserError(
+            f"{path}: {field}: a {kind} is not a valid setting; received {shown(value)}"
+        )
 
 
 def override(content, text):
     """Replaces a value of a recipe, as `--set` does.
 
     Args:
-        content: the recipe as a dict, which is changed.
-        text: `"a.b=c"`, c in YAML; `"a=null"` leaves the section a out.
+        content: the recipe as a dict; it is modified.
+        text: `"a.b=c"`, c in YAML; `"a=null"` removes the section a.
 
     Raises:
         UserError: if there is no key, or the value is not YAML.

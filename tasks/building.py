@@ -1,4 +1,4 @@
-"""From a recipe and its training examples to a task with fresh or pretrained weights: the parts."""
+"""Builds a task from a recipe and its training examples, with fresh or pretrained weights."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _LONGEST = 256
 
 
 def load_base(recipe: Any) -> Task | None:
-    """The task whose weights a recipe begins with, if it names one."""
+    """The task whose weights a recipe starts from, if it names one."""
     return load_task(recipe.model.pretrained) if recipe.model.pretrained else None
 
 
 def is_same_task(base: Task, recipe: Any, options: Mapping[str, Any]) -> bool:
-    """Whether another task has learnt what is to be learnt: the labels, of the same problem."""
+    """Whether another task was trained for the same problem, with at least these labels."""
     return (
         base.kind == recipe.kind
         and getattr(base, "problem", "one") == options.get("problem", "one")
@@ -43,8 +43,8 @@ def build_preset(
 
     Args:
         recipe: a recipe.
-        given: constructor arguments that nothing replaces, such as the size of the vocabulary.
-        defaults: arguments that the preset and the recipe replace.
+        given: constructor arguments that cannot be overridden, such as the vocabulary size.
+        defaults: arguments that the preset and the recipe override.
 
     Raises:
         UserError: if the arguments do not fit, or the model is too large for this machine.
@@ -61,7 +61,7 @@ def build_preset(
 
 
 def _weights_in_memory() -> int:
-    """How many weights of 32 bits this machine's memory holds."""
+    """How many weights of 32 bits fit into this machine's memory."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
 
 
@@ -69,7 +69,7 @@ def build_model(model_class: Any, options: Mapping[str, Any]) -> Any:
     """Calls the constructor of a model with options of its family.
 
     Raises:
-        UserError: if it refuses them.
+        UserError: if an option is invalid.
     """
     try:
         return model_class(**model_class.complete(dict(options)))
@@ -78,16 +78,16 @@ def build_model(model_class: Any, options: Mapping[str, Any]) -> Any:
 
 
 def copied_encoder(recipe: Any, base: Task, head: Mapping[str, Any], keeps_head: bool) -> Any:
-    """The model of a task around an encoder like that of another task, with its weights.
+    """The model of a task with a copy of another task's encoder, including its weights.
 
     Args:
         recipe: the recipe of the task.
         base: the other task.
-        head: arguments of the model that only the head needs.
-        keeps_head: whether to copy the head too; it is new otherwise.
+        head: arguments of the model for its head.
+        keeps_head: whether to copy the head too; otherwise it is new.
 
     Raises:
-        UserError: if the other task has no BERT, or the weights do not fit.
+        UserError: if the other task's model is not a BERT, or the weights do not fit.
     """
     origin = f"model.pretrained: {recipe.model.pretrained}"
     encoder = getattr(base.model, "bert", base.model)
@@ -111,6 +111,6 @@ def weight_arrays(model: Any) -> dict[str, Any]:
 
 
 def room_for(texts: list[str], tokenizer: Any) -> int:
-    """The longest of the texts in ids, a quarter more, the end id; a multiple of 8, at most 256."""
+    """The maximum length in ids plus a quarter and the end id; a multiple of 8, at most 256."""
     longest = int(tf.reduce_max(tokenizer.tokenize(tf.constant(texts)).row_lengths()))
     return min(_LONGEST, 8 * math.ceil((1.25 * longest + 1) / 8))

@@ -1,4 +1,4 @@
-"""What the recipes of all tasks of an encoder have in common."""
+"""The common parts of the recipes of encoder tasks."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
@@ -14,11 +14,11 @@ from attention_zoo.zoo.options import LONGEST, Fraction, family_of
 
 
 class EncoderData(DataSettings):
-    """Files, the columns in them, and how much of a text is read."""
+    """Files, their columns, and the maximum length of texts."""
 
     max_length: Annotated[Whole, Field(gt=3, le=LONGEST)] | None = Field(
         default=None,
-        description="longest input in ids, with the special ones; null: as the training data needs",
+        description="maximum length in ids, with special ones; null: chosen from the training data",
     )
 
 
@@ -45,7 +45,7 @@ class EncoderTrainSettings(TrainSettings):
     )
     freeze: Literal["encoder"] | Annotated[Whole, Field(ge=0)] | None = Field(
         default=None,
-        description="what stays as it is: the encoder, or the embeddings and this many blocks",
+        description="what is not trained: the encoder, or the embeddings and this many blocks",
     )
 
     @pydantic.field_validator("learning_rate", mode="before")
@@ -55,18 +55,19 @@ class EncoderTrainSettings(TrainSettings):
 
 
 class EncoderConfig(TaskConfig):
-    """What the `task.json` of a task of an encoder holds."""
+    """The schema of the `task.json` of an encoder task."""
 
     max_length: Length
 
 
 class EncoderRecipe(Recipe):
-    """The recipe of a task of an encoder.
+    """The recipe of an encoder task.
 
     Attributes:
         head: the class that puts the task's head on the encoder.
-        architectures: what Hugging Face calls such models.
-        is_particular: whether `recognizes` looks at more than the architecture, and is asked first.
+        architectures: Hugging Face's names of such models.
+        is_particular: whether `recognizes` checks more than the architecture; such recipes are
+            tried first.
     """
 
     data: EncoderData

@@ -1,4 +1,4 @@
-"""What the tasks of an encoder have in common: strings to ids, a model, its outputs to answers."""
+"""The base class of encoder tasks: strings to ids, a model, its outputs to answers."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ ID_INPUTS = ("token_ids", "mask", "segment_ids")
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """An answer as text, and as a dict for JSON.
+    """An answer, as text and as a dict for JSON.
 
     Attributes:
         text: the answer.
-        record: numbers, strings and lists of them, by name.
+        record: numbers, strings and lists of these, by name.
     """
 
     text: str
@@ -47,32 +47,33 @@ class Prediction:
 
     @property
     def lines(self) -> list[str]:
-        """What the command line prints: one line, whatever stood in the text or the labels."""
+        """What the command line prints: one line, even if texts or labels have line breaks."""
         return [one_line(self.text)]
 
 
 class EncoderTask(Task):
     """Strings in, answers out, by an encoder with a head.
 
-    Everything happens in three steps: `encode` turns strings into ids, the engine ids into
-    numbers, `read` numbers into named outputs. A SavedModel holds all three; a LiteRT file only
-    the second. Subclasses give `read`, `read_answers`, which makes Python objects of the named
-    outputs, `to_ids` and `loss`; where they differ, also `encode`, `compute` and `head_options`.
+    A task works in three steps: `encode` turns strings into ids, the engine ids into numbers,
+    `read` numbers into named outputs. A SavedModel contains all three, a LiteRT file only the
+    second. Subclasses implement `read`, `read_answers` (named outputs to Python objects),
+    `to_ids` and `loss`, and override `encode`, `compute` and `head_options` if needed.
 
     Args:
         model: an encoder, see `attention_zoo.zoo`; or another engine.
         tokenizer: a `WordPieceTokenizer`.
-        max_length: longest input in ids; longer ones are truncated. The model's when None.
-        fields: names of the columns of an example; all but the last are the input, if
-            there are several.
+        max_length: maximum length of inputs in ids; longer ones are truncated. Default: the
+            model's.
+        fields: names of the columns of an example; if there are several, all but the last
+            are the input.
 
     Raises:
-        ValueError: if the vocabulary or the length does not fit the model, or there are more
-            or fewer columns than the task has use for.
+        ValueError: if the vocabulary or the length does not fit the model, or the number of
+            columns is wrong.
     """
 
     recipe: ClassVar[type[EncoderRecipe]]
-    output = "logits"  # of `compute`: what artefacts are compared by
+    output = "logits"  # of `compute`; artefacts are compared by it
     id_inputs = ID_INPUTS
     field_counts: tuple[int, ...] = ()  # how many columns an example may have
 
@@ -128,8 +129,8 @@ class EncoderTask(Task):
         """Numbers to named outputs.
 
         Args:
-            numbers: what `compute` gave.
-            inputs: what `encode` gave.
+            numbers: what `compute` returned.
+            inputs: what `encode` returned.
             *columns: string tensors `(B,)`.
 
         Returns:
@@ -143,7 +144,7 @@ class EncoderTask(Task):
         return self.read(self.engine.compute(self, ids_of(inputs)), inputs, *columns)
 
     def input_sides(self, texts: Any) -> list[Side]:
-        """The texts, those of a pair together; see `Task`."""
+        """The texts, with those of a pair together; see `Task`."""
         columns = tuple(self.columns(texts))
         room = self.max_length - 1 - len(columns)
         return [Side("text", self.tokenizer, columns, room)]
@@ -153,10 +154,10 @@ class EncoderTask(Task):
         return self.max_length
 
     def attention(self, text: Any) -> tuple[np.ndarray, list[str]]:
-        """Where each block looked: weights `(blocks, heads, T, T)` and the T tokens.
+        """The attention of each block: weights `(blocks, heads, T, T)` and the T tokens.
 
         Args:
-            text: an input; of one that is read in windows the first window counts.
+            text: an input; if it is read in windows, only the first window is used.
         """
         inputs = self._encoded([text])
         first = {name: array[:1] for name, array in ids_of(inputs).items()}
@@ -181,20 +182,22 @@ class EncoderTask(Task):
     def encoded(
         self, examples: Sequence[Example]
     ) -> Iterator[tuple[Sequence[Example], dict[str, np.ndarray]]]:
-        """Examples, some at a time, each time with what `encode` makes of them, as arrays."""
+        """Chunks of examples, each with the outputs of `encode` as arrays."""
         for start in range(0, len(examples), CHUNK):
             part = examples[start : start + CHUNK]
             yield part, self._encoded([self.input_of(example) for example in part])
 
     @property
-    def idle_weights(self) -> Sequence[Any]:
-        """The pooler's, where nothing looks at it: training and converters leave it out."""
+    def unused_weights(self) -> Sequence[Any]:
+        """The pooler's weights if nothing reads it: training and converters skip them."""
         bert = getattr(self.model, "bert", self.model)
-        is_idle = getattr(bert, "pooler", False) and not getattr(self.model, "reads_pooled", False)
-        return bert.pooler_projection.weights if is_idle else ()
+        is_unused = getattr(bert, "pooler", False) and not getattr(
+            self.model, "reads_pooled", False
+        )
+        return bert.pooler_projection.weights if is_unused else ()
 
     def trained_variables(self, settings: Any) -> list[Any]:
-        """See `Task`; the setting `freeze` leaves out more.
+        """See `Task`; the setting `freeze` excludes more weights.
 
         Raises:
             UserError: if the encoder has fewer blocks, or nothing is left to train.
@@ -202,7 +205,7 @@ class EncoderTask(Task):
         frozen = [] if settings.freeze is None else self._frozen_layers(settings.freeze)
         try:
             return self._variables_without(
-                [*self.idle_weights, *(v for layer in frozen for v in layer.variables)]
+                [*self.unused_weights, *(v for layer in frozen for v in layer.variables)]
             )
         except UserError as error:
             raise UserError(f"{error}; train.freeze is {settings.freeze!r}") from error
@@ -218,7 +221,7 @@ class EncoderTask(Task):
         return [*embedding_layers(encoder), *encoder.blocks[:freeze]]
 
     def rates(self, settings: Any) -> Any:
-        """See `Task`; with the setting `layer_decay` rates fall from the head down."""
+        """See `Task`; with the setting `layer_decay`, rates decrease from the head down."""
         if settings.layer_decay == 1.0:
             return None
         return layer_rates(getattr(self.model, "bert", self.model), settings.layer_decay)
@@ -246,23 +249,23 @@ class EncoderTask(Task):
 
     @classmethod
     def options_of(cls, recipe: Any, examples: Sequence[Example], base: Any) -> dict[str, Any]:
-        """The constructor's arguments: the options of the recipe, and what examples tell.
+        """The constructor's arguments: the recipe's options, and those derived from examples.
 
         Args:
             recipe: the recipe of the task.
             examples: training examples.
-            base: the task whose weights to begin with, or None.
+            base: the task whose weights to start from, or None.
         """
         return dict(recipe.options)
 
     @classmethod
     def head_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments of the model that only the head needs, given those of the task."""
+        """The arguments of the model for its head, given the task's options."""
         return {}
 
     @classmethod
     def count_texts(cls, columns: Sequence[Any]) -> int:
-        """How many of the columns, the first ones, are text that the task reads."""
+        """How many columns, from the first, are texts that the task reads."""
         return max(1, len(columns) - 1)
 
     # Importing
@@ -271,22 +274,22 @@ class EncoderTask(Task):
     def import_weights(
         cls, config: Mapping[str, Any], weights: dict[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
-        """Weights of a Hugging Face folder under the names that they have here.
+        """Weights of a Hugging Face folder, renamed to the names used here.
 
         Args:
             config: its `config.json`.
-            weights: under the names that `zoo/importers/bert_names.py` gives them.
+            weights: by the names from `zoo/importers/bert_names.py`.
         """
         return weights
 
     @classmethod
     def import_settings(cls, config: Mapping[str, Any], model: Any, folder: Path) -> dict[str, Any]:
-        """The constructor's arguments that a Hugging Face folder tells.
+        """The constructor's arguments from a Hugging Face folder.
 
         Args:
             config: its `config.json`.
-            model: the model that was made of it.
-            folder: where it lies.
+            model: the model made from it.
+            folder: the folder.
         """
         return {}
 
@@ -294,7 +297,7 @@ class EncoderTask(Task):
 
     @property
     def compared(self) -> Compared:
-        """By which numbers artefacts are compared with the model."""
+        """The numbers by which artefacts are compared with the model."""
         return Compared("ids", ID_INPUTS, self.output)
 
     def signatures(self) -> dict[str, Signature]:
@@ -315,7 +318,7 @@ class EncoderTask(Task):
         }
 
     def _cut(self, token_ids: Any, mask: Any, segment_ids: Any) -> dict[str, Any]:
-        """Ids that a client has made, by name; what is too long for the model is cut off."""
+        """Ids from a client, by name, truncated to the maximum length."""
         length = self.max_length
         return {
             "token_ids": cut_rows(token_ids, length, self.tokenizer.sep_id),
@@ -329,7 +332,7 @@ class EncoderTask(Task):
         return {"serving_default": function, "ids": function}
 
     def inputs_of(self, texts: Any, references: Any = None) -> dict[str, np.ndarray]:
-        """See `Task`. Outputs for padding do not count: no two runtimes need to agree on them."""
+        """See `Task`. Outputs for padding do not count: runtimes need not agree on them."""
         columns = zip(self.text_inputs, self.columns(texts), strict=True)
         arrays = {
             **{name: np.array(column, dtype=object) for name, column in columns},
@@ -346,7 +349,7 @@ class EncoderTask(Task):
     def _read_if_numbers(
         self, outputs: Mapping[str, Any], columns: Sequence[Any]
     ) -> Mapping[str, Any]:
-        """Named outputs as arrays, of themselves or of the numbers that they are read from."""
+        """Named outputs as arrays; numbers are first read into named outputs."""
         if self.output not in outputs:
             return outputs
         tensors = [tf.constant(column) for column in columns]
@@ -366,17 +369,17 @@ class EncoderTask(Task):
 
 
 def with_mask(token_ids: Any, segment_ids: Any, **more: Any) -> dict[str, Any]:
-    """The inputs of an encoder; the tokenizer gives id 0 to padding alone."""
+    """The inputs of an encoder; the tokenizer uses id 0 only for padding."""
     mask = tf.cast(tf.not_equal(token_ids, PAD_ID), tf.int32)
     return {"token_ids": token_ids, "mask": mask, "segment_ids": segment_ids, **more}
 
 
 def ids_of(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """What of the outputs of `encode` goes into the model."""
+    """Those outputs of `encode` that are inputs of the model."""
     return {name: inputs[name] for name in ID_INPUTS}
 
 
 def imported_labels(config: Mapping[str, Any], count: int) -> list[str]:
-    """The labels in a `config.json` of Hugging Face, or the names it has for those without."""
+    """The labels in a `config.json` of Hugging Face, with its default names if missing."""
     names = config.get("id2label") or {}
     return [str(names.get(str(i), f"LABEL_{i}")) for i in range(count)]

@@ -1,4 +1,4 @@
-"""Engines: what computes a task's numbers, the Keras model or an artefact in its own runtime."""
+"""Engines compute a task's numbers: the Keras model, or an artefact in its own runtime."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Numbers = Mapping[str, Any]
 
 
 class Engine:
-    """What stands between a task's ids and its numbers, or between its strings and its answers.
+    """Computes numbers from a task's ids, or outputs from its strings.
 
-    Subclasses give `compute`, and `decode` if the answers of the task are decoded. One that takes
-    strings gives `respond` instead.
+    Subclasses implement `compute`, and `decode` for tasks that decode answers. Engines that take
+    strings implement `respond` instead.
 
     Attributes:
         name: what it is, for messages.
         in_graph: whether `compute` and `decode` can be part of a TensorFlow graph.
-        searches_itself: whether how it decodes is fixed, so that no option can change it.
+        searches_itself: whether decoding is built in, so that options cannot change it.
     """
 
     name = "this engine"
@@ -38,12 +38,12 @@ class Engine:
         """The Keras model.
 
         Raises:
-            UserError: if the engine is an artefact, which has none.
+            UserError: if the engine is an artefact, which does not have one.
         """
         raise UserError(f"{self.name} has no Keras model: load the run it was exported from")
 
     def compute(self, task: Any, ids: Numbers) -> Numbers:
-        """Ids by name, int32 `(B, T)`, to the numbers that the task reads, by name."""
+        """Named ids, int32 `(B, T)`, to the named numbers that the task reads."""
         raise UserError(f"{self.name} does not take ids")
 
     def decode(self, task: Any, ids: Numbers, options: Mapping[str, Any]) -> Numbers:
@@ -52,11 +52,11 @@ class Engine:
         Args:
             task: a task whose answers are decoded.
             ids: `source_ids`, int32 `(B, S)`.
-            options: how to search, or to sample.
+            options: how to search or to sample.
 
         Returns:
-            `target_ids` `(B, N, L)`, `score` `(B, N)`, and where unknown tokens are replaced
-            `positions` `(B, N, L)`.
+            `target_ids` `(B, N, L)`, `score` `(B, N)`, and `positions` `(B, N, L)` if unknown
+            tokens are replaced.
         """
         raise UserError(f"{self.name} does not decode")
 
@@ -71,13 +71,13 @@ class Engine:
             options: how to search; empty for tasks that do not decode.
 
         Returns:
-            What `task.respond` gives, as arrays.
+            The outputs of `task.respond`, as arrays.
         """
         outputs = task.responder(options)(*(tf.constant(column) for column in columns))
         return {name: np.asarray(value) for name, value in outputs.items()}
 
     def guard(self) -> contextlib.AbstractContextManager:
-        """Surrounds what is asked of the engine, to explain what goes wrong."""
+        """A context for calls of the engine, which turns errors into messages."""
         return contextlib.nullcontext()
 
 
@@ -109,6 +109,6 @@ class KerasEngine(Engine):
 
 
 class Reader(Engine):
-    """No engine: for a task that only reads what artefacts have answered."""
+    """Computes nothing: for a task that only reads the outputs of artefacts."""
 
-    name = "what lies beside the artefacts"
+    name = "an export directory"

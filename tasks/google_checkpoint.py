@@ -1,4 +1,4 @@
-"""Reads the checkpoints of google-research/bert, which TensorFlow 1 wrote."""
+"""Reads checkpoints of google-research/bert, written by TensorFlow 1."""
 
 import numpy as np
 import tensorflow as tf
@@ -8,7 +8,7 @@ from attention_zoo.files import require_regular
 
 
 def read_checkpoint(folder):
-    """The arrays of the one checkpoint in a folder.
+    """Reads the arrays of the only checkpoint in a folder.
 
     Args:
         folder: a `Path`, with `*.ckpt.index` and `*.ckpt.data-*`.
@@ -17,13 +17,13 @@ def read_checkpoint(folder):
         A dict from name to array.
 
     Raises:
-        UserError: if there is none or several, a file is damaged, or has fewer bytes than its
-            numbers need.
+        UserError: if there is not exactly one, a file is damaged, or is smaller than its
+            numbers.
     """
     indices = sorted(folder.glob("*.ckpt*.index"))
     if len(indices) != 1:
-        found = ", ".join(path.name for path in indices) or "none"
-        raise UserError(f"{folder}: one checkpoint is needed (*.ckpt.index), found {found}")
+        names = ", ".join(path.name for path in indices) or "none"
+        raise UserError(f"{folder}: one checkpoint is needed (*.ckpt.index), found {names}")
     prefix = indices[0].with_suffix("")
     data = sorted(folder.glob(f"{prefix.name}.data-*"))
     for path in (indices[0], *data):
@@ -35,6 +35,6 @@ def read_checkpoint(folder):
         if needed > sum(path.stat().st_size for path in data):
             raise ValueError(f"its numbers need {needed:,} bytes, and it has fewer")
         return {name: np.asarray(reader.get_tensor(name)) for name in shapes}
-    # Whatever TensorFlow raises at bytes that are not as they were.
+    # TensorFlow raises many types of errors for damaged files.
     except Exception as error:
         raise UserError(f"{indices[0]} is damaged: {error}") from error

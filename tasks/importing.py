@@ -1,4 +1,4 @@
-"""Tasks from what others have trained: Hugging Face, google-research/bert, KerasHub."""
+"""Makes tasks from models of Hugging Face, google-research/bert and KerasHub."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from attention_zoo.zoo.importers.bert_names import from_google
 from attention_zoo.zoo.importers.hugging_face import bert_arguments, read_hugging_face_weights
 from attention_zoo.zoo.importers.keras_hub import keras_hub_arguments, read_keras_hub_weights
 
-# The task of weights of which nothing else is known, by the head that they have.
+# The default task for each head.
 _TASK_OF_HEAD = {
     None: "embed",
     "pretrainer": "fill_mask",
@@ -31,7 +31,7 @@ _HEAD_OF_MODEL = {
 
 
 class _Config(Content):
-    """Of a `config.json` what the model is for."""
+    """The fields of a `config.json` that say what the model is for."""
 
     architectures: list[str] | None = None
     id2label: dict[str, str | int | float] | None = None
@@ -81,24 +81,24 @@ class _KerasHubTokenizer(Content):
 
 
 def import_task(folder, fields=None):
-    """Makes a task of a folder with a model of the BERT architecture.
+    """Makes a task from a folder with a BERT model.
 
     Args:
-        folder: a Hugging Face folder (`config.json`, weights as safetensors or `.bin`, whole
-            or in shards, `vocab.txt` or `tokenizer.json`; with the `modules.json` of
-            sentence-transformers or without), a folder of google-research/bert
+        folder: a Hugging Face folder (`config.json`, weights as safetensors or `.bin`, in one
+            file or in shards, `vocab.txt` or `tokenizer.json`; optionally with the `modules.json`
+            of sentence-transformers), a folder of google-research/bert
             (`bert_config.json`, `vocab.txt`, `bert_model.ckpt.*`), or a KerasHub preset.
-        fields: names of the columns of an example, see the task's class; its usual ones
-            when None. A folder does not say whether a classifier takes pairs of texts:
-            `("text", "pair", "label")` does.
+        fields: names of the columns of an example, see the task's class; the default
+            ones when None. A folder does not say whether a classifier takes pairs of texts;
+            if it does, pass `("text", "pair", "label")`.
 
     Returns:
-        A task: what the weights are for, embeddings if they have no head.
+        The task that the weights are for; embeddings if they have no head.
 
     Raises:
         UserError: if the folder is none of these, a file is missing or damaged, a
-            weight is missing, left over, or of another shape, or the task has no use for
-            so many columns.
+            weight is missing, unexpected or has the wrong shape, or the task does not have
+            this number of columns.
     """
     folder = Path(folder)
     given = {} if fields is None else {"fields": tuple(fields)}
@@ -139,14 +139,14 @@ def _recipe_of(folder: Path, config: Any, weights: Any) -> Any:
     if architecture is None:
         return TASKS[_TASK_OF_HEAD[head_of(weights)]]
     encoders = [recipe for recipe in TASKS.values() if issubclass(recipe, EncoderRecipe)]
-    # A task that knows its folders by more than the architecture goes first.
+    # Tasks that check more than the architecture come first.
     encoders.sort(key=lambda recipe: recipe.is_particular, reverse=True)
     for recipe in encoders:
         if recipe.recognizes(architecture, config):
             return recipe
     known = sorted({name for recipe in encoders for name in recipe.architectures})
     raise UserError(
-        f"{folder / 'config.json'}: no task for {architecture}; known are {', '.join(known)}"
+        f"{folder / 'config.json'}: no task for {architecture}; supported: {', '.join(known)}"
     )
 
 
@@ -159,7 +159,7 @@ def _hugging_face_tokenizer(folder):
     if settings.exists():
         content = read_json(settings, _TokenizerConfig)
         if not content.get("tokenize_chinese_chars", True):
-            raise UserError(f"{settings}: ideographs are words of their own here")
+            raise UserError(f"{settings}: tokenize_chinese_chars must be true")
         if "do_lower_case" in content:
             options["lower_case"] = content["do_lower_case"]
         if "strip_accents" in content:
@@ -167,7 +167,7 @@ def _hugging_face_tokenizer(folder):
     if (folder / "vocab.txt").exists():
         vocabulary = read_vocabulary(folder / "vocab.txt")
     if vocabulary is None:
-        raise UserError(f"{folder}: there is no vocab.txt and no tokenizer.json")
+        raise UserError(f"{folder} has neither vocab.txt nor tokenizer.json")
     return WordPieceTokenizer(vocabulary, **options)
 
 
@@ -178,13 +178,13 @@ def _from_tokenizer_json(path):
     kinds = model.type or "WordPiece", normalizer.type
     if kinds != ("WordPiece", "BertNormalizer"):
         raise UserError(f"{path}: WordPiece with a BertNormalizer is needed, received {kinds}")
-    said = check_content(content, _TokenizerJson, path)
-    vocabulary = sorted(said.model.vocab, key=said.model.vocab.get)
-    if sorted(said.model.vocab.values()) != list(range(len(vocabulary))):
-        raise UserError(f"{path}: model.vocab: the ids must be 0, 1, 2 ... without a gap")
+    checked = check_content(content, _TokenizerJson, path)
+    vocabulary = sorted(checked.model.vocab, key=checked.model.vocab.get)
+    if sorted(checked.model.vocab.values()) != list(range(len(vocabulary))):
+        raise UserError(f"{path}: model.vocab: the ids must be 0, 1, 2 ... without gaps")
     return vocabulary, {
-        "lower_case": said.normalizer.lowercase,
-        "strip_accents": said.normalizer.strip_accents,
+        "lower_case": checked.normalizer.lowercase,
+        "strip_accents": checked.normalizer.strip_accents,
     }
 
 
@@ -192,16 +192,16 @@ def _import_google(folder, given):
     config = read_json(folder / "bert_config.json", _GoogleConfig)
     arguments = bert_arguments(config, folder / "bert_config.json")
     if arguments["activation"] == "gelu":
-        # That code computes gelu by the approximation.
+        # Google's code computes the approximate gelu.
         arguments["activation"] = "gelu_tanh"
     arrays = read_checkpoint(folder)
     weights = from_google(arrays, folder)
-    # Only the name tells where an answer begins and ends from a classifier of two labels.
+    # Only the name distinguishes question answering from a classifier with two labels.
     answers = "cls/squad/output_weights" in arrays
     head = "token_classifier" if answers else head_of(weights)
     kind = "answer" if answers else _TASK_OF_HEAD[head]
     model = make_bert(arguments, weights, head, folder)
-    # Its models with capitals have no other sign of it than their names.
+    # Only the names of Google's cased models say that they are cased.
     lower_case = config.get("do_lower_case", "uncased" in folder.name or "cased" not in folder.name)
     tokenizer = WordPieceTokenizer(read_vocabulary(folder / "vocab.txt"), lower_case)
     task_class: Any = TASKS[kind].task_class()

@@ -1,4 +1,4 @@
-"""The texts that users hand to a task: lists, tuples, arrays and tensors, of strings or bytes."""
+"""The texts that users pass to a task: lists, tuples, arrays and tensors of strings or bytes."""
 
 from collections.abc import Iterable, Mapping
 
@@ -15,14 +15,14 @@ def strings_of(texts):
             eager tensor.
 
     Raises:
-        TypeError: if it is a single string, or no iterable.
-        UserError: if one of them is no string.
+        TypeError: if it is a single string, or not an iterable.
+        UserError: if one of the texts is not a string.
 
     Example:
         >>> strings_of(np.array([b"a", "é".encode()]))
         ['a', 'é']
     """
-    texts = [_text(text, number) for number, text in enumerate(_listed(texts), start=1)]
+    texts = [_text(text, index) for index, text in enumerate(_listed(texts), start=1)]
     return [t if isinstance(t, str) else t.decode(errors="replace") for t in texts]
 
 
@@ -30,21 +30,21 @@ def rows_of(texts):
     """Texts, or pairs of them, as a list of tuples of UTF-8 bytes.
 
     Args:
-        texts: as for `strings_of`; where several belong together an iterable of iterables of
-            them, or an array or a tensor `(N, 2)`.
+        texts: as for `strings_of`; for inputs of several texts, an iterable of iterables,
+            or an array or a tensor `(N, 2)`.
 
     Raises:
-        TypeError: as `strings_of`.
-        UserError: as `strings_of`.
+        TypeError: as for `strings_of`.
+        UserError: as for `strings_of`.
 
     Example:
         >>> rows_of(["a", "b"]), rows_of(np.array([["a", "b"]]))
         ([(b'a',), (b'b',)], [(b'a', b'b')])
     """
     rows = []
-    for number, row in enumerate(_listed(texts), start=1):
+    for index, row in enumerate(_listed(texts), start=1):
         is_several = isinstance(row, Iterable) and not isinstance(row, (str, bytes, Mapping))
-        row = [_text(_plain(text), number) for text in (row if is_several else [row])]
+        row = [_text(_plain(text), index) for text in (row if is_several else [row])]
         rows.append(tuple(t if isinstance(t, bytes) else t.encode() for t in row))
     return rows
 
@@ -59,20 +59,20 @@ def _listed(texts):
 
 
 def _plain(value):
-    """A tensor or an array as Python objects, anything else as it is."""
+    """Converts tensors and arrays to Python objects; other values are returned unchanged."""
     if hasattr(value, "numpy"):
         value = value.numpy()
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
 
 
-def _text(value, number):
+def _text(value, index):
     if not isinstance(value, (str, bytes)):
         raise UserError(
-            f"each text must be a string, number {number} is {value!r}, a {type(value).__name__}"
+            f"each text must be a string, number {index} is {value!r}, a {type(value).__name__}"
         )
     if isinstance(value, str):
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise UserError(f"text number {number} is no Unicode: {error}") from error
+            raise UserError(f"text number {index} is not valid Unicode: {error}") from error
     return value

@@ -1,4 +1,4 @@
-"""Loading whatever task a directory holds."""
+"""Loads the task in a directory, whatever its kind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def load_task(directory: str | Path) -> Task:
     """Loads a task directory, or the task of a run directory.
 
     Raises:
-        UserError: if there is none, or a file in it is damaged.
+        UserError: if there is no task, or a file is damaged.
     """
     directory = Path(directory)
     if (directory / TASK_FOLDER).is_dir():

@@ -1,7 +1,7 @@
-"""What a recipe says of a task: the sections and fields that it has, and the facts behind them.
+"""The base classes of recipes: their sections and fields, and the facts about a task.
 
-Each task has a `Recipe` of its own in `tasks/<name>/settings.py`. None of these modules imports
-TensorFlow, so that a mistake is reported at once.
+Each task has its own `Recipe` in `tasks/<name>/settings.py`. None of these modules imports
+TensorFlow, so that mistakes are reported at once.
 """
 
 from __future__ import annotations
@@ -46,32 +46,36 @@ class ModelSettings(pydantic.BaseModel):
     preset: str | None = Field(default=None, description="see `attention-zoo list`")
     pretrained: str | None = Field(
         default=None,
-        description="instead of a preset: a run, a task or the name of one that comes with the "
-        "package, whose weights and tokenizers to begin with",
+        description="instead of a preset: a run, a task or the name of a pretrained task, whose "
+        "weights and tokenizers to start from",
     )
 
     @pydantic.model_validator(mode="after")
     def _either(self) -> ModelSettings:
         if (self.preset is None) == (self.pretrained is None):
-            raise ValueError("give a preset, or a pretrained run to begin with, one of the two")
+            raise ValueError("give either a preset or a pretrained run to start from")
         return self
 
     @property
     def options(self) -> dict[str, Any]:
-        """The constructor arguments, as they were given."""
+        """The constructor arguments, as given."""
         return self.model_dump(exclude={"preset", "pretrained"})
 
 
 class DataSettings(Section):
     """Files and the columns in them; see `attention_zoo.text.readers.read_examples`."""
 
-    train: Files = Field(description="a file, a pattern, a list of them, or a file a column")
-    valid: Files | None = Field(default=None, description="validation data, likewise")
-    test: Files | None = Field(default=None, description="what exports are verified on, likewise")
+    train: Files = Field(
+        description="a file, a pattern, a list of these, or a file for each column"
+    )
+    valid: Files | None = Field(default=None, description="validation data, in the same form")
+    test: Files | None = Field(
+        default=None, description="data to verify exports on, in the same form"
+    )
 
     @classmethod
     def column_fields(cls) -> list[str]:
-        """The fields that name columns, in the order that columns have in an example."""
+        """The fields that name columns, in the order of the columns in an example."""
         return [
             name
             for name, field in cls.model_fields.items()
@@ -80,7 +84,7 @@ class DataSettings(Section):
 
     @property
     def columns(self) -> list[str | int]:
-        """The columns of an example, in their order."""
+        """The columns of an example, in order."""
         named = [getattr(self, name) for name in self.column_fields()]
         return [column for column in named if column is not None]
 
@@ -94,12 +98,12 @@ class EvaluateSettings(Section):
 
     @property
     def metric_options(self) -> dict[str, str]:
-        """What the metrics need to know of it, see `attention_zoo.train.metrics`."""
+        """Options of the metrics, see `attention_zoo.train.metrics`."""
         return {}
 
 
 class ExportSettings(Section):
-    """What `export` writes unless it is told otherwise."""
+    """What `export` writes by default."""
 
     formats: list[str] = Field(
         default=["saved_model", "litert"], description="see `attention-zoo export --help`"
@@ -108,11 +112,11 @@ class ExportSettings(Section):
 
 
 class Recipe(Section):
-    """All that a training needs to know; a subclass for each task says which sections it has.
+    """Everything needed to train a task; each task has a subclass with its sections.
 
     Attributes:
         kind: the name of the task in recipes and in `task.json`.
-        task_config: what its `task.json` must hold.
+        task_config: the schema of its `task.json`.
     """
 
     task: str
@@ -129,20 +133,20 @@ class Recipe(Section):
 
     @classmethod
     def task_class(cls) -> Any:
-        """The task itself; its module imports TensorFlow."""
+        """The class of the task; its module imports TensorFlow."""
         raise NotImplementedError
 
     @classmethod
     def model_class_name(cls, family: str) -> str:
-        """The class of the model that it makes of a preset of a family."""
+        """The class of the task's model for presets of a family."""
         return family
 
     @classmethod
     def kind_of_answers(cls, options: Any, num_columns: int) -> str:
-        """What its answers are, by which metrics are chosen: see `attention_zoo.train.metrics`.
+        """The kind of its answers, see `attention_zoo.train.metrics`.
 
         Args:
-            options: whatever has the options of the task as attributes: its section
+            options: an object with the options of the task as attributes: the section
                 `options`, or the task.
             num_columns: how many columns an example has.
         """
@@ -150,10 +154,10 @@ class Recipe(Section):
 
     @classmethod
     def column_contents(cls, options: Any, columns: list[Any]) -> dict[Any, Any]:
-        """What the columns of examples hold where it is not text.
+        """The contents of those columns of examples that are not text.
 
         Args:
-            options: as of `kind_of_answers`.
+            options: as for `kind_of_answers`.
             columns: the names of the columns.
 
         Returns:
@@ -168,7 +172,7 @@ class Recipe(Section):
             examples: training examples, tuples of strings.
 
         Raises:
-            UserError: if something in the recipe does not fit.
+            UserError: if the recipe does not fit the task or the examples.
         """
         task = self.task_class().build(self, examples)
         task.metric_options = self.evaluate.metric_options
@@ -176,17 +180,17 @@ class Recipe(Section):
 
     @property
     def columns(self) -> list[str | int]:
-        """The columns of an example, in their order."""
+        """The columns of an example, in order."""
         return self.data.columns
 
     @property
     def holds(self) -> dict[Any, Any]:
-        """What the columns hold where it is not text."""
+        """The contents of those columns that are not text."""
         return self.column_contents(self.options, self.columns)
 
     @pydantic.model_validator(mode="after")
     def _metrics_fit(self) -> Recipe:
-        list(TASKS.values())  # so that messages know the metrics of other tasks too
+        list(TASKS.values())  # registers the metrics of all tasks, for messages
         answers = self.kind_of_answers(self.options, len(self.columns))
         try:
             check_metrics(self.evaluate.metrics or (), answers)
@@ -205,10 +209,10 @@ class Recipe(Section):
 
     @classmethod
     def family_of(cls, preset: str) -> str:
-        """The class of model that a preset is of.
+        """The model class of a preset.
 
         Raises:
-            UserError: if there is no such preset, or it is not for the task.
+            UserError: if there is no such preset, or the task does not support it.
         """
         if preset not in PRESETS:
             hint = suggest(preset, PRESETS)
@@ -224,17 +228,17 @@ class Recipe(Section):
 
     @classmethod
     def takes_family(cls, family: str) -> bool:
-        """Whether the task takes presets of a class of models, given by its name."""
+        """Whether the task supports presets of a model class, given by name."""
         raise NotImplementedError
 
     @classmethod
     def takes_model(cls, name: str) -> bool:
-        """Whether the task may have a model of a class, given by its name."""
+        """Whether the task supports a model class, given by name."""
         return cls.takes_family(name)
 
     @classmethod
     def train_settings(cls, **given: Any) -> Any:
-        """The section `train`, its defaults completed by what is given.
+        """The section `train` with the given values, and defaults for the others.
 
         Raises:
             UserError: if a setting is unknown or out of range.
@@ -252,7 +256,7 @@ class _Model(Content):
 
 
 def _plain(config: dict[str, object]) -> dict[str, object]:
-    """Accepts numbers, names and switches: no serialised objects, which Keras would make."""
+    """Accepts numbers, strings and booleans, but no serialised objects for Keras to create."""
     for name, value in config.items():
         if isinstance(value, dict) and name == "encoder":
             _plain(value)
@@ -262,11 +266,11 @@ def _plain(config: dict[str, object]) -> dict[str, object]:
 
 
 class TaskConfig(Content):
-    """What the `task.json` of every task holds."""
+    """The schema of the `task.json` of every task."""
 
     format: Literal[1] = 1
     task: str
-    fields: list[str | int]  # names of columns, or their numbers
+    fields: list[str | int]  # names or numbers of columns
     metrics: list[str]
     metric_options: dict[str, str] = Field(default={})  # not written by earlier versions
     model: _Model
@@ -274,7 +278,7 @@ class TaskConfig(Content):
 
 Length = Annotated[int, Field(ge=1, le=LONGEST)]
 
-# A folder in `tasks/` is a task.
+# Each folder in `tasks/` is a task.
 TASKS: Registry[type[Recipe]] = Registry(
     "task",
     {

@@ -1,4 +1,4 @@
-"""The texts of examples by the side they stand on, as what is said about them needs them."""
+"""The texts of examples, by side: for notes on truncated texts and unknown tokens."""
 
 import dataclasses
 
@@ -13,9 +13,9 @@ class Side:
 
     Attributes:
         name: such as "source".
-        tokenizer: what cuts them.
-        columns: lists of strings, equally long; more than one where texts are read together.
-        limit: the most tokens of an example that are read; None if all are.
+        tokenizer: their tokenizer.
+        columns: lists of strings of the same length; more than one if texts are read together.
+        limit: the maximum number of tokens per example; None if there is no limit.
     """
 
     name: str
@@ -24,13 +24,13 @@ class Side:
     limit: int | None
 
     def rows(self):
-        """The ids of each example, of all columns together; many at a time, as an iterator."""
+        """An iterator over the ids of each example, all columns concatenated."""
         for start in range(0, len(self.columns[0]), CHUNK):
-            cut = [self.tokenizer.rows(column[start : start + CHUNK]) for column in self.columns]
-            yield from (np.concatenate(row) for row in zip(*cut, strict=True))
+            ids = [self.tokenizer.rows(column[start : start + CHUNK]) for column in self.columns]
+            yield from (np.concatenate(row) for row in zip(*ids, strict=True))
 
     def beyond(self):
-        """The numbers of the examples of which not all is read, and their lengths in tokens."""
+        """The indices of the examples beyond the limit, and their lengths in tokens."""
         if self.limit is None:
             return {}
         lengths = ((i, len(row)) for i, row in enumerate(self.rows()))

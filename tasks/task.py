@@ -1,4 +1,4 @@
-"""What every task offers to training, exporting and the command line."""
+"""The base class of tasks: the interface for training, exporting and the command line."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ Signature = tuple[Callable[..., Any], list[tf.TensorSpec]]
 
 @dataclasses.dataclass(frozen=True)
 class Compared:
-    """A signature that every artefact of a task has, and what goes in and comes out.
+    """The signature on which artefacts are compared, with its inputs and output.
 
     Attributes:
         signature: its name.
         inputs: the names of its arguments.
-        output: the name of the numbers that are compared.
+        output: the name of the numbers to compare.
     """
 
     signature: str
@@ -80,24 +80,24 @@ class Answer(Protocol):
 class Task(abc.ABC):
     """A model with its tokenizers; strings in, answers out.
 
-    What computes is the task's `engine`: the Keras model, or an artefact that was exported.
+    The task's `engine` does the computing: the Keras model, or an exported artefact.
 
     Args:
         model: the Keras model, or another `Engine`.
         fields: names of the columns of an example; the last is the reference answer.
 
     Attributes:
-        recipe: its recipe, which holds the facts that need no TensorFlow.
-        metrics: names of the metrics it is judged by.
+        recipe: the class of its recipes, which does not need TensorFlow.
+        metrics: names of its metrics.
         metric_options: see `attention_zoo.train.metrics.compute_metrics`.
-        examples: some examples that were not trained on, which exporting verifies with.
-        text_inputs: names of the strings that a SavedModel takes.
-        id_inputs: names of the ids that a LiteRT file takes.
+        examples: some held-out examples, on which exports are verified.
+        text_inputs: names of a SavedModel's string inputs.
+        id_inputs: names of a LiteRT file's id inputs.
         decodes: whether an answer is decoded token by token.
-        answers_alone: whether an answer depends on its own text alone, not on the others.
-        answers_are_even: whether an output of `serving_default` has as many columns whatever was
-            asked, so that those of several calls can be put together.
-        by_token: whether there is an output for each token, those of padding too.
+        answers_alone: whether an answer depends only on its own text, not on the others.
+        answers_are_even: whether outputs of `serving_default` always have the same number of
+            columns, so that the outputs of several calls can be joined.
+        by_token: whether there is an output for each token, including padding.
     """
 
     recipe: ClassVar[type[Recipe]]
@@ -139,8 +139,8 @@ class Task(abc.ABC):
         """Answers a list of strings, or of tuples of strings, with a list of strings.
 
         Args:
-            texts: as of `predict`.
-            **options: as of `predict`.
+            texts: as for `predict`.
+            **options: as for `predict`.
         """
         return [answer.text for answer in self.predict(texts, **options)]
 
@@ -149,8 +149,8 @@ class Task(abc.ABC):
 
         Args:
             texts: strings or UTF-8 bytes, as a list, a tuple, an array or a tensor; for
-                inputs of several columns tuples of them, or an array `(N, 2)`.
-            **options: see the task's class; most have none.
+                inputs with several columns, tuples of them or an array `(N, 2)`.
+            **options: see the task's class; most tasks have none.
 
         Returns:
             A list of answers, in the order of the texts, each with `text`, `record` (for JSON)
@@ -163,9 +163,9 @@ class Task(abc.ABC):
         options = self.check_options(options)
         inputs = list(zip(*columns, strict=True))
         answers = [self.answer_to_blank(row, options) for row in inputs]
-        asked = [i for i, answer in enumerate(answers) if answer is None]
-        # Sorted by length, so that a batch holds little padding.
-        order = sorted(asked, key=lambda i: sum(map(len, inputs[i])))
+        pending = [i for i, answer in enumerate(answers) if answer is None]
+        # Sorted by length, so that batches contain little padding.
+        order = sorted(pending, key=lambda i: sum(map(len, inputs[i])))
         with self.engine.guard():
             for start in range(0, len(order), _PREDICT_BATCH):
                 members = order[start : start + _PREDICT_BATCH]
@@ -177,11 +177,11 @@ class Task(abc.ABC):
         return answers
 
     def answer_to_blank(self, row: Sequence[bytes], options: Mapping[str, Any]) -> Any:
-        """The answer to an input that the engine need not be asked about; None for all others."""
+        """The answer to an input that does not need the engine; None for all others."""
         return None
 
     def check_options(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Checks the options of `predict`; an option that is None was not given."""
+        """Checks the options of `predict`; None means that an option was not given."""
         given = [name for name, value in options.items() if value is not None]
         if given:
             raise UserError(f"{self.kind} has no option {given[0]!r}; accepted: none")
@@ -192,7 +192,7 @@ class Task(abc.ABC):
         return {}
 
     def responder(self, options: Mapping[str, Any]) -> Callable[..., Mapping[str, Any]]:
-        """A function of string tensors, for the engine: `respond`, compiled if that can be."""
+        """`respond` as a function of string tensors for the engine, compiled if possible."""
 
         def respond(*columns):
             return self.respond(*columns, **options)
@@ -206,14 +206,14 @@ class Task(abc.ABC):
         return self._responders[key]
 
     def columns(self, texts: Any) -> list[list[bytes]]:
-        """Strings, or tuples of strings, as columns of UTF-8 bytes, one an input."""
+        """Strings or tuples of strings as columns of UTF-8 bytes, one for each input."""
         rows = rows_of(texts)
         expected = len(self.text_inputs)
-        for number, row in enumerate(rows, start=1):
+        for index, row in enumerate(rows, start=1):
             if len(row) != expected:
                 raise UserError(
                     f"each input must have {expected} text{'s' * (expected > 1)} "
-                    f"({', '.join(self.text_inputs)}), number {number} has {len(row)}: "
+                    f"({', '.join(self.text_inputs)}), number {index} has {len(row)}: "
                     f"{[text.decode(errors='replace') for text in row]}"
                 )
         return [list(column) for column in zip(*rows, strict=True)] or [
@@ -222,7 +222,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def respond(self, *columns: tf.Tensor, **options: Any) -> dict[str, Any]:
-        """Strings `(B,)` to named outputs, a row for each text; in-graph where the engine is."""
+        """Strings `(B,)` to named outputs, a row for each text; in-graph if the engine is."""
 
     @abc.abstractmethod
     def read_answers(
@@ -231,9 +231,9 @@ class Task(abc.ABC):
         """Named outputs to answers.
 
         Args:
-            outputs: what `respond` gave, as arrays.
-            columns: what was asked, UTF-8 bytes.
-            **options: as checked.
+            outputs: what `respond` returned, as arrays.
+            columns: the input texts, UTF-8 bytes.
+            **options: the checked options.
         """
 
     @abc.abstractmethod
@@ -244,12 +244,12 @@ class Task(abc.ABC):
 
     @property
     def holds(self) -> dict[Any, Any]:
-        """What the columns of its examples hold where it is not text."""
+        """The contents of those columns of its examples that are not text."""
         return self.recipe.column_contents(self, list(self.fields))
 
     @property
     def kind_of_answers(self) -> str:
-        """What its answers are, by which metrics are chosen."""
+        """The kind of its answers, which decides which metrics apply."""
         return self.recipe.kind_of_answers(self, len(self.fields))
 
     def input_of(self, example: Example) -> Any:
@@ -259,22 +259,22 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def input_sides(self, texts: Any) -> list[Side]:
-        """The inputs of examples, by the side they stand on."""
+        """The inputs of examples, by side."""
 
     def sides(self, examples: Sequence[Example]) -> list[Side]:
-        """All of the examples that is tokenized, by side."""
+        """Everything in the examples that is tokenized, by side."""
         return self.input_sides([self.input_of(example) for example in examples])
 
     def truncated(self, texts: Any) -> list[int]:
-        """The indices of the texts of which not all is read."""
+        """The indices of the texts that are truncated."""
         return sorted({i for side in self.input_sides(texts) for i in side.beyond()})
 
     @abc.abstractmethod
     def longest(self, name: str) -> int:
-        """The greatest length of an input of this name."""
+        """The maximum length of the input of this name."""
 
     def references(self, examples: Sequence[Example]) -> list[str]:
-        """What is expected of the examples, strings."""
+        """The references of examples, strings."""
         return [example[-1] for example in examples]
 
     def answers_for(self, examples: Sequence[Example], **options: Any) -> tuple[list, list, list]:
@@ -282,10 +282,10 @@ class Task(abc.ABC):
 
         Args:
             examples: list of tuples of strings.
-            **options: of `predict`.
+            **options: options of `predict`.
 
         Returns:
-            Three lists, of which metrics are made: sources, answers, references.
+            Three lists to compute metrics from: sources, answers, references.
         """
         sources = [self.input_of(example) for example in examples]
         return sources, self(sources, **options), self.references(examples)
@@ -303,12 +303,12 @@ class Task(abc.ABC):
         """The sum of the losses of a batch and the number of targets, scalars."""
 
     @property
-    def idle_weights(self) -> Sequence[Any]:
-        """Weights that neither an answer nor the loss depends on."""
+    def unused_weights(self) -> Sequence[Any]:
+        """Weights that affect neither answers nor the loss."""
         return ()
 
     def trained_variables(self, settings: Any) -> list[Any]:
-        """The weights that a training changes; the model itself stays as it is.
+        """The weights to train; the model itself is not changed.
 
         Args:
             settings: the section `train` of the task's recipe.
@@ -316,21 +316,21 @@ class Task(abc.ABC):
         Raises:
             UserError: if nothing is left to train.
         """
-        return self._variables_without(self.idle_weights)
+        return self._variables_without(self.unused_weights)
 
     def _variables_without(self, left_out: Iterable[Any]) -> list[Any]:
         ids = {id(variable) for variable in left_out}
         variables = [v for v in self.model.trainable_variables if id(v) not in ids]
         if not variables:
-            raise UserError("every weight is frozen, there is nothing to train")
+            raise UserError("every weight is frozen: there is nothing to train")
         return variables
 
     def rates(self, settings: Any) -> Callable[[Any], float] | None:
-        """What multiplies the learning rate of a variable, a function; None for 1 for all."""
+        """A function from a variable to its learning-rate multiplier; None if all are 1."""
         return None
 
     def loss_options(self, settings: Any) -> Callable[[Any], dict[str, Any]] | None:
-        """Further arguments of `loss`, a function of the step; None for none."""
+        """A function from the step to further arguments of `loss`; None if there are none."""
         return None
 
     def fit(self, train: Any, valid: Any = None, out: Any = None, **settings: Any) -> Any:
@@ -351,7 +351,7 @@ class Task(abc.ABC):
             examples: training examples, tuples of strings.
 
         Raises:
-            UserError: if something in the recipe does not fit.
+            UserError: if the recipe does not fit the task or the examples.
         """
 
     # Exporting
@@ -359,18 +359,18 @@ class Task(abc.ABC):
     @property
     @abc.abstractmethod
     def compared(self) -> Compared:
-        """By which numbers artefacts are compared with the model."""
+        """The numbers by which artefacts are compared with the model."""
 
     @property
     def export_metrics(self) -> Sequence[str]:
-        """The metrics by which the answers of artefacts are judged."""
+        """The metrics for the answers of artefacts."""
         return self.metrics
 
     @property
     def searches(self) -> dict[str, dict[str, tuple[str, Any]]]:
-        """Signatures that answer as `serving_default` does when they are asked so.
+        """Signatures that answer like `serving_default` if called with certain options.
 
-        A dict from the name of a signature to options: name to type and value.
+        A dict from the name of a signature to its options: name to type and value.
         """
         return {}
 
@@ -384,20 +384,20 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def lite_signatures(self) -> dict[str, Signature]:
-        """The functions of a LiteRT file, as `signatures`: no strings."""
+        """The functions of a LiteRT file, like `signatures` but without strings."""
 
     def export_inputs(self, examples: Sequence[Example]) -> dict[str, np.ndarray]:
-        """The arguments with which artefacts are compared with the model, by name."""
+        """The inputs on which artefacts are compared with the model, by name."""
         sources = [self.input_of(example) for example in examples]
         return self.inputs_of(sources, [example[-1] for example in examples])
 
     @abc.abstractmethod
     def inputs_of(self, texts: Any, references: Any = None) -> dict[str, np.ndarray]:
-        """As `export_inputs`, of inputs and references apart.
+        """Like `export_inputs`, with separate inputs and references.
 
         Returns:
-            Arrays with a row for each example: the strings, their ids, and `counted` where
-            not all numbers count.
+            Arrays with a row for each example: the strings, their ids, and `counted` if
+            some numbers do not count.
         """
 
     @abc.abstractmethod
@@ -405,8 +405,8 @@ class Task(abc.ABC):
         """The answers in the outputs of `serving_default` of any artefact.
 
         Args:
-            outputs: dict of arrays: named outputs, or what stands between ids and them.
-            texts: what was asked, as `predict` takes it.
+            outputs: dict of arrays: named outputs, or the numbers they are read from.
+            texts: the input texts, as `predict` takes them.
         """
 
     def is_same(self, first: str, second: str) -> bool:
@@ -417,7 +417,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def tokenizers(self) -> dict[str, Tokenizer]:
-        """The tokenizers by the names of their folders; a shared one stands once."""
+        """The tokenizers by the names of their folders; a shared one is listed once."""
 
     @classmethod
     @abc.abstractmethod
@@ -426,23 +426,23 @@ class Task(abc.ABC):
 
     @classmethod
     def _own_fields(cls) -> list[str]:
-        """The fields of its `task.json` that other tasks need not have."""
+        """The fields of its `task.json` that are specific to the task."""
         return [n for n in cls.recipe.task_config.model_fields if n not in TaskConfig.model_fields]
 
     def save(self, directory: str | Path, dtype: str = "float32") -> None:
         """Writes `task.json`, the weights and the tokenizers: data only, no code.
 
-        The directory appears at once and whole, or stays as it was. Its `SHA256SUMS` tells
-        later whether a file was damaged.
+        The directory is replaced atomically, or not at all. Its `SHA256SUMS` reveals damaged
+        files later.
 
         Args:
             directory: the task directory to write.
-            dtype: of the weights in the file. "float16" halves it and rounds them; what
-                is loaded computes in float32 all the same.
+            dtype: of the weights in the file. "float16" halves its size and rounds the weights;
+                a loaded task still computes in float32.
 
         Raises:
-            UserError: if a weight is NaN, or too large for the type, or the directory holds
-                something else than a task.
+            UserError: if a weight is NaN or too large for the type, or the directory holds
+                something other than a task.
         """
         with atomic_directory(directory, TASK_FILE) as temporary:
             write_weights(self.model, temporary / WEIGHTS_FILE, dtype)
@@ -452,7 +452,7 @@ class Task(abc.ABC):
             write_checksums(temporary)
 
     def save_without_weights(self, directory: str | Path) -> None:
-        """Writes `task.json` and the tokenizers: what an artefact needs beside it."""
+        """Writes `task.json` and the tokenizers, which artefacts need beside them."""
         for name, tokenizer in self.tokenizers().items():
             tokenizer.save(Path(directory) / TOKENIZER_FOLDER / name)
         description = {
@@ -472,7 +472,7 @@ class Task(abc.ABC):
         """Reads a task that `save` wrote.
 
         Raises:
-            UserError: if a file is missing, damaged, or of another kind of task.
+            UserError: if a file is missing or damaged, or belongs to another kind of task.
         """
         config = read_whole_task_config(directory)
         if config["task"] != cls.recipe.kind:
@@ -483,7 +483,7 @@ class Task(abc.ABC):
 
     @classmethod
     def from_directory(cls, directory: Path, config: dict[str, Any]) -> Task:
-        """As `load`, where `read_whole_task_config` has been called already."""
+        """Like `load`, with the result of `read_whole_task_config`."""
         task = cls.from_config(config, directory, load_model(cls.recipe, config, directory))
         examples = directory / EXAMPLES_FILE
         if examples.exists():
@@ -494,15 +494,15 @@ class Task(abc.ABC):
     def from_config(
         cls, config: dict[str, Any], directory: str | Path, model: keras.Model | Engine
     ) -> Task:
-        """Makes a task of its `task.json`, with the tokenizers that lie beside it.
+        """Makes a task from its `task.json` and the tokenizers beside it.
 
         Args:
-            config: what `read_task_config` gave.
-            directory: where it was read.
+            config: what `read_task_config` returned.
+            directory: the directory it was read from.
             model: a model, or another engine.
 
         Raises:
-            UserError: if a setting is invalid, or does not fit model or tokenizers.
+            UserError: if a setting is invalid, or does not fit the model or the tokenizers.
         """
         tokenizers = cls.load_tokenizers(config, Path(directory) / TOKENIZER_FOLDER)
         given = {name: config[name] for name in cls._own_fields() if name in config}
@@ -524,5 +524,5 @@ class Task(abc.ABC):
         settings: dict[str, Any],
         fields: Sequence[str],
     ) -> Task:
-        """Calls the constructor with tokenizers and the settings of a `task.json` by name."""
+        """Calls the constructor with tokenizers and settings of a `task.json`, by name."""
         return cls(model, **tokenizers, **settings, fields=fields)  # pyright: ignore

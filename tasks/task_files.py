@@ -22,7 +22,7 @@ TASK_FILE = "task.json"
 TOKENIZER_FOLDER = "tokenizer"
 EXAMPLES_FILE = "examples.jsonl"
 
-# What Keras and TensorFlow raise at invalid arguments of a layer.
+# What Keras and TensorFlow raise for invalid arguments of a layer.
 _REFUSALS = (TypeError, ValueError, AttributeError, ArithmeticError, tf.errors.OpError)
 
 
@@ -30,7 +30,7 @@ def read_task_config(directory: str | Path) -> dict[str, Any]:
     """Reads `task.json` of a task or an export, without loading anything else.
 
     Raises:
-        UserError: if it is missing, or not what a task of its kind writes.
+        UserError: if it is missing, or invalid for its kind of task.
     """
     path = Path(directory) / TASK_FILE
     if not path.exists():
@@ -46,13 +46,13 @@ def read_task_config(directory: str | Path) -> dict[str, Any]:
 
 
 def read_whole_task_config(directory: str | Path) -> dict[str, Any]:
-    """As `read_task_config`, of a task directory in which every file is as it was written."""
+    """Like `read_task_config`, for a task directory whose checksums are verified first."""
     verify_checksums(directory, (TASK_FILE, WEIGHTS_FILE))
     return read_task_config(directory)
 
 
 def load_model(recipe: type[Recipe], config: dict[str, Any], directory: Path) -> keras.Model:
-    """Makes the model of a `task.json` and reads its weights, which say how large it may be."""
+    """Makes the model of a `task.json` and reads its weights, which limit its size."""
     path, description = directory / TASK_FILE, config["model"]
     name = description["class"]
     if name not in MODELS or not recipe.takes_model(name):
@@ -71,7 +71,7 @@ def load_model(recipe: type[Recipe], config: dict[str, Any], directory: Path) ->
 
 
 def read_example_lines(path: Path) -> list[tuple[str, ...]]:
-    """The examples that training kept: lists of strings, one a line."""
+    """The examples that training set aside: lists of strings, one per line."""
     examples = []
     for number, line in enumerate(read_file(path).split(b"\n"), start=1):
         if line:

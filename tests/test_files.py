@@ -241,7 +241,9 @@ def test_a_directory_of_something_else_is_not_replaced(old_directory, tmp_path):
     (tmp_path / "link").symlink_to(old_directory)
     (old_directory / "old.txt").rename(old_directory / "other.txt")
     for path in (old_directory, tmp_path / "link"):
-        with pytest.raises(UserError, match=f"^cannot write {path}: there is something else, with"):
+        with pytest.raises(
+            UserError, match=f"^cannot write {path}: it contains something else, with"
+        ):
             write_directory(path)
     assert names(tmp_path) == ["answers", "link", "other.txt"]
 
@@ -386,7 +388,7 @@ def test_only_files_are_read(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     os.symlink("/dev/zero", tmp_path / "device")
     for name in ("pipe", "device", "."):
-        with pytest.raises(UserError, match="is no file: a directory, a device or a pipe"):
+        with pytest.raises(UserError, match="is not a file but a directory, a device or a pipe"):
             read_file(tmp_path / name)
     with pytest.raises(UserError, match="none: No such file"):
         read_file(tmp_path / "none")

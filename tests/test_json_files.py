@@ -12,7 +12,7 @@ from attention_zoo.json_files import json_text, parse_json, read_json
 )
 def test_what_is_no_json(content, tmp_path):
     (tmp_path / "a.json").write_bytes(content)
-    with pytest.raises(UserError, match=r"a\.json is damaged, or no JSON"):
+    with pytest.raises(UserError, match=r"a\.json is damaged, or not JSON"):
         parse_json(tmp_path / "a.json")
 
 

@@ -76,7 +76,7 @@ def test_an_unknown_name_is_explained(colours):
         UserError, match=r"no colour 'blu'; did you mean \"blue\"\? Accepted: "
     ) as e:
         colours.find("blu")
-    assert "blue, red. A plugin that registers it is named by --plugin" in str(e.value)
+    assert "blue, red. If a plugin registers it, name the plugin by --plugin" in str(e.value)
     with pytest.raises(KeyError):
         colours["blu"]
 

@@ -134,7 +134,7 @@ BROKEN_LAYERS = {
     "mixed_precision_of_all_layers": (Float, "the output is float32"),
     "mixed_precision_of_this_layer": (Float, "the output is float32"),
     "one_training_step_changes_every_weight": (StopsGradients, "changed by 0"),
-    "padding_changes_no_valid_output": (IgnoresTheMask, "4 masked positions"),
+    "padding_changes_no_valid_output": (IgnoresTheMask, "4 more masked positions"),
     "future_changes_nothing": (LooksAhead, "mask of rank 2"),
 }
 
@@ -297,7 +297,10 @@ def head_anew(self, input_shape=None):
 
 SENSITIVE = changed_encoder(lambda logits, inputs: ops.sin(1e4 * logits))
 BROKEN_ENCODERS = {
-    "padding_changes_nothing": (broken(BertClassifier, call=call_without_mask), "padding more"),
+    "padding_changes_nothing": (
+        broken(BertClassifier, call=call_without_mask),
+        "more tokens of padding",
+    ),
     "batch_changes_nothing": (
         changed_encoder(lambda logits, inputs: logits - ops.mean(logits, axis=0)),
         "in a batch and alone",

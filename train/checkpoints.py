@@ -1,9 +1,9 @@
-"""Checkpoints: weights, optimizer and progress, in files that hold data only.
+"""Checkpoints: weights, optimizer and progress, in files that contain only data.
 
-A checkpoint is a directory `step-00000500` with `model.safetensors`,
-`optimizer.safetensors` and `state.json`, which also has the SHA-256 of the two and of
-itself. It appears whole or not at all. Seeds and the order of data are functions of the
-step, so nothing else is needed to go on exactly.
+A checkpoint is a directory `step-00000500` with `model.safetensors`, `optimizer.safetensors`
+and `state.json`, which also has the SHA-256 of the two and of itself. It is written atomically.
+Seeds and the order of data are functions of the step, so nothing else is needed for an exact
+resume.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ from attention_zoo.zoo.weights import (
 
 _OPTIMIZER_FILE = "optimizer.safetensors"
 _STATE_FILE = "state.json"
-# All that the states of versions had that did not cover the state itself.
+# The keys of states from versions whose digest did not cover the state itself.
 _OLD_STATE = {
     *("step", "seconds", "tokens", "best_step", "best_value", "evaluations_since_best"),
     "files",
@@ -37,14 +37,14 @@ _OLD_STATE = {
 
 
 def checkpoint_path(folder, step):
-    """Where the checkpoint of a step lies."""
+    """The path of the checkpoint of a step."""
     return Path(folder) / f"step-{step:08d}"
 
 
 def list_steps(folder):
-    """The steps that have a checkpoint, in order; other names in the folder are not ours."""
-    found = (re.fullmatch(r"step-(\d{8,})", path.name) for path in Path(folder).glob("step-*"))
-    return sorted(int(match[1]) for match in found if match)
+    """The steps that have a checkpoint, in order; other names in the folder are ignored."""
+    matches = (re.fullmatch(r"step-(\d{8,})", path.name) for path in Path(folder).glob("step-*"))
+    return sorted(int(match[1]) for match in matches if match)
 
 
 def save_checkpoint(folder, model, optimizer, state):
@@ -52,9 +52,9 @@ def save_checkpoint(folder, model, optimizer, state):
 
     Args:
         folder: the folder of all checkpoints.
-        model: its weights are written.
-        optimizer: its variables are written.
-        state: what else training needs to go on, as JSON; has the key `step`.
+        model: the model whose weights to write.
+        optimizer: the optimizer whose variables to write.
+        state: what else is needed to resume, as JSON; has the key `step`.
     """
     with atomic_directory(checkpoint_path(folder, state["step"]), _STATE_FILE) as temporary:
         write_weights(model, temporary / WEIGHTS_FILE)
@@ -65,19 +65,19 @@ def save_checkpoint(folder, model, optimizer, state):
 
 
 def update_state(folder, state):
-    """Replaces the state in the checkpoint of `state["step"]`; its weights stay."""
+    """Replaces the state in the checkpoint of `state["step"]`, but not its weights."""
     path = checkpoint_path(folder, state["step"])
     _write_state(path, state, _verified_state(path)["files"])
 
 
 def load_checkpoint(folder, step, model, optimizer):
-    """Puts a checkpoint into model and optimizer.
+    """Loads a checkpoint into model and optimizer.
 
     Returns:
         The `state` that was saved.
 
     Raises:
-        UserError: if a file is missing or damaged, with what to do.
+        UserError: if a file is missing or damaged; the message says what to do.
     """
     path = checkpoint_path(folder, step)
     try:
@@ -85,7 +85,7 @@ def load_checkpoint(folder, step, model, optimizer):
         arrays = read_safetensors(path / _OPTIMIZER_FILE)
     except UserError as error:
         raise UserError(
-            f"{error}; remove {path}, and --resume goes on from the checkpoint before it"
+            f"{error}; remove {path}, and --resume continues from the previous checkpoint"
         ) from error
     if len(arrays) != len(optimizer.variables):
         raise UserError(
@@ -99,14 +99,14 @@ def load_checkpoint(folder, step, model, optimizer):
 
 
 def load_weights(folder, step, model):
-    """Puts the weights of one checkpoint into a model."""
+    """Loads the weights of one checkpoint into a model."""
     path = checkpoint_path(folder, step)
     _verified_state(path)
     read_weights(model, path / WEIGHTS_FILE)
 
 
 def load_average(folder, steps, model):
-    """Puts the mean of the weights of several checkpoints into a model.
+    """Loads the mean of the weights of several checkpoints into a model.
 
     "Attention Is All You Need" (Vaswani et al. 2017), section 6.1, averages the last 5
     (base) or 20 (big).
@@ -123,7 +123,7 @@ def load_average(folder, steps, model):
 
 
 def remove_old(folder, keep, best):
-    """Removes all checkpoints but the last `keep` and the best."""
+    """Removes all checkpoints except the last `keep` and the best."""
     for step in list_steps(folder)[:-keep]:
         if step != best:
             shutil.rmtree(checkpoint_path(folder, step))

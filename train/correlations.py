@@ -19,7 +19,7 @@ def pearson(answers, references):
 
 @register_metric("spearman", (NUMBER,))
 def spearman(answers, references):
-    """Spearman's correlation of ranks, ties having their mean rank, times 100.
+    """Spearman's rank correlation, times 100; ties have their mean rank.
 
     Example:
         >>> round(spearman(["1", "2", "4"], ["1", "10", "11"]), 6)
@@ -39,7 +39,7 @@ def _numbers(texts):
 
 
 def _references(texts):
-    """Numbers to compare with: one that is not finite is a mistake in the data."""
+    """The references as numbers, which must be finite."""
     values = _numbers(texts)
     for text, is_finite in zip(texts, np.isfinite(values), strict=True):
         if not is_finite:
@@ -54,10 +54,10 @@ def _ranks(values):
 
 
 def _correlation(first, second):
-    # A model may answer with what is no number: no reason to stop, but no correlation.
+    # A model may answer NaN: this is not an error, but there is no correlation.
     if not len(first) or not np.isfinite(first).all():
         return 0.0
-    # Divided first, so that no square is beyond the largest number.
+    # Scaled first, so that squares do not overflow.
     first, second = (values / max(np.abs(values).max(), 1e-300) for values in (first, second))
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return 0.0

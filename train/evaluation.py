@@ -11,22 +11,22 @@ from attention_zoo.train.texts import truncation
 
 
 def evaluate(task, examples, metrics=None, **options):
-    """Answers the examples and compares with their references.
+    """Answers the examples and compares the answers with the references.
 
     Args:
         task: a task.
         examples: list of tuples of strings; the last field is the reference.
-        metrics: names of metrics, or functions of answers and references; the task's own when
-            omitted.
-        **options: of the task's `predict`, such as `beam_size`.
+        metrics: names of metrics, or functions of answers and references; default: the
+            task's metrics.
+        **options: options of the task's `predict`, such as `beam_size`.
 
     Returns:
-        A dict: `metrics` (name to value), `examples` (their number), `truncated` (side to how
-        many texts are cut off there), and `signatures` (name to sacreBLEU's, of metrics that
-        are counted in more than one way).
+        A dict: `metrics` (name to value), `examples` (how many), `truncated` (side to how many
+        texts are truncated), and `signatures` (name to sacreBLEU's signature, for metrics that
+        have one).
 
     Raises:
-        UserError: if there is no example, or a metric is none for the task.
+        UserError: if there are no examples, or a metric does not apply to the task.
     """
     metrics = metric_names(metrics or task.metrics)
     require_metrics(task, metrics)
@@ -44,13 +44,13 @@ def evaluate(task, examples, metrics=None, **options):
 
 
 def require_metrics(task, names):
-    """Refuses metrics that are none for a task.
+    """Rejects metrics that do not apply to a task.
 
     Args:
         task: a task.
-        names: of metrics.
+        names: names of metrics.
 
     Raises:
-        UserError: naming the metric, and those that are accepted.
+        UserError: naming the metric, and the accepted ones.
     """
     check_metrics(names, task.kind_of_answers)

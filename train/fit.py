@@ -15,16 +15,16 @@ from attention_zoo.train.trainer import Trainer
 def fit(task, train, valid=None, out=None, metrics=None, **settings):
     """Trains a task in place.
 
-    To train on several devices, make the model and call this within the scope of a
+    To train on several devices, create the model and call this within the scope of a
     `tf.distribute` strategy.
 
     Args:
         task: a task.
-        train: examples, tuples of strings, or whatever `read_examples` takes as files.
-        valid: validation examples likewise; without them the last weights are kept.
-        out: the run directory; a temporary one when omitted.
+        train: examples, tuples of strings, or files in any form that `read_examples` takes.
+        valid: validation examples in the same form; without them the last weights are kept.
+        out: the run directory; default: a temporary one.
         metrics: names of metrics, or functions of answers and references; the first decides
-            what is best.
+            which weights are best.
         **settings: fields of the section `train` of the task's recipes, such as `steps`,
             `batch_tokens`, `seed`.
 
@@ -32,7 +32,7 @@ def fit(task, train, valid=None, out=None, metrics=None, **settings):
         The figures of the run, see `Trainer.run`.
 
     Raises:
-        UserError: if a setting is unknown or out of range, or a metric is none for the task.
+        UserError: if a setting is unknown or out of range, or a metric does not apply to the task.
     """
     metrics = metric_names(metrics or task.metrics)
     require_metrics(task, metrics)

@@ -1,4 +1,4 @@
-"""Losses as sums over targets, so that they can be normalised over all replicas at once."""
+"""Losses as sums over targets, to be normalised over all replicas together."""
 
 from keras import ops
 
@@ -14,7 +14,7 @@ def smoothed_cross_entropy(logits, targets, mask, label_smoothing=0.0):
     Args:
         logits: float tensor `(..., V)`.
         targets: integer tensor `(...)`.
-        mask: boolean tensor `(...)`, True where the target counts; or float, how much.
+        mask: boolean tensor `(...)`, True where the target counts; or float weights.
         label_smoothing: 0 to 1.
 
     Returns:
@@ -27,7 +27,7 @@ def smoothed_cross_entropy(logits, targets, mask, label_smoothing=0.0):
         (1.3863, 1.0)
     """
     logits = ops.cast(logits, "float32")
-    # Written out so that no tensor of the size of the logits is made but their gradient:
+    # Written so that the only further tensor of the size of the logits is their gradient:
     # -sum_v q_v log p_v = logsumexp(logits) - (1 - e) logit_target - e mean(logits).
     normaliser = ops.logsumexp(logits, axis=-1)
     at_target = ops.squeeze(ops.take_along_axis(logits, ops.expand_dims(targets, -1), -1), -1)

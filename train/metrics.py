@@ -1,4 +1,4 @@
-"""Metrics: functions of answers and references, by the names that recipes give them."""
+"""Metrics: functions of answers and references, by their names in recipes."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -7,26 +7,26 @@ from typing import Any
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.registry import Registry
 
-# Kinds of answers; a task says which is its own.
+# Kinds of answers; each task has one.
 TEXT, LABEL, LABELS, NUMBER = "text", "a label", "several labels", "a number"
 TAGS, SPAN, NEAREST, WORD = "tags", "a span", "the nearest text", "a word"
-VECTOR = "a vector"  # which no metric judges
+VECTOR = "a vector"  # no metric applies to it
 
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """A function, which way is better, and what it is for.
+    """A function with its direction and the kinds of answers it applies to.
 
-    With `by_source` the examples of one source are one case: its references are all of
-    theirs. Otherwise every example is a case of its own.
+    With `by_source`, examples with the same source are one case, which has all of their
+    references. Otherwise every example is a separate case.
 
     Attributes:
         function: takes answers and references, and options by name.
-        answers: kinds of answers that it judges; none: those of every task.
-        higher_is_better: as it says.
-        by_source: as above.
-        needs_sources: whether it also takes the sources, by the name `sources`.
-        options: a dict from the name that a task has for an option to the function's.
+        answers: kinds of answers that it applies to; empty: all kinds.
+        higher_is_better: whether higher values are better.
+        by_source: see above.
+        needs_sources: whether it also takes the sources, as the argument `sources`.
+        options: maps the names of a task's options to the function's arguments.
         signature: a function of the references and the options, or None.
     """
 
@@ -39,7 +39,7 @@ class Metric:
     signature: Callable[..., str] | None = None
 
     def judges(self, answers: str | None) -> bool:
-        """Whether it is for a kind of answers; None is any."""
+        """Whether it applies to a kind of answers; None is any kind."""
         return answers is None or not self.answers or answers in self.answers
 
     def gain(self, new: float, old: float) -> float:
@@ -47,11 +47,11 @@ class Metric:
         return new - old if self.higher_is_better else old - new
 
     def arguments(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Those options of a task that are the function's."""
+        """The function's arguments from the options of a task."""
         return {ours: options[name] for name, ours in self.options.items() if name in options}
 
 
-# Those of a task stand in its folder, and are registered when its settings are imported.
+# The metrics of a task are in its folder, and are registered when its settings are imported.
 METRICS: Registry[Metric] = Registry("metric")
 
 
@@ -61,12 +61,12 @@ def register_metric(
     """Registers a function as a metric, for recipes and reports; a decorator.
 
     Args:
-        name: of the metric.
-        answers: kinds of answers that it judges, such as `"text"`; none: those of every task.
+        name: the name of the metric.
+        answers: kinds of answers that it applies to, such as `"text"`; empty: all kinds.
         **facts: other fields of `Metric`, such as `higher_is_better=False`.
 
     Raises:
-        ValueError: if another metric has the name.
+        ValueError: if another metric has the same name.
 
     Example:
         >>> @register_metric("length_ratio", ["text"])
@@ -120,18 +120,18 @@ def compute_metrics(
     """Computes metrics by name.
 
     Args:
-        names: of the metrics.
-        sources: list of strings, what was asked.
+        names: names of metrics.
+        sources: list of strings, the inputs.
         answers: list of strings, equal ones for equal sources.
-        references: list of strings, what was expected.
+        references: list of strings, the correct answers.
         options: `metric_options` of a task: a dict, such as `{"bleu_tokenize": "zh"}`.
 
     Returns:
         A dict from name to value, in the order of the names.
 
     Raises:
-        UserError: if there is no such metric, nothing to judge, or references are not what
-            a metric reads.
+        UserError: if a metric is unknown, there are no answers, or a metric cannot read the
+            references.
     """
     check_metrics(names)
     if not names:
@@ -155,12 +155,12 @@ def compute_metrics(
 def metric_signatures(
     names: Iterable[str], references: Sequence[str], options: Mapping[str, Any] | None = None
 ) -> dict[str, str]:
-    """How metrics were counted, for those that can be counted in several ways.
+    """The signatures of metrics that can be computed in several ways.
 
     Args:
-        names: of the metrics.
-        references: list of strings, what was expected.
-        options: as of `compute_metrics`.
+        names: names of metrics.
+        references: list of strings, the correct answers.
+        options: as for `compute_metrics`.
 
     Returns:
         A dict from name to sacreBLEU's signature.
@@ -174,24 +174,24 @@ def metric_signatures(
 
 
 def check_metrics(names: Iterable[str], answers: str | None = None) -> None:
-    """Refuses names that no metric has, and metrics that cannot judge a kind of answers.
+    """Rejects unknown metrics, and metrics that do not apply to a kind of answers.
 
     Args:
-        names: of the metrics.
-        answers: the kind of the answers; None: any.
+        names: names of metrics.
+        answers: the kind of the answers; None: any kind.
 
     Raises:
-        UserError: naming the metric, and those that are accepted.
+        UserError: naming the metric, and the accepted ones.
     """
     accepted = [name for name, metric in METRICS.items() if metric.judges(answers)]
     for name in names:
         if name not in METRICS:
             raise UserError(
                 f"there is no metric {name!r}; {suggest(name, accepted)}. "
-                "A plugin that registers it is named by --plugin"
+                "If a plugin registers it, name the plugin by --plugin"
             )
         if name not in accepted:
             raise UserError(
-                f"the metric {name} is not for a task that answers with {answers}; "
+                f"the metric {name} does not apply to a task that answers with {answers}; "
                 f"accepted: {', '.join(accepted) or 'none'}"
             )

@@ -1,4 +1,4 @@
-"""Adam with decoupled weight decay, and a learning rate for each layer."""
+"""Adam with decoupled weight decay and layer-wise learning rates."""
 
 import re
 
@@ -8,29 +8,29 @@ from keras import ops
 from attention_zoo.layers.keras_internals import variable_key
 from attention_zoo.train.schedules import make_schedule
 
-# What the names of norms and biases end in: they are not drawn towards zero.
+# Suffixes of the names of norms and biases, which have no weight decay.
 _NOT_DECAYED = ("bias", "gamma", "beta")
 
 
 @keras.saving.register_keras_serializable("attention_zoo")
 class AdamW(keras.optimizers.Adam):
-    """Adam whose weight decay is no part of the gradient (Loshchilov and Hutter 2019).
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019).
 
         w = w - rate (m / (sqrt(v) + epsilon) + weight_decay w)
 
-    Keras's own class has one learning rate for all; with it the rates of single layers
-    would not reach the weight decay.
+    Keras's own class has a single learning rate; layer-wise rates would not apply to its
+    weight decay.
 
     Args:
         learning_rate: number or schedule.
-        weight_decay: for every weight but norms and biases.
-        rates: a function from a variable to what multiplies its learning rate, or the name
-            of a registered one; 1 for all when None. To be saved, a function must be
-            registered (`keras.saving.register_keras_serializable`).
-        **kwargs: of `keras.optimizers.Adam`.
+        weight_decay: for all weights except norms and biases.
+        rates: a function from a variable to its learning-rate multiplier, or the name of a
+            registered function; None: all are 1. To be saved, a function must be registered
+            (`keras.saving.register_keras_serializable`).
+        **kwargs: arguments of `keras.optimizers.Adam`.
 
     Raises:
-        ValueError: if no function of the name is registered.
+        ValueError: if no function of this name is registered.
     """
 
     def __init__(self, learning_rate=0.001, weight_decay=0.0, rates=None, **kwargs):
@@ -39,9 +39,9 @@ class AdamW(keras.optimizers.Adam):
         self.rates = _registered(rates) if isinstance(rates, str) else rates
 
     def build(self, variables):
-        """Makes the moments, and settles the rate and the decay of every variable."""
+        """Creates the moments, and determines the rate and the decay of every variable."""
         super().build(variables)
-        # By key: `update_step` is handed the backend's own variables, without their paths.
+        # By key: `update_step` receives the backend's own variables, without their paths.
         self._factors = {
             variable_key(self, v): (
                 self.rates(v) if self.rates else 1.0,
@@ -60,27 +60,27 @@ class AdamW(keras.optimizers.Adam):
         super().update_step(gradient, variable, rate)
 
     def get_config(self):
-        """All constructor arguments; rates by their registered name."""
+        """All constructor arguments; `rates` by its registered name."""
         rates = self.rates and keras.saving.get_registered_name(self.rates)
         return {**super().get_config(), "weight_decay": self.decay, "rates": rates}
 
 
 def _registered(name):
-    found = keras.saving.get_registered_object(name)
-    if found is None:
+    function = keras.saving.get_registered_object(name)
+    if function is None:
         raise ValueError(
             f"rates must be a function or the name of a registered one, received {name!r}"
         )
-    return found
+    return function
 
 
 def make_optimizer(settings, width, variables, rates=None):
-    """The optimizer that a recipe's `train` asks for, built for the weights that are trained.
+    """The optimizer for a recipe's `train`, built for the trained weights.
 
     Args:
         settings: `TrainSettings`.
-        width: of the model, for the schedule noam.
-        variables: the weights that are trained.
+        width: the width of the model, for the schedule noam.
+        variables: the weights to train.
         rates: see `AdamW`.
     """
     options = {
@@ -98,11 +98,11 @@ def make_optimizer(settings, width, variables, rates=None):
 
 
 def layer_rates(encoder, decay):
-    """Rates that fall from the head down (Howard and Ruder 2018; Clark et al. 2020).
+    """Rates that decrease from the head down (Howard and Ruder 2018; Clark et al. 2020).
 
     Args:
         encoder: a `Bert`.
-        decay: the rate of a block over that of the block above it.
+        decay: the ratio of a block's rate to that of the block above it.
 
     Returns:
         A function from a variable to its rate: 1 for the head, `decay` for the last block,

@@ -1,37 +1,37 @@
-"""What training shows and records: a progress bar, `metrics.jsonl`, TensorBoard."""
+"""Progress of training: a progress bar, `metrics.jsonl`, TensorBoard."""
 
 import json
 import time
 from pathlib import Path
 from typing import Any
 
+import rich.progress
 import tensorflow as tf
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from attention_zoo.files import atomic_file
 from attention_zoo.json_files import json_text
 
 
-class Progression:
-    """Reports on a training, to standard error and to the log folder.
+class Progress:
+    """Reports the progress of training to standard error and to the log folder.
 
     Args:
-        folder: where `metrics.jsonl` and TensorBoard's files go; None: nowhere.
-        total: number of steps of the training.
-        first: number of steps already taken; rows of later ones, which a run that was killed
-            has left in the log, are taken out.
+        folder: the folder for `metrics.jsonl` and TensorBoard's files, or None.
+        total: the number of training steps.
+        first: the number of steps already taken; rows of later steps, which a killed run may
+            have left in the log, are removed.
         evaluated: whether the last of them has been evaluated.
     """
 
     def __init__(self, folder, total, first=0, evaluated=True):
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[figures]}"),
-            TimeRemainingColumn(),
+        self._bar = rich.progress.Progress(
+            rich.progress.TextColumn("{task.description}"),
+            rich.progress.BarColumn(bar_width=24),
+            rich.progress.MofNCompleteColumn(),
+            rich.progress.TextColumn("{task.fields[figures]}"),
+            rich.progress.TimeRemainingColumn(),
             console=self.console,
             disable=not self.console.is_terminal,
         )
@@ -56,13 +56,13 @@ class Progression:
             self._board.close()
 
     def steps(self, step, figures):
-        """Reports on training up to a step: loss, tokens/s, learning rate."""
+        """Reports training up to a step: loss, tokens/s, learning rate."""
         summary = f"loss {figures['loss']:.3f}  {figures['tokens_per_second']:,.0f} tokens/s"
         self._bar.update(self._task, completed=step, figures=summary)
         self._record("train", step, figures)
 
     def evaluation(self, step, figures, is_best):
-        """Reports on an evaluation, always with a line of its own."""
+        """Reports an evaluation, always on a separate line."""
         best = "  (best)" if is_best else ""
         self.say(f"step {step:,} of {self._total:,}: {shown(figures)}{best}")
         self._record("valid", step, figures)
@@ -84,7 +84,7 @@ class Progression:
 
 
 def shown(figures):
-    """Figures by name, as people read them.
+    """Formats named figures for people.
 
     Example:
         >>> shown({"loss": 1.25, "bleu": 31.7})
@@ -94,7 +94,7 @@ def shown(figures):
 
 
 def _keep_rows(log, step, evaluated):
-    """Takes the rows out of a log that a run will write again, or could not finish."""
+    """Removes rows from a log that the resumed run will write again, or that are incomplete."""
     lines = log.read_text(encoding="utf-8").split("\n") if log.exists() else []
     kept = [line for line in lines if _is_done(line, step, evaluated)]
     with atomic_file(log) as temporary:

@@ -1,4 +1,4 @@
-"""Which of two evaluations is the better one."""
+"""Which of two evaluations is better."""
 
 import math
 
@@ -6,17 +6,17 @@ from attention_zoo.train.metrics import METRICS
 
 
 def rank(figures, metrics):
-    """What evaluations are ordered by: the greater, the better.
+    """The sort key of evaluations: higher is better.
 
-    The first metric decides. Ties, which it has for hours while a translation is still all
-    wrong, are decided by the next one, and the last of them by the loss.
+    The first metric decides. Ties, which can last for hours while all translations are still
+    wrong, are broken by the next metrics, and finally by the loss.
 
     Args:
         figures: a dict of the metrics, by name, and the `loss`.
-        metrics: the names of the metrics, the one that decides first.
+        metrics: the names of the metrics, the most important first.
 
     Returns:
-        A tuple of floats. What is missing or not a number ranks below all that is.
+        A tuple of floats. Missing values and NaN rank below all numbers.
 
     Example:
         >>> early, late = {"bleu": 0.0, "loss": 3.5}, {"bleu": 0.0, "loss": 1.2}

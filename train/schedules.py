@@ -17,7 +17,7 @@ class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return dict(vars(self))
 
     def _warmed_up(self, step):
-        """The share of the warm-up that is done, at most 1."""
+        """The completed fraction of the warm-up, at most 1."""
         return ops.minimum((ops.cast(step, "float32") + 1.0) / max(self.warmup, 1), 1.0)
 
 
@@ -63,7 +63,7 @@ class Constant(_Schedule):
 
 
 class _Falling(_Schedule):
-    """From `peak` after the warm-up down to zero at the last step; `_fall` says how."""
+    """From `peak` after the warm-up down to zero at the last step, by `_fall`."""
 
     def __init__(self, peak, steps, warmup=0):
         self.peak = peak
@@ -95,7 +95,7 @@ class Cosine(_Falling):
 
 @keras.saving.register_keras_serializable("attention_zoo")
 class LinearDecay(_Falling):
-    """From `peak` after the warm-up down to zero at the last step, along a line.
+    """From `peak` after the warm-up down to zero at the last step, linearly.
 
     Devlin et al. 2019, appendix A.2.
 
@@ -109,12 +109,12 @@ class LinearDecay(_Falling):
 
 
 def make_schedule(settings, width, steps):
-    """The schedule that a recipe's `train.learning_rate` asks for.
+    """The schedule for a recipe's `train.learning_rate`.
 
     Args:
         settings: `LearningRateSettings`.
-        width: width of the model, for noam.
-        steps: number of steps of the training, for cosine and linear.
+        width: the width of the model, for noam.
+        steps: the number of training steps, for cosine and linear.
     """
     if settings.schedule == "noam":
         return Noam(width, settings.warmup, settings.factor)

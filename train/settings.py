@@ -1,6 +1,6 @@
-"""The section `train` of a recipe, and what every section has in common.
+"""The section `train` of a recipe, and the base class of sections.
 
-This module imports no TensorFlow, so that a mistake is reported at once.
+This module does not import TensorFlow, so that mistakes are reported at once.
 """
 
 from typing import Annotated, Any, ClassVar, Literal
@@ -15,19 +15,19 @@ from attention_zoo.zoo.options import Fraction
 _LARGEST = 1_000_000_000
 Positive = Annotated[Whole, Field(gt=0, le=_LARGEST)]
 _NotNegative = Annotated[Whole, Field(ge=0, le=_LARGEST)]
-# What TensorFlow, NumPy and Python all take.
+# Valid for TensorFlow, NumPy and Python.
 Seed = Annotated[Whole, Field(ge=0, lt=1 << 31)]
 _AboveZero = Annotated[Real, Field(gt=0)]
 
 
 class Section(pydantic.BaseModel):
-    """A section knows all its keys, and its numbers are finite."""
+    """A section: unknown keys are errors, and numbers must be finite."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def with_default(section: type[Section], name: str, default: Any) -> Any:
-    """A field of a subclass: as the section has it, but with another default."""
+    """A field of a subclass: like the section's, but with a different default."""
     return Field(default=default, description=section.model_fields[name].description)
 
 
@@ -39,7 +39,7 @@ class LearningRateSettings(Section):
     )
     warmup: _NotNegative = Field(default=200, description="steps of linear warmup")
     peak: _AboveZero | None = Field(
-        default=None, description="the highest rate; not for noam, whose rate follows the width"
+        default=None, description="the highest rate; not for noam, whose rate depends on the width"
     )
     factor: _AboveZero | None = Field(default=None, description="multiplies the rate of noam")
 
@@ -63,10 +63,10 @@ class TrainSettings(Section):
 
     strategy: Literal["auto", "one_device", "mirrored"] = Field(
         default="auto",
-        description="the tf.distribute strategy; auto is mirrored where there are several GPUs",
+        description="the tf.distribute strategy; auto is mirrored if there are several GPUs",
     )
     batch_tokens: Annotated[Whole, Field(gt=0, le=10_000_000)] = Field(
-        default=4096, description="tokens in a batch, padding included"
+        default=4096, description="tokens in a batch, with padding"
     )
     buckets: Annotated[Whole, Field(gt=0, le=1000)] = Field(
         default=8, description="number of batch shapes; 1 is the fixed-shape mode"
@@ -84,10 +84,10 @@ class TrainSettings(Section):
     beta_2: Fraction = Field(default=0.98, description="decay of Adam's second moment")
     epsilon: _AboveZero = Field(default=1e-9, description="Adam's epsilon")
     weight_decay: Annotated[Real, Field(ge=0)] = Field(
-        default=0.0, description="decoupled; for all weights but norms and biases"
+        default=0.0, description="decoupled; for all weights except norms and biases"
     )
     precision: Literal["float32", "mixed_bfloat16"] = Field(
-        default="float32", description="what the model computes in"
+        default="float32", description="the precision of computation"
     )
     jit_compile: bool = Field(
         default=False, description="compile the step with XLA, once for each batch shape"
@@ -102,7 +102,7 @@ class TrainSettings(Section):
     average_last: Positive = Field(default=5, description="checkpoints to average at the end")
     max_unknown: Annotated[Real, Field(gt=0, le=1)] = Field(
         default=MOST_UNKNOWN,
-        description="fraction of unknown tokens at which training is refused; 1 never refuses",
+        description="fraction of unknown tokens from which training is refused; 1: no limit",
     )
-    log_every: Positive = Field(default=20, description="steps between lines of the log")
+    log_every: Positive = Field(default=20, description="steps between rows of the log")
     seed: Seed = Field(default=0, description="of initial weights, dropout and the order of data")

@@ -1,4 +1,4 @@
-"""The training loop: steps, evaluations, checkpoints; resumable to the bit."""
+"""The training loop: steps, evaluations, checkpoints; resuming is exact to the bit."""
 
 import contextlib
 import signal
@@ -16,7 +16,7 @@ from attention_zoo.train import checkpoints
 from attention_zoo.train.evaluation import evaluate
 from attention_zoo.train.metrics import check_metrics
 from attention_zoo.train.optimizer import make_optimizer
-from attention_zoo.train.progress import Progression, shown
+from attention_zoo.train.progress import Progress, shown
 from attention_zoo.train.ranking import rank
 from attention_zoo.train.schedules import make_schedule
 from attention_zoo.train.step import make_train_step
@@ -24,28 +24,28 @@ from attention_zoo.zoo.weights import WEIGHTS_FILE, read_weights
 
 TASK_FOLDER = "task"
 
-# Without validation data, so many training examples go with the task.
+# Without validation data, the task keeps this many training examples.
 _EXAMPLES_KEPT = 100
 
 
 class Trainer:
-    """Trains a task and leaves the best it found in it, and in `out/task`.
+    """Trains a task and keeps the best weights, in the task and in `out/task`.
 
-    The first metric on the validation data decides what is best, and where it is tied the
-    next one, then the loss, then the later step; without validation data the last weights
-    are. After the last step the mean of the last checkpoints is evaluated too, and wins if
-    it is no worse.
+    The first metric on the validation data decides which weights are best; ties are broken by
+    the next metrics, then the loss, then the later step. Without validation data the last
+    weights are kept. After the last step the mean of the last checkpoints is evaluated too, and
+    is kept if it is at least as good.
 
     Args:
-        task: the task; its model was made in the strategy's scope.
+        task: the task; its model was created in the strategy's scope.
         settings: `TrainSettings`.
         train: training examples, tuples of strings.
         valid: validation examples, or an empty list.
         out: the run directory.
         metrics: names of metrics.
-        strategy: a `tf.distribute.Strategy`; the one in force when omitted.
-        read: digests of what the training was made from, by name; a resumed run must have
-            the same.
+        strategy: a `tf.distribute.Strategy`; default: the current one.
+        read: digests of the inputs of the training, by name; a resumed run must have the
+            same ones.
     """
 
     def __init__(self, task, settings, train, valid, out, metrics, strategy=None, read=None):
@@ -89,7 +89,7 @@ class Trainer:
         self._valid_loss = tf.function(
             lambda batch: task.loss(batch, training=False), autograph=False, reduce_retracing=True
         )
-        # What a checkpoint remembers beside weights and optimizer.
+        # What a checkpoint stores besides weights and optimizer.
         self.state = {
             "step": 0,
             "seconds": 0.0,
@@ -102,16 +102,16 @@ class Trainer:
         }
 
     def resume(self):
-        """Goes back to the last checkpoint; a run that has none starts at step 0.
+        """Loads the last checkpoint; a run without checkpoints starts at step 0.
 
         Raises:
-            UserError: if the checkpoint is damaged, or of a training on something else.
+            UserError: if the checkpoint is damaged, or the inputs of the training changed.
         """
         steps = checkpoints.list_steps(self.folder)
         if not steps:
             return
         state = checkpoints.load_checkpoint(self.folder, steps[-1], self.task.model, self.optimizer)
-        if "best_value" in state:  # of earlier versions, which knew the first metric alone
+        if "best_value" in state:  # earlier versions stored only the first metric
             state["best"] = {self.metrics[0]: state["best_value"]}
         known = state.get("read", {})
         changed = [
@@ -120,7 +120,7 @@ class Trainer:
         if changed:
             raise UserError(
                 f"{self.out} was trained on something else: {', '.join(changed)} changed since; "
-                "begin a new run, or bring back what was there"
+                "start a new run, or restore what was there"
             )
         self.state.update({name: state[name] for name in self.state if name in state})
 
@@ -129,16 +129,16 @@ class Trainer:
 
         Returns:
             A dict with the figures of the run: `steps`, `seconds`, `tokens_per_second`,
-            `weights` (which were kept), `valid` (their metrics) and `interrupted`.
+            `weights` (which ones were kept), `valid` (their metrics) and `interrupted`.
 
         Raises:
-            ResultError: if the loss is not finite; the last checkpoint is still good.
+            ResultError: if the loss is not finite; the last checkpoint remains valid.
         """
         state, settings = self.state, self.settings
         logged = state["step"], state["evaluated"]
-        with Progression(self.out / "logs", settings.steps, *logged) as progress:
+        with Progress(self.out / "logs", settings.steps, *logged) as progress:
             with _stop_on_signal() as stop:
-                if not state["evaluated"]:  # the run was killed before it could
+                if not state["evaluated"]:  # the run was killed before the evaluation
                     self._judge(progress)
                 reason = self._run_steps(progress, stop)
             if reason:
@@ -155,7 +155,7 @@ class Trainer:
         }
 
     def _run_steps(self, progress, stop):
-        """Trains until there is a reason to stop, and returns it."""
+        """Trains until there is a reason to stop, and returns the reason."""
         state, settings = self.state, self.settings
         pending = []
         started = time.monotonic()
@@ -164,7 +164,7 @@ class Trainer:
             _, batch = next(steps)
             pending.append(self._train_step(batch, state["step"]))
             state["step"] += 1
-            # Asked once a step: a signal that comes later is answered after the next one.
+            # Checked once per step: a later signal takes effect after the next step.
             stopping = stop.is_set()
             last = state["step"] == settings.steps
             due = last or stopping or state["step"] % settings.evaluate_every == 0
@@ -180,13 +180,13 @@ class Trainer:
                 started = time.monotonic()
                 patience = settings.patience
                 if patience and state["evaluations_since_best"] >= patience:
-                    return f"stopped early: {patience} evaluations without a better one"
+                    return f"stopped early: {patience} evaluations without improvement"
             if stopping:
-                return f"interrupted after step {state['step']:,}; go on with --resume"
+                return f"interrupted after step {state['step']:,}; continue with --resume"
         return None
 
     def _report(self, progress, pending, seconds):
-        """Reads the losses of the last steps, which waits for the device to finish them."""
+        """Reads the losses of the last steps, which waits for the device."""
         sums = np.array([[float(value) for value in result] for result in pending])
         bad = np.flatnonzero(~np.isfinite(sums).all(axis=1))
         first = self.state["step"] - len(pending) + 1
@@ -201,7 +201,7 @@ class Trainer:
                 "loss": sums[:, 0].sum() / max(tokens, 1.0),
                 "tokens_per_second": tokens / seconds,
                 "gradient_norm": sums[:, 2].mean(),
-                # Schedules count from 0: the rate of the step that was taken last.
+                # Schedules count from 0: this is the rate of the last step.
                 "learning_rate": float(self._rate(self.state["step"] - 1)),
             },
         )
@@ -209,7 +209,7 @@ class Trainer:
     def _not_finite(self, step):
         steps = checkpoints.list_steps(self.folder)
         kept = (
-            f"the checkpoint of step {steps[-1]} is good: "
+            f"the checkpoint of step {steps[-1]} is valid: "
             f"{checkpoints.checkpoint_path(self.folder, steps[-1])}"
             if steps
             else "there is no checkpoint yet"
@@ -220,13 +220,13 @@ class Trainer:
         )
 
     def _checkpoint(self, progress):
-        """Saves, then evaluates: a metric that fails costs no steps."""
+        """Saves, then evaluates: a failing metric does not lose any steps."""
         self.state["evaluated"] = False
         checkpoints.save_checkpoint(self.folder, self.task.model, self.optimizer, self.state)
         self._judge(progress)
 
     def _judge(self, progress):
-        """Evaluates the weights of the last checkpoint, and keeps the task if they are the best."""
+        """Evaluates the weights of the last checkpoint, and saves the task if they are the best."""
         state = self.state
         figures = self._evaluate() if self.valid else {}
         new, old = self._rank(figures), self._rank(state["best"])
@@ -245,14 +245,14 @@ class Trainer:
         return rank(figures or {}, self.metrics)
 
     def _evaluate(self):
-        """Loss and metrics on the validation examples, with the recipe's way to decode."""
+        """Loss and metrics on the validation examples, decoded as in the recipe."""
         batches = self._valid_batches
         sums = [self._valid_loss(batches.gather(*step)) for step in batches.plan(epoch=0)]
         loss = float(sum(loss for loss, _ in sums) / sum(count for _, count in sums))
         return {"loss": loss, **evaluate(self.task, self.valid, self.metrics)["metrics"]}
 
     def _keep_the_best(self, progress):
-        """Puts the best weights into the model: of one step, or the mean of the last."""
+        """Loads the best weights into the model: those of one step, or the mean of the last."""
         steps = checkpoints.list_steps(self.folder)
         if not steps:
             return "none: no step was taken", {}
@@ -269,27 +269,27 @@ class Trainer:
         return f"step {self.state['best_step']}", self._evaluate() if self.valid else {}
 
     def _load_average(self, steps, progress):
-        """Puts the mean of checkpoints into the model, if all of them can be read."""
+        """Loads the mean of checkpoints into the model, if all of them can be read."""
         try:
             checkpoints.load_average(self.folder, steps, self.task.model)
         except UserError as error:
-            progress.say(f"no mean of the last checkpoints: {error}")
+            progress.say(f"cannot average the last checkpoints: {error}")
             return False
         return True
 
     def _load_best(self, progress):
-        """Puts the weights of the best step into the model; they are in the task as well."""
+        """Loads the weights of the best step into the model; the task has a copy of them."""
         try:
             checkpoints.load_weights(self.folder, self.state["best_step"], self.task.model)
         except UserError as error:
             task = self.out / TASK_FOLDER
-            progress.say(f"{error}; its weights are taken from {task}")
+            progress.say(f"{error}; loading its weights from {task} instead")
             read_weights(self.task.model, task / WEIGHTS_FILE)
 
 
 @contextlib.contextmanager
 def _stop_on_signal():
-    """Turns the first Ctrl-C or SIGTERM into a flag; a second one is as ever."""
+    """Turns the first Ctrl-C or SIGTERM into a flag; a second one has its usual effect."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop

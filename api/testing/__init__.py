@@ -1,4 +1,4 @@
-"""The checks that every layer, model and task of this package passes, for those of your own.
+"""The checks that all layers, models and tasks of this package pass, for your own ones.
 
     from attention_zoo import testing
 
@@ -6,8 +6,8 @@
     testing.check_model(MyModel(source_vocab_size=20))
     testing.check_task(my_task, examples)
 
-Each raises an `AssertionError` that says which property does not hold, how it showed, and what
-to look at. The checks are also there one by one, so that a test can report each by itself:
+Each raises an `AssertionError` that says which property does not hold, what was observed, and where
+to look. The checks are also available one by one, so that tests can report them separately:
 
     @pytest.mark.parametrize("check", testing.LAYER_CHECKS)
     def test_my_layer(check):

@@ -1,4 +1,4 @@
-"""A check: a property, how it is tested, and where to look if it does not hold."""
+"""A check: a property, its test, and where to look if it does not hold."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 
 
 class Case(Protocol):
-    """What is checked: a layer, a model or a task, with inputs."""
+    """The object to check: a layer, a model or a task, with inputs."""
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         ...
 
 
@@ -34,8 +34,8 @@ class Check(Generic[CaseType]):
     Attributes:
         function: takes the case, and options by name; raises an error if the property does
             not hold. Its docstring is the property.
-        hint: what to look at then.
-        applies: whether a case can have the property.
+        hint: where to look then.
+        applies: whether the property applies to a case.
     """
 
     function: Callable[..., None]
@@ -44,7 +44,7 @@ class Check(Generic[CaseType]):
 
     @property
     def __name__(self) -> str:
-        """The name of the property, by which pytest names a test."""
+        """The name of the property, which pytest shows."""
         return self.function.__name__
 
     @property
@@ -56,7 +56,7 @@ class Check(Generic[CaseType]):
         """Tests the property.
 
         Args:
-            case: what is tested.
+            case: the case to test.
             **options: of the function.
 
         Raises:
@@ -77,25 +77,25 @@ class Check(Generic[CaseType]):
 def check(
     hint: str, applies: Callable[[Any], bool] = _always
 ) -> Callable[[Callable[..., None]], Check[Any]]:
-    """Makes a check of a function; a decorator. The arguments are those of `Check`."""
+    """Turns a function into a check; a decorator. Arguments are those of `Check`."""
     return lambda function: Check(function, hint, applies)
 
 
 def run_checks(checks: Sequence[Check[CaseType]], case: CaseType) -> None:
-    """Runs those of the checks that apply to a case, and stops at the first that fails."""
+    """Runs the checks that apply to a case, and stops at the first failure."""
     for one in checks:
         if one.applies(case):
             one(case)
 
 
 def expect(condition: object, message: str) -> None:
-    """Raises an `AssertionError` unless the condition is true, with `python -O` too."""
+    """Raises an `AssertionError` unless the condition is true, also with `python -O`."""
     if not condition:
         raise AssertionError(message)
 
 
 def arrays_of(outputs: Any) -> list[np.ndarray]:
-    """Tensors, in whatever structure, as arrays; bfloat16 as float32, which NumPy can print."""
+    """Tensors in any structure as arrays; bfloat16 as float32, which NumPy can print."""
     arrays = []
     for tensor in keras.tree.flatten(outputs):
         tensor = tensor if hasattr(tensor, "dtype") else np.asarray(tensor)
@@ -108,7 +108,7 @@ def arrays_of(outputs: Any) -> list[np.ndarray]:
 def expect_close(
     actual: Any, expected: Any, message: str, atol: float = 1e-5, rtol: float = 1e-5
 ) -> None:
-    """Raises an `AssertionError` unless numbers are the same within tolerances."""
+    """Raises an `AssertionError` unless numbers are equal within tolerances."""
     ours, theirs = arrays_of(actual), arrays_of(expected)
     expect(len(ours) == len(theirs), f"{message}: {len(ours)} outputs, not {len(theirs)}")
     for one, other in zip(ours, theirs, strict=True):
@@ -116,12 +116,12 @@ def expect_close(
 
 
 def expect_equal(actual: Any, expected: Any, message: str) -> None:
-    """Raises an `AssertionError` unless numbers are exactly the same."""
+    """Raises an `AssertionError` unless numbers are exactly equal."""
     expect_close(actual, expected, message, atol=0, rtol=0)
 
 
 def expect_changed(old: Sequence[np.ndarray], weights: Sequence[Any], least: float) -> None:
-    """Raises an `AssertionError` unless every weight changed, by a finite amount."""
+    """Raises an `AssertionError` unless every weight changed by a finite amount."""
     for before, weight in zip(old, weights, strict=True):
         change = np.abs(weight.numpy() - before).max()
         expect(
@@ -141,7 +141,7 @@ def randomize(layer: Any) -> Any:
 
 @contextlib.contextmanager
 def kept(variables: Sequence[Any]) -> Iterator[None]:
-    """Gives variables the values back that they had, such as the state of dropout."""
+    """Restores the values of variables after the block, such as the state of dropout."""
     values = [variable.numpy() for variable in variables]
     try:
         yield
@@ -152,7 +152,7 @@ def kept(variables: Sequence[Any]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def dtype_policy(name: str) -> Iterator[None]:
-    """The dtype policy of all layers that are made within."""
+    """Sets the dtype policy of all layers created in the block."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:
@@ -162,5 +162,5 @@ def dtype_policy(name: str) -> Iterator[None]:
 
 
 def copy_of(layer: Any, **changes: Any) -> Any:
-    """A layer or model of the same configuration but for the changes, with weights of its own."""
+    """A new layer or model with the same configuration except for the changes."""
     return type(layer).from_config({**layer.get_config(), **changes})

@@ -1,4 +1,4 @@
-"""What holds for every encoder; `attention_zoo.zoo` has the contract."""
+"""Checks of encoders; `attention_zoo.zoo` documents the contract."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _HALF = "mixed_bfloat16"
 
 
 def example_inputs(model: Any) -> dict[str, np.ndarray]:
-    """Token ids (2, 5), the first with one of padding, segment ids, and the mask."""
+    """Token ids (2, 5), the first row with one id of padding, segment ids, and the mask."""
     rng = np.random.default_rng(3)
     token_ids = rng.integers(1, model.vocab_size, (2, 5), "int32")
     segment_ids = rng.integers(0, getattr(model, "num_segments", 2), (2, 5), "int32")
@@ -39,7 +39,7 @@ def example_inputs(model: Any) -> dict[str, np.ndarray]:
 
 
 def named(outputs: Any) -> dict[str, np.ndarray]:
-    """Outputs as a dict of arrays; a tensor alone is called logits."""
+    """Outputs as a dict of arrays; a single tensor is called logits."""
     outputs = outputs if isinstance(outputs, Mapping) else {"logits": outputs}
     return {name: arrays_of(value)[0] for name, value in outputs.items()}
 
@@ -47,12 +47,12 @@ def named(outputs: Any) -> dict[str, np.ndarray]:
 def expect_same(
     outputs: Any, expected: Any, mask: np.ndarray, message: str, **tolerance: float
 ) -> None:
-    """Raises an `AssertionError` unless outputs are the same; those of padding do not count.
+    """Raises an `AssertionError` unless outputs are the same, ignoring padding.
 
     Args:
-        outputs: of a model.
-        expected: of a model, for inputs that may be narrower.
-        mask: of these inputs.
+        outputs: the outputs of a model.
+        expected: the expected ones, for inputs that may be narrower.
+        mask: the mask of these inputs.
         message: what is compared.
         **tolerance: `atol` and `rtol`.
     """
@@ -71,12 +71,12 @@ def padding_changes_nothing(case: ModelCase) -> None:
     inputs = example_inputs(case.model)
     wider = {name: np.pad(array, [(0, 0), (0, 2)]) for name, array in inputs.items()}
     outputs, expected = case.model(wider), case.model(inputs)
-    expect_same(outputs, expected, inputs["mask"], "2 tokens of padding more", atol=1e-5)
+    expect_same(outputs, expected, inputs["mask"], "2 more tokens of padding", atol=1e-5)
 
 
-@check("call: what is computed over axis 0, the batch")
+@check("call: operations over axis 0, the batch")
 def batch_changes_nothing(case: ModelCase) -> None:
-    """A text alone has the outputs that it has in a batch."""
+    """A text has the same outputs alone and in a batch."""
     inputs = example_inputs(case.model)
     alone = {name: array[:1, :4] for name, array in inputs.items()}
     together = {name: array[:1] for name, array in named(case.model(inputs)).items()}
@@ -84,50 +84,50 @@ def batch_changes_nothing(case: ModelCase) -> None:
     expect_same(together, case.model(alone), alone["mask"], message, atol=1e-5)
 
 
-@check("call: inputs are a dict, of which `mask` may be missing; padding is id 0")
+@check("call: inputs are a dict, in which `mask` is optional; padding is id 0")
 def mask_may_be_omitted(case: ModelCase) -> None:
-    """Without a mask tokens of id 0 are padding."""
+    """Without a mask, tokens with id 0 are padding."""
     inputs = example_inputs(case.model)
     outputs = case.model({n: inputs[n] for n in ("token_ids", "segment_ids")})
     message = "without a mask and with it"
     expect_same(outputs, case.model(inputs), inputs["mask"], message, atol=0, rtol=0)
 
 
-@check("get_config and __init__: every constructor argument is an attribute of the same value")
+@check("get_config and __init__: every constructor argument is an attribute with the same value")
 def config_round_trip(case: ModelCase) -> None:
-    """A model made from the configuration, with the same weights, has the same outputs."""
+    """A model built from the configuration, with the same weights, has the same outputs."""
     inputs = example_inputs(case.model)
     outputs, expected = round_trip(case.model)(inputs), case.model(inputs)
     expect_same(outputs, expected, inputs["mask"], "copy and original", atol=0, rtol=0)
 
 
 @check(
-    "keras.saving.register_keras_serializable, get_config, and weights made in __init__ or build"
+    "keras.saving.register_keras_serializable, get_config, and weights created in __init__ or build"
 )
 def save_and_load(case: ModelCase) -> None:
-    """A model is the same after it was saved as .keras and loaded."""
+    """A model is the same after saving as .keras and loading."""
     inputs = example_inputs(case.model)
     outputs, expected = saved_and_loaded(case.model)(inputs), case.model(inputs)
     expect_same(outputs, expected, inputs["mask"], "before and after", atol=0, rtol=0)
 
 
-@check("build: does it make weights or draw them again where the model is built already?")
+@check("build: does it create or reinitialise weights if the model is already built?")
 def building_again_changes_no_weight(case: ModelCase) -> None:
-    """Building a model that is built leaves its weights as they are."""
+    """Building a model again does not change its weights."""
     before = case.model.get_weights()
     case.model.build((None, 3))
     expect_same_weights(case.model, before)
 
 
-@check("call: sizes by keras.ops.shape, no Python conditions on values of tensors")
+@check("call: sizes from keras.ops.shape, no Python conditions on values of tensors")
 def graph_with_dynamic_shapes(case: ModelCase) -> None:
-    """In a graph of unknown batch and length outputs are the same."""
+    """In a graph with unknown batch size and length, outputs are the same."""
     _graph_agrees(case.model, compiled=False)
 
 
-@check("call: operations with static shapes; tf.where, ragged tensors and strings have none")
+@check("call: operations with static shapes; not tf.where, ragged tensors or strings")
 def xla_with_dynamic_shapes(case: ModelCase) -> None:
-    """Compiled by XLA outputs are the same."""
+    """Compiled by XLA, outputs are the same."""
     _graph_agrees(case.model, compiled=True)
 
 
@@ -140,14 +140,14 @@ def _graph_agrees(model: Any, compiled: bool) -> None:
         autograph=False,
     )
     for batch in (inputs, {name: array[1:, :3] for name, array in inputs.items()}):
-        shape = f"token ids of the shape {batch['token_ids'].shape}"
+        shape = f"token ids of shape {batch['token_ids'].shape}"
         outputs = function(*(tf.constant(array) for array in batch.values()))
         expect_same(outputs, model(batch), batch["mask"], shape, atol=1e-5)
 
 
-@check("dtypes in call: constants and masks have self.compute_dtype")
+@check("dtypes in call: constants and masks need self.compute_dtype")
 def mixed_precision_of_all_layers(case: ModelCase) -> None:
-    """Under the policy mixed_bfloat16 weights are float32 and outputs nearly the same."""
+    """With the policy mixed_bfloat16, weights are float32 and outputs nearly the same."""
     single = case.make()
     with dtype_policy(_HALF):
         _is_nearly(case, single, case.make())
@@ -155,7 +155,7 @@ def mixed_precision_of_all_layers(case: ModelCase) -> None:
 
 @check("__init__: it passes dtype to super().__init__, and dtype=self.dtype_policy to its layers")
 def mixed_precision_of_this_model(case: ModelCase) -> None:
-    """With dtype="mixed_bfloat16" weights are float32 and outputs nearly the same."""
+    """With dtype="mixed_bfloat16", weights are float32 and outputs nearly the same."""
     single = case.make()
     _is_nearly(case, single, copy_of(single, dtype=_HALF))
 
@@ -169,7 +169,7 @@ def _is_nearly(case: ModelCase, single: Any, mixed: Any) -> None:
     expect_same(mixed(inputs), single(inputs), inputs["mask"], message, atol=near, rtol=near)
 
 
-@check("call: dropout gets `training`, and nothing else is drawn")
+@check("call: dropout needs `training`, and nothing else may be random")
 def nothing_is_drawn_outside_training(case: ModelCase) -> None:
     """Two calls have the same outputs."""
     inputs = example_inputs(case.model)

@@ -1,4 +1,4 @@
-"""What holds for every layer."""
+"""Checks of layers."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ class LayerCase:
         return layer
 
     def call(self, layer: Any, inputs: Mapping[str, Any] | None = None, **options: Any) -> Any:
-        """Calls the layer, on the inputs of the case unless others are given."""
+        """Calls the layer, by default on the inputs of the case."""
         return layer(**(self.inputs if inputs is None else inputs), **self.options, **options)
 
     def functional(self, layer: Any, **options: Any) -> Any:
-        """A functional model of the layer; batch and lengths are unknown."""
+        """A functional model of the layer, with unknown batch size and lengths."""
         lengths = self.lengths()
         inputs = {
             name: keras.Input(
@@ -74,7 +74,7 @@ class LayerCase:
         return keras.Model(inputs, self.call(layer, inputs, **options))
 
     def lengths(self) -> list[int]:
-        """The sizes that are lengths: those of masks and ids, and axis 1 of rank 3 and more."""
+        """The sizes that are lengths: those of masks and ids, and axis 1 for rank 3 or more."""
         sizes: dict[int, None] = {}
         for array in self.inputs.values():
             if array.dtype == bool or np.issubdtype(array.dtype, np.integer):
@@ -84,7 +84,7 @@ class LayerCase:
         return list(sizes)
 
     def resized(self) -> dict[str, np.ndarray]:
-        """The inputs with one example alone, and lengths longer and shorter by turns."""
+        """The inputs with a single example, and lengths alternately longer and shorter."""
         new = {
             length: length + 5 if i % 2 == 0 else max(1, length - 3)
             for i, length in enumerate(self.lengths())
@@ -105,7 +105,7 @@ def _accepts(case: LayerCase, argument: str) -> bool:
 
 
 def constructor_arguments(layer_class: type) -> dict[str, Any]:
-    """Names and defaults, those that `**kwargs` passes to a base class that is not Keras's too."""
+    """Names and defaults, including those passed by `**kwargs` to base classes outside Keras."""
     arguments: dict[str, inspect.Parameter] = {}
     for cls in inspect.getmro(layer_class):
         if cls is not object and cls.__module__.partition(".")[0] != "keras":
@@ -117,7 +117,7 @@ def constructor_arguments(layer_class: type) -> dict[str, Any]:
     }
 
 
-@check("get_config: it returns a dict of the arguments of __init__, and of super().get_config()")
+@check("get_config: it returns the arguments of __init__ and the items of super().get_config()")
 def config_has_every_argument(case: LayerCase) -> None:
     """The configuration has every constructor argument, and nothing else."""
     layer = case.make()
@@ -129,12 +129,12 @@ def config_has_every_argument(case: LayerCase) -> None:
     accepted = {
         n for cls in type(layer).__mro__ for n in inspect.signature(cls.__init__).parameters
     }
-    expect(not extra - accepted, f"get_config has {sorted(extra)}, which __init__ does not take")
+    expect(not extra - accepted, f"get_config has {sorted(extra)}, which __init__ does not accept")
 
 
 @check("get_config: it returns arguments as __init__ received them")
 def config_round_trip(case: LayerCase) -> None:
-    """A layer made from the configuration, with the same weights, computes the same."""
+    """A layer built from the configuration, with the same weights, has the same outputs."""
     layer = randomize(case.make())
     twin = copy_of(layer)
     case.call(twin)
@@ -144,49 +144,49 @@ def config_round_trip(case: LayerCase) -> None:
     expect_equal(case.call(twin), case.call(layer), "outputs of the copy and of the original")
 
 
-@check("build: does it make weights or draw them again where the layer is built already?")
+@check("build: does it create or reinitialise weights if the layer is already built?")
 def building_again_changes_no_weight(case: LayerCase) -> None:
-    """Building a layer that is built leaves its weights as they are."""
+    """Building a layer again does not change its weights."""
     layer = randomize(case.make())
     before = [(weight, weight.numpy()) for weight in layer.weights]
     shapes = [array.shape for array in case.inputs.values() if array.dtype != bool]
     layer.build(*shapes[: len(inspect.signature(layer.build).parameters)])
     expect(
         [id(weight) for weight in layer.weights] == [id(weight) for weight, _ in before],
-        f"{len(before)} weights became {len(layer.weights)}, or others",
+        f"{len(before)} weights became {len(layer.weights)}, or were replaced",
     )
     for weight, values in before:
         expect_equal(weight, values, weight.path)
 
 
-@check("call and compute_output_spec: keras.ops.shape gives sizes that are known only at run time")
+@check("call and compute_output_spec: use keras.ops.shape for sizes known only at run time")
 def dynamic_batch_and_length(case: LayerCase) -> None:
-    """A functional model of unknown batch and lengths computes what the layer does."""
+    """A functional model with unknown batch size and lengths has the layer's outputs."""
     layer = randomize(case.make())
     model = case.functional(layer)
     for inputs in (dict(case.inputs), case.resized()):
         shapes = {name: array.shape for name, array in inputs.items()}
         outputs = model.predict(inputs, verbose=0)
-        expect_close(outputs, case.call(layer, inputs), f"inputs of the shapes {shapes}")
+        expect_close(outputs, case.call(layer, inputs), f"inputs of shapes {shapes}")
 
 
 @check("keras.saving.register_keras_serializable, get_config and build")
 def save_and_load(case: LayerCase) -> None:
-    """A model with the layer is the same after it was saved as .keras and loaded."""
+    """A model with the layer is the same after saving as .keras and loading."""
     model = case.functional(randomize(case.make()))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         model.save(path)
         loaded: Any = keras.models.load_model(path)
     count = len(model.weights)
-    expect(len(loaded.weights) == count, f"{len(loaded.weights)} weights were loaded of {count}")
+    expect(len(loaded.weights) == count, f"{len(loaded.weights)} of {count} weights were loaded")
     inputs = dict(case.inputs)
     expect_equal(loaded(inputs), model(inputs), "outputs before and after")
 
 
-@check("dtypes in call: constants and masks have self.compute_dtype")
+@check("dtypes in call: constants and masks need self.compute_dtype")
 def mixed_precision_of_all_layers(case: LayerCase) -> None:
-    """Under the policy mixed_bfloat16 weights are float32 and outputs bfloat16, nearly the same."""
+    """With the policy mixed_bfloat16, weights are float32 and outputs bfloat16, nearly the same."""
     single = case.make()
     with dtype_policy(_HALF):
         _is_nearly(case, single, case.make())
@@ -194,7 +194,7 @@ def mixed_precision_of_all_layers(case: LayerCase) -> None:
 
 @check("__init__: it passes dtype to super().__init__, and dtype=self.dtype_policy to its layers")
 def mixed_precision_of_this_layer(case: LayerCase) -> None:
-    """With dtype="mixed_bfloat16" weights are float32 and outputs bfloat16, nearly the same."""
+    """With dtype="mixed_bfloat16", weights are float32 and outputs bfloat16, nearly the same."""
     _is_nearly(case, case.make(), case.make(dtype=_HALF))
 
 
@@ -212,7 +212,7 @@ def _has_weights(case: LayerCase) -> bool:
     return bool(case.make().trainable_weights)
 
 
-@check("call: every weight has a part in the output, and nothing stops gradients", _has_weights)
+@check("call: every weight must affect the output, and nothing may stop gradients", _has_weights)
 def one_training_step_changes_every_weight(case: LayerCase) -> None:
     """A step of model.fit changes every trainable weight."""
     layer = case.make()
@@ -229,26 +229,26 @@ def _has_mask(case: LayerCase) -> bool:
     return any(array.dtype == bool for array in case.inputs.values())
 
 
-@check("call: what the mask forbids has no part in sums, means and attention", _has_mask)
+@check("call: masked positions must not affect sums, means and attention", _has_mask)
 def padding_changes_no_valid_output(case: LayerCase) -> None:
-    """Positions behind the mask change no output of the others."""
+    """Masked positions do not change the outputs of others."""
     layer = randomize(case.make())
     masks = [array for array in case.inputs.values() if array.dtype == bool]
     masked = {size for mask in masks for size in mask.shape[1:]}
     padded = {}
     for name, array in case.inputs.items():
         widths = [(0, 4 if axis and n in masked else 0) for axis, n in enumerate(array.shape)]
-        # A float that would be seen, an id that is padding, a mask that forbids.
+        # A conspicuous float, an id of padding, a mask that is False.
         value = 100 if np.issubdtype(array.dtype, np.floating) else 0
         padded[name] = np.pad(array, widths, constant_values=value)
     (output, *_), (expected, *_) = arrays_of(case.call(layer, padded)), arrays_of(case.call(layer))
     if output.ndim > 1:
         output = output[:, : expected.shape[1]]
-    expect_close(output, expected, "outputs with 4 masked positions more, and without")
+    expect_close(output, expected, "outputs with and without 4 more masked positions")
 
 
 def causal_combinations(case: LayerCase) -> Iterator[dict[str, Any]]:
-    """The options of `future_changes_nothing` that a layer can be asked for."""
+    """The options of `future_changes_nothing` that a layer supports."""
     has_dropout = "dropout" in case.make_layer().get_config()
     rank = case.inputs["attention_mask"].ndim if "attention_mask" in case.inputs else 0
     for dropout, return_weights, mask_rank, dtype in itertools.product(
@@ -266,11 +266,11 @@ def causal_combinations(case: LayerCase) -> Iterator[dict[str, Any]]:
 
 
 @check(
-    "call: the causal mask; is it lost where a mask is given, or weights are returned?",
+    "call: the causal mask; is it lost if a mask is given or weights are returned?",
     lambda case: case.causal,
 )
 def future_changes_nothing(case: LayerCase, **combination: Any) -> None:
-    """The last position of the first input changes its own output and no earlier one."""
+    """The last position of the first input changes its own output, but no earlier one."""
     for options in [combination] if combination else causal_combinations(case):
         _ignores_the_future(case, **options)
 
@@ -306,7 +306,7 @@ def _random_mask(shape: tuple[int, ...], rank: int) -> np.ndarray | None:
         return None
     batch, length = shape[:2]
     allowed = np.random.default_rng(2).random([batch, *[length] * (rank - 1)]) < 0.7
-    allowed[..., 0] = True  # Every position sees one.
+    allowed[..., 0] = True  # Every position attends to at least one.
     return allowed
 
 
@@ -331,26 +331,25 @@ def check_layer(
     causal: bool = False,
     options: Mapping[str, Any] | None = None,
 ) -> None:
-    """Checks what holds for every layer of this package.
+    """Checks the properties of all layers in this package.
 
-    The configuration is complete, a functional model with the layer works for any batch and
-    length, can be saved and loaded, computes in mixed precision, and one training step changes
-    every weight. Where there are masks, padding changes nothing; in a causal layer, neither does
-    the future.
+    The configuration is complete; a functional model with the layer works for any batch size and
+    length, can be saved and loaded, and works in mixed precision; and a training step changes every
+    weight. If there are masks, padding changes nothing; in a causal layer, neither does the future.
 
     Args:
-        make_layer: a function without arguments that makes a layer, for example its class. Its
-            arguments should not be the defaults: a `get_config` that forgets one shows then.
+        make_layer: a function without arguments that returns a new layer, such as its class. Use
+            arguments other than the defaults, to detect a `get_config` that omits one.
         inputs: a dict from the names of the arguments of `call` to example arrays, batch first.
-            Arrays of booleans are masks, True where something may be seen; arrays of integers
-            are ids. Axis 1 of ids and of arrays of rank 3 or more is a length. Sizes that are
-            equal are taken to be the same axis, so give different axes different sizes. The
-            layer must permit lengths that are greater by 5.
+            Boolean arrays are masks, True where attention is allowed; integer arrays are ids.
+            Axis 1 of ids and of arrays of rank 3 or more is a length. Equal sizes are assumed
+            to be the same axis, so give different axes different sizes. The layer must support
+            lengths up to 5 more.
         causal: whether an output depends only on the first input up to its own position.
         options: further arguments of every call, such as `{"causal": True}`.
 
     Raises:
-        AssertionError: if one of these does not hold, naming it.
+        AssertionError: naming the property that does not hold.
 
     Example:
         >>> from attention_zoo.layers import Linear

@@ -1,4 +1,4 @@
-"""The checks of a model, whichever kind it is."""
+"""The checks of models of both kinds."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from attention_zoo.testing.seq2seq_models import SEQ2SEQ_CHECKS
 def check_model(
     model: keras.Model | Callable[[], keras.Model], *, mixed_tolerance: float = 0.05
 ) -> None:
-    """Checks what holds for every model of this package.
+    """Checks the properties of all models in this package.
 
-    For all: padding and the rest of the batch change nothing, configuration and files give the
-    same model again, graphs and XLA take any batch and length, mixed precision is near. For a
-    sequence-to-sequence model, one that has `step`, also: its steps agree with its call whatever
-    hypotheses go on, future tokens change nothing, an empty source gives finite logits, and a
-    training step changes every weight.
+    For all models: padding and the rest of the batch change nothing, configuration and files
+    restore the same model, graphs and XLA support any batch size and length, and mixed precision
+    is close to float32. For sequence-to-sequence models, which have `step`: steps agree with the
+    call for any reordering of hypotheses, future tokens change nothing, an empty source gives
+    finite logits, and a training step changes every weight.
 
     Args:
         model: a sequence-to-sequence model or an encoder, see `attention_zoo.zoo`, or a function
-            without arguments that makes one. Copies with random weights are tested; the model
-            stays as it is. A small one is enough; its `max_length` must be 8 or more.
-        mixed_tolerance: by how much outputs in mixed_bfloat16 may differ from those in float32.
+            without arguments that returns one. Copies with random weights are tested; the
+            model is not changed. A small one is enough; its `max_length` must be at least 8.
+        mixed_tolerance: how much outputs in mixed_bfloat16 may differ from those in float32.
 
     Raises:
-        AssertionError: if one of these does not hold, naming it.
+        AssertionError: naming the property that does not hold.
 
     Example:
         >>> from attention_zoo.zoo import RNNAttention
@@ -42,6 +42,6 @@ def check_model(
 
 
 def _maker_of_copies(model: keras.Model) -> Callable[[], keras.Model]:
-    """A function that makes models like this one; their dtype is what the policy says then."""
+    """A function that makes models like this one, with the current dtype policy."""
     config = {name: value for name, value in model.get_config().items() if name != "dtype"}
     return lambda: type(model).from_config(config)

@@ -1,4 +1,4 @@
-"""What holds for every sequence-to-sequence model; `attention_zoo.zoo` has the contract."""
+"""Checks of sequence-to-sequence models; `attention_zoo.zoo` documents the contract."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from attention_zoo.testing.model_case import (
     saved_and_loaded,
 )
 
-_LENGTH = 6  # of targets that are decoded
-# Layer normalisation of a handful of units magnifies rounding; a mistake is far greater.
+_LENGTH = 6  # of decoded targets
+# Layer normalisation of a few units magnifies rounding; mistakes are far larger.
 _ROUNDING = {"atol": 5e-5, "rtol": 1e-5}
 _HALF = "mixed_bfloat16"
 
 
 def example_ids(model: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Source ids (2, 5), the first with two of padding, and target ids (2, 4)."""
+    """Source ids (2, 5), the first row with two ids of padding, and target ids (2, 4)."""
     rng = np.random.default_rng(3)
     sources = rng.integers(1, model.source_vocab_size, (2, 5), "int32")
     sources[0, 3:] = 0
@@ -42,7 +42,7 @@ def example_ids(model: Any) -> tuple[np.ndarray, np.ndarray]:
 
 @check("start, step and reorder: every tensor of the cache is (B, N, ...), and step reads position")
 def steps_agree_with_the_call(case: ModelCase) -> None:
-    """Steps give the logits of the call, whatever the parents of hypotheses."""
+    """Steps give the logits of the call for any parents of hypotheses."""
     for hypotheses in (1, 3):
         _steps_agree(case.model, hypotheses)
 
@@ -67,7 +67,7 @@ def _steps_agree(model: Any, hypotheses: int) -> None:
         cache = model.reorder(cache, parents)
 
 
-@check("step: what it reads from the cache before `reorder` was called for the first time")
+@check("step: what it reads from the cache before the first call of `reorder`")
 def steps_without_reorder_agree_with_the_call(case: ModelCase) -> None:
     """Greedy search, which never reorders, gets the logits of the call."""
     model = case.model
@@ -86,14 +86,14 @@ def _attends(case: ModelCase) -> bool:
 
 @check("attention_weights and the third output of step; or set attends to False", _attends)
 def attention_of_steps_is_that_of_the_call(case: ModelCase) -> None:
-    """Weights sum to 1, padding has none, and steps give the mean of the last block's heads."""
+    """Weights sum to 1, padding has weight 0, and steps give the mean of the last block's heads."""
     model = case.model
     source, target = example_ids(model)
     length = target.shape[1]
     attention = np.asarray(model.attention_weights([source, target]))
     expect(
         attention.shape[0] == len(source) and attention.shape[3:] == (length, source.shape[1]),
-        f"attention_weights has the shape {attention.shape}, not (B, blocks, heads, T, S)",
+        f"attention_weights has shape {attention.shape}, not (B, blocks, heads, T, S)",
     )
     sums = attention.sum(axis=-1)
     expect_close(sums, np.ones_like(sums), "sums of weights")
@@ -107,7 +107,7 @@ def attention_of_steps_is_that_of_the_call(case: ModelCase) -> None:
         expect_close(step[:, 0], expected, f"weights of step {position}")
 
 
-@check("call and encode: id 0 of the source is masked in attention, means and states")
+@check("call and encode: id 0 of the source must be masked in attention, means and states")
 def padding_changes_nothing(case: ModelCase) -> None:
     """Padding of the source or the target changes no logit."""
     model = case.model
@@ -120,18 +120,18 @@ def padding_changes_nothing(case: ModelCase) -> None:
     expect_close(padded, logits, "logits with a longer target")
 
 
-@check("call: what is computed over axis 0, the batch")
+@check("call: operations over axis 0, the batch")
 def batch_changes_nothing(case: ModelCase) -> None:
-    """An example alone has the logits that it has in a batch."""
+    """An example has the same logits alone and in a batch."""
     model = case.model
     source, target = example_ids(model)
     alone = model([source[:1, :3], target[:1]])
     expect_close(model([source, target])[:1], alone, "logits in a batch and alone")
 
 
-@check("call: the causal mask of the decoder, and what is computed over the target's axis")
+@check("call: the causal mask of the decoder, and operations over the target's axis")
 def future_tokens_change_no_logit(case: ModelCase) -> None:
-    """A target token changes its own logits or later ones, and no earlier ones."""
+    """A target token changes its own or later logits, but no earlier ones."""
     model = case.model
     source, target = example_ids(model)
     before = arrays_of(model([source, target]))[0]
@@ -139,54 +139,54 @@ def future_tokens_change_no_logit(case: ModelCase) -> None:
         other = target.copy()
         other[:, first:] = other[:, first:] % (model.target_vocab_size - 1) + 1
         after = arrays_of(model([source, other]))[0]
-        message = f"logits before position {first}, from which tokens were changed"
+        message = f"logits before position {first}, the first changed token"
         expect_equal(after[:, :first], before[:, :first], message)
         change = np.abs(before - after)[:, first:].max()
         expect(change > 0.02, f"logits from position {first} on changed by {change:.3g}")
 
 
-@check("call: a division by the number of tokens, or a softmax of nothing but masked scores")
+@check("call: a division by the number of tokens, or a softmax of only masked scores")
 def empty_source_is_finite(case: ModelCase) -> None:
-    """A source of padding alone has finite logits."""
+    """A source of only padding has finite logits."""
     source, target = example_ids(case.model)
     logits = arrays_of(case.model([0 * source, target]))[0]
     expect(np.isfinite(logits).all(), "logits are infinite or not a number")
 
 
-@check("get_config and __init__: every constructor argument is an attribute of the same value")
+@check("get_config and __init__: every constructor argument is an attribute with the same value")
 def config_round_trip(case: ModelCase) -> None:
-    """A model made from the configuration, with the same weights, has the same logits."""
+    """A model built from the configuration, with the same weights, has the same logits."""
     ids = [*example_ids(case.model)]
     expect_equal(round_trip(case.model)(ids), case.model(ids), "logits of copy and original")
 
 
 @check(
-    "keras.saving.register_keras_serializable, get_config, and weights made in __init__ or build"
+    "keras.saving.register_keras_serializable, get_config, and weights created in __init__ or build"
 )
 def save_and_load(case: ModelCase) -> None:
-    """A model is the same after it was saved as .keras and loaded."""
+    """A model is the same after saving as .keras and loading."""
     ids = [*example_ids(case.model)]
     expect_equal(saved_and_loaded(case.model)(ids), case.model(ids), "logits before and after")
 
 
-@check("build: does it make weights or draw them again where the model is built already?")
+@check("build: does it create or reinitialise weights if the model is already built?")
 def building_again_changes_no_weight(case: ModelCase) -> None:
-    """Building a model that is built leaves its weights as they are."""
+    """Building a model again does not change its weights."""
     model = case.model
     before = model.get_weights()
     model.build([(None, None), (None, None)])
     expect_same_weights(model, before)
 
 
-@check("call: sizes by keras.ops.shape, no Python conditions on values of tensors")
+@check("call: sizes from keras.ops.shape, no Python conditions on values of tensors")
 def graph_with_dynamic_shapes(case: ModelCase) -> None:
-    """In a graph of unknown batch and lengths logits are the same."""
+    """In a graph with unknown batch size and lengths, logits are the same."""
     _graph_agrees(case.model, compiled=False)
 
 
-@check("call: operations with static shapes; tf.where, ragged tensors and strings have none")
+@check("call: operations with static shapes; not tf.where, ragged tensors or strings")
 def xla_with_dynamic_shapes(case: ModelCase) -> None:
-    """Compiled by XLA logits are the same."""
+    """Compiled by XLA, logits are the same."""
     _graph_agrees(case.model, compiled=True)
 
 
@@ -203,13 +203,13 @@ def _graph_agrees(model: Any, compiled: bool) -> None:
         jit_compile=compiled,
     )
     for source, target in _batches(model):
-        shapes = f"logits of ids of the shapes {source.shape} and {target.shape}"
+        shapes = f"logits of ids of shapes {source.shape} and {target.shape}"
         expect_close(function(source, target), model([source, target]), shapes)
 
 
-@check("start and step: tensors of the cache keep their shapes, also where position is a tensor")
+@check("start and step: tensors of the cache must keep their shapes, also if position is a tensor")
 def steps_in_a_graph_with_dynamic_shapes(case: ModelCase) -> None:
-    """In a loop of a graph steps give the logits of the call."""
+    """In a graph loop, steps give the logits of the call."""
     model = case.model
 
     @tf.function(input_signature=[tf.TensorSpec((None, None), "int32")] * 2)
@@ -229,9 +229,9 @@ def steps_in_a_graph_with_dynamic_shapes(case: ModelCase) -> None:
         expect_close(steps(*batch), model(batch), f"logits of sources {batch[0].shape}")
 
 
-@check("dtypes in call and step: constants, masks and caches have self.compute_dtype")
+@check("dtypes in call and step: constants, masks and caches need self.compute_dtype")
 def mixed_precision_of_all_layers(case: ModelCase) -> None:
-    """Under the policy mixed_bfloat16 weights are float32 and logits bfloat16, nearly the same."""
+    """With the policy mixed_bfloat16, weights are float32 and logits bfloat16, nearly the same."""
     single = case.make()
     with dtype_policy(_HALF):
         _is_nearly(case, single, case.make())
@@ -239,7 +239,7 @@ def mixed_precision_of_all_layers(case: ModelCase) -> None:
 
 @check("__init__: it passes dtype to super().__init__, and dtype=self.dtype_policy to its layers")
 def mixed_precision_of_this_model(case: ModelCase) -> None:
-    """With dtype="mixed_bfloat16" weights are float32 and logits bfloat16, nearly the same."""
+    """With dtype="mixed_bfloat16", weights are float32 and logits bfloat16, nearly the same."""
     single = case.make()
     _is_nearly(case, single, copy_of(single, dtype=_HALF))
 
@@ -259,7 +259,7 @@ def _is_nearly(case: ModelCase, single: Any, mixed: Any) -> None:
     expect_close(step[:, 0], expected[:, 0], "logits of a step in bfloat16 and float32", **near)
 
 
-@check("call: every weight has a part in the logits, and nothing stops gradients")
+@check("call: every weight must affect the logits, and nothing may stop gradients")
 def one_training_step_changes_every_weight(case: ModelCase) -> None:
     """A step of model.fit changes every trainable weight."""
     model = case.make()
@@ -271,7 +271,7 @@ def one_training_step_changes_every_weight(case: ModelCase) -> None:
     expect_changed(old, model.trainable_weights, 1e-7)
 
 
-@check("call: dropout gets `training`, and nothing else is drawn")
+@check("call: dropout needs `training`, and nothing else may be random")
 def nothing_is_drawn_outside_training(case: ModelCase) -> None:
     """Two calls have the same logits."""
     ids = [*example_ids(case.model)]

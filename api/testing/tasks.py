@@ -1,4 +1,4 @@
-"""What holds for every task."""
+"""Checks of tasks."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class TaskCase:
         return [self.task.input_of(example) for example in self.examples]
 
     def batch(self, count: int | None = None) -> list[np.ndarray]:
-        """Examples as a batch of ids, padded; all rows, or the first ones."""
+        """Examples as a padded batch of ids; all rows, or the first ones."""
         rows = self.task.to_ids(self.examples)[:count]
         expect(rows, "to_ids returned no rows")
         widths = [max(len(array) for array in column) for column in zip(*rows, strict=True)]
@@ -68,7 +68,7 @@ class TaskCase:
 
 
 def _agree(task: Task, first: Any, second: Any) -> bool:
-    """Whether two answers are the same, or numbers that are nearly."""
+    """Whether two answers are the same, or nearly equal numbers."""
     if first.text == second.text or task.is_same(first.text, second.text):
         return True
     ours, theirs = (tf.nest.flatten(answer.record) for answer in (first, second))
@@ -92,17 +92,17 @@ def _expect_agreement(
         )
 
 
-@check("to_ids and loss: which ids a batch holds, and a division by a count that may be 0")
+@check("to_ids and loss: the ids in a batch, and a division by a count that may be 0")
 def loss_is_finite(case: TaskCase) -> None:
     """The loss of examples is a finite sum and a positive number of targets, both scalars."""
     total, count = case.loss(case.batch())
     for name, value in (("sum", total), ("number of targets", count)):
-        expect(tf.rank(value) == 0, f"the {name} has the shape {tf.shape(value).numpy().tolist()}")
+        expect(tf.rank(value) == 0, f"the {name} has shape {tf.shape(value).numpy().tolist()}")
         expect(np.isfinite(float(value)), f"the {name} is {float(value)}")
     expect(float(count) > 0, f"the number of targets is {float(count)}")
 
 
-@check("loss: rows whose ids are all 0 have to be masked in the sum and not counted")
+@check("loss: rows whose ids are all 0 must be masked in the sum and not counted")
 def rows_of_padding_do_not_count(case: TaskCase) -> None:
     """Rows of padding change neither the sum of losses nor the number of targets."""
     batch = case.batch(2)
@@ -114,9 +114,9 @@ def rows_of_padding_do_not_count(case: TaskCase) -> None:
         expect_close(padded_total, total, "sums of losses", atol=1e-6)
 
 
-@check("loss: what stops gradients; idle_weights names those that have no part in it")
+@check("loss: operations that stop gradients; list weights without effect in unused_weights")
 def gradient_reaches_every_trained_weight(case: TaskCase) -> None:
-    """The gradient of the loss is finite for every weight that training changes, and not 0."""
+    """The gradient of the loss is finite and not 0 for every trained weight."""
     weights = case.task.trained_variables(case.task.recipe.train_settings())
     with tf.GradientTape() as tape:
         total, _ = case.loss(case.batch())
@@ -124,27 +124,27 @@ def gradient_reaches_every_trained_weight(case: TaskCase) -> None:
     for weight, gradient in zip(weights, gradients, strict=True):
         expect(gradient is not None, f"no gradient reaches {weight.path}")
         size = float(tf.reduce_max(tf.abs(tf.convert_to_tensor(gradient))))
-        expect(0 < size < np.inf, f"the greatest gradient of {weight.path} is {size}")
+        expect(0 < size < np.inf, f"the largest gradient of {weight.path} is {size}")
 
 
-@check("read_answers: an answer for each row of the outputs, in their order")
+@check("read_answers: an answer for each row of the outputs, in the same order")
 def predict_keeps_the_order(case: TaskCase) -> None:
-    """Answers stand in the order of the texts, whatever their lengths and number."""
+    """Answers are in the order of the texts, for any lengths and number of texts."""
     task, texts = case.task, case.texts
     answers = task.predict(texts)
     expect(len(answers) == len(texts), f"{len(answers)} answers to {len(texts)} texts")
     _expect_agreement(case, task.predict(texts[::-1]), answers[::-1], "texts in reverse")
     repeats = 1 + 40 // len(texts)  # more than a batch of predict
     _expect_agreement(case, task.predict(texts * repeats), answers * repeats, "many texts")
-    expect(task.predict([]) == [], "no texts have answers")
+    expect(task.predict([]) == [], "an empty list of texts has answers")
 
 
 @check(
-    "compute, respond and read: padding and other rows; set answers_alone to False if they count",
+    "compute, respond and read: padding and other rows; if they matter, set answers_alone to False",
     lambda case: case.task.answers_alone,
 )
 def batch_changes_no_answer(case: TaskCase) -> None:
-    """A text alone has the answer that it has in a batch."""
+    """A text has the same answer alone and in a batch."""
     together = case.task.predict(case.texts)
     for text, answer in zip(case.texts, together, strict=True):
         alone = case.task.predict([text])
@@ -152,9 +152,9 @@ def batch_changes_no_answer(case: TaskCase) -> None:
         expect(alone[0].record.keys() == answer.record.keys(), f"{text!r}: records differ")
 
 
-@check("read_answers: record holds numbers, strings, lists and dicts of Python, none of NumPy")
+@check("read_answers: record may contain only Python numbers, strings, lists and dicts, not NumPy")
 def records_are_json(case: TaskCase) -> None:
-    """A record is the same after it was written as JSON; lines are strings."""
+    """A record is the same after conversion to JSON and back; lines are strings."""
     for answer in case.task.predict(case.texts):
         record = json.loads(json.dumps(answer.record))
         expect(record == answer.record, f"{answer.record} became {record}")
@@ -179,7 +179,7 @@ def serving_signature_answers_as_predict(case: TaskCase) -> None:
     """A client that calls serving_default with strings gets the answers of predict."""
     task, expected = case.task, case.task.predict(case.texts)
     outputs = _ask(task.signatures()["serving_default"], _columns(case))
-    if task.decodes:  # The signature has the best answer alone, which `read_answers` does not take.
+    if task.decodes:  # The signature has only the best answer, unlike `read_answers`.
         _expect_same_texts(case, task.answers(outputs, case.texts), [a.text for a in expected])
     else:
         read = task.read_answers(outputs, _columns(case))
@@ -194,7 +194,7 @@ def _expect_same_texts(case: TaskCase, texts: Sequence[str], expected: Sequence[
 
 @check("signatures, lite_signatures, inputs_of and compared")
 def id_signatures_give_numbers_and_answers(case: TaskCase) -> None:
-    """From ids come the numbers by which artefacts are compared, and the answers of predict."""
+    """Ids give the numbers by which artefacts are compared, and the answers of predict."""
     task, inputs = case.task, case.task.export_inputs(case.examples)
     compared, lite = task.compared, task.lite_signatures()["serving_default"]
     signature = task.signatures()[compared.signature]
@@ -202,23 +202,23 @@ def id_signatures_give_numbers_and_answers(case: TaskCase) -> None:
     names = f"{compared.signature} has the outputs {', '.join(numbers)}, not {compared.output}"
     expect(compared.output in numbers, names)
     expect(np.isfinite(numbers[compared.output]).all(), f"{compared.output} is not finite")
-    # Of encoders it is the same function.
+    # Encoders have one function for both.
     is_same = task.id_inputs == compared.inputs and not task.decodes
     ids = numbers if is_same else _ask(lite, [inputs[name] for name in task.id_inputs])
     _expect_same_texts(case, task.answers(ids, case.texts), _answers(case))
 
 
 def _answers(case: TaskCase) -> list[str]:
-    """What `answers` should give, which need not be what `predict` writes."""
+    """The expected result of `answers`, which may differ from that of `predict`."""
     task, columns = case.task, _columns(case)
     if task.decodes:
         return task(case.texts)
     return task.answers(task.engine.respond(task, columns, {}), case.texts)
 
 
-@check("the recipe's task_config, which names what task.json keeps, tokenizers and load_tokenizers")
+@check("the recipe's task_config, which lists the fields of task.json, tokenizers, load_tokenizers")
 def save_and_load(case: TaskCase) -> None:
-    """A task that was saved and loaded has the same settings and answers."""
+    """A task has the same settings and answers after saving and loading."""
     task = case.task
     with tempfile.TemporaryDirectory() as folder:
         task.save(Path(folder) / "task")
@@ -233,7 +233,7 @@ def save_and_load(case: TaskCase) -> None:
         expect(after.record == before.record, f"{before.record} became {after.record}")
 
 
-@check("loss: its sign, and to_ids, which says what is right")
+@check("loss: its sign, and the targets of to_ids")
 def training_lowers_the_loss(case: TaskCase, ratio: float = 1.1) -> None:
     """Some steps of fit leave the loss finite and at most a tenth higher."""
     before = case.mean_loss()
@@ -246,9 +246,9 @@ def training_lowers_the_loss(case: TaskCase, ratio: float = 1.1) -> None:
     expect(after < ratio * before, f"the loss was {before:.4g} and became {after:.4g}")
 
 
-@check("encode: texts without tokens, and max_length, to which ids have to be cut")
+@check("encode: texts without tokens, and max_length, to which ids must be truncated")
 def blank_and_long_texts_are_answered(case: TaskCase) -> None:
-    """Texts that are empty, white space, or longer than the model can read have answers."""
+    """Texts that are empty, white space, or longer than the maximum have answers."""
     task, count = case.task, len(case.task.text_inputs)
     longest = task.longest(task.id_inputs[0])
     words = [b" ".join(column).decode().split() or ["a"] for column in task.columns(case.texts)]
@@ -256,11 +256,11 @@ def blank_and_long_texts_are_answered(case: TaskCase) -> None:
     texts = [[""] * count, [" \t\n"] * count, long]
     answers = task.predict([row[0] if count == 1 else tuple(row) for row in texts])
     expect(len(answers) == len(texts), f"{len(answers)} answers to {len(texts)} texts")
-    expect(all(isinstance(answer.text, str) for answer in answers), "an answer is no string")
+    expect(all(isinstance(answer.text, str) for answer in answers), "an answer is not a string")
 
 
 @check(
-    "metrics, references, and recipe.kind_of_answers, by which metrics are chosen",
+    "metrics, references, and recipe.kind_of_answers, which selects metrics",
     lambda case: bool(case.task.metrics),
 )
 def metrics_accept_the_answers(case: TaskCase) -> None:
@@ -271,9 +271,9 @@ def metrics_accept_the_answers(case: TaskCase) -> None:
         expect(np.isfinite(score), f"{name} is {score}")
 
 
-@check("check_options: an option that is unknown is a UserError, not ignored")
+@check("check_options: an unknown option must be a UserError")
 def unknown_options_are_refused(case: TaskCase) -> None:
-    """Predict refuses options that it does not know."""
+    """Predict rejects unknown options."""
     try:
         case.task.predict(case.texts[:1], no_such_option=1)
     except UserError as error:
@@ -300,22 +300,22 @@ TASK_CHECKS: tuple[Check[TaskCase], ...] = (
 
 
 def check_task(task: Task, examples: Sequence[Example], *, loss_draws: bool = False) -> None:
-    """Checks what holds for every task of this package.
+    """Checks the properties of all tasks in this package.
 
-    The loss is finite, ignores rows of padding and reaches every weight; answers stand in the
-    order of the texts and do not depend on the batch; clients that call the signatures with
-    strings or ids get the same; a saved task answers as before; training works; blank and
-    over-long texts are answered; metrics accept the answers.
+    The loss is finite, ignores rows of padding and reaches every weight; answers are in the order
+    of the texts and do not depend on the batch; signatures with strings or ids give the same
+    answers; a saved task gives the same answers; training works; blank and over-long texts are
+    answered; metrics accept the answers.
 
     Args:
-        task: a task with a small model. Its weights are as before afterwards. They should not
-            be those of a new model, which may answer all texts alike.
+        task: a task with a small model, whose weights are restored afterwards. They should not
+            be those of a new model, which may give all texts the same answer.
         examples: a few examples, tuples of strings, with texts of different lengths.
-        loss_draws: whether the loss draws numbers by the shape of the batch, as which tokens
-            `fill_mask` masks; then rows of padding may change the sum of losses.
+        loss_draws: whether the loss draws random numbers by the shape of the batch, like the masks
+            of `fill_mask`; then rows of padding may change the sum of losses.
 
     Raises:
-        AssertionError: if one of these does not hold, naming it.
+        AssertionError: naming the property that does not hold.
 
     Example:
         >>> from attention_zoo.text.character_tokenizer import CharacterTokenizer

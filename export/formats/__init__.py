@@ -1,4 +1,4 @@
-"""The formats there are: a class for each says how it is written, run and compared."""
+"""The formats: each is a class that says how it is written, run and compared."""
 
 from attention_zoo.export.formats.base import FORMATS, QUANTIZATIONS, Format, register_format
 

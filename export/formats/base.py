@@ -1,6 +1,6 @@
-"""What a format is, and the registry of formats.
+"""The base class of formats, and their registry.
 
-Listing formats, and asking what a format is, needs no TensorFlow: its methods import it.
+Listing formats and reading their attributes does not import TensorFlow: only methods do.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from attention_zoo.tasks.engine import Engine
     from attention_zoo.tasks.task import Compared
 
-# How weights and activations are kept. Only LiteRT has others than "none", which is float32.
+# How weights and activations are stored. Only LiteRT has others than "none", which is float32.
 QUANTIZATIONS = ("none", "float16", "dynamic_int8", "full_int8", "selective_int8")
 
 _MODULES = "attention_zoo.export.formats"
@@ -41,24 +41,24 @@ _BUILTIN = (
 class Format(abc.ABC):
     """A format: how an artefact is written, run, compared and loaded.
 
-    A subclass with the decorator `register_format` is known to `export` and `verify`. Where
-    answers are only read, the task that a method takes has no model: `task.model` is None.
+    Decorate a subclass with `register_format` to make it available to `export` and `verify`. If
+    answers are only read, the task passed to a method has no model: `task.model` is None.
 
     Attributes:
         name: the name in recipes, on the command line and in reports.
         file: the artefact's path in an export directory.
         runner: the script that runs an artefact in a process without this package: a name in
-            `runners/`, or an absolute path. See `runners/protocol.py`; its folder is in the
+            `runners/`, or an absolute path. See `runners/protocol.py`, whose folder is in the
             environment variable `ATTENTION_ZOO_RUNNERS`.
         other_runners: scripts that run it through other interfaces of its runtime, by name.
         takes_strings: whether its inputs are strings; otherwise they are ids.
-        quantizations: those of `QUANTIZATIONS` that it offers.
+        quantizations: those of `QUANTIZATIONS` that it supports.
         conditions: those of `asking.CONDITIONS` that its runtime supports.
         compiles: whether the first call for each shape waits for a compiler.
-        timed: whether its runner is what people would use, so that its speed is worth reporting.
+        timed: whether its runner is what users would run, so that its speed is worth reporting.
         is_whole: whether it has every signature of `task.signatures()`.
-        is_padded: whether inputs and outputs are padded to the greatest length.
-        packages: imported packages that do not come with this one.
+        is_padded: whether inputs and outputs are padded to the maximum length.
+        packages: required packages that are not dependencies of this one.
         extra: the extra of `attention-zoo` that installs them.
         template: Markdown that shows how to load it, see `snippets.fill`.
     """
@@ -94,17 +94,17 @@ class Format(abc.ABC):
             path: the file or directory to write.
             quantize: of `quantizations`.
             examples: tuples of strings, to measure ranges on.
-            passes: a function of the path of a candidate: whether it would pass verification.
+            passes: a function of a path: whether the candidate at the path passes verification.
 
         Returns:
-            The names of the weights that were kept in float32 though others are quantised.
+            The names of the weights that were left in float32 in a quantised file.
 
         Raises:
             ResultError: if the artefact cannot be made.
         """
 
     def why_not(self, task: Any) -> str:
-        """Why a task has no artefact of this format, to follow its name; "" if it has one."""
+        """Why this format does not support a task, worded to follow the name; otherwise ""."""
         return ""
 
     def quantizations_for(self, task: Any) -> tuple[str, ...]:
@@ -112,7 +112,7 @@ class Format(abc.ABC):
         return self.quantizations
 
     def answers(self, task: Any) -> bool:
-        """Whether an artefact answers; otherwise it gives only the numbers that are compared."""
+        """Whether an artefact gives answers; otherwise only the numbers to compare."""
         return True
 
     def answer_inputs(self, task: Any) -> tuple[str, ...]:
@@ -120,24 +120,24 @@ class Format(abc.ABC):
         return task.text_inputs if self.takes_strings else task.id_inputs
 
     def compared(self, task: Any) -> Compared:
-        """The signature whose numbers are compared with those of the model."""
+        """The signature whose numbers are compared with the model's."""
         return task.compared
 
     def expected(self, task: Any, expected: dict[str, Any]) -> dict[str, Any]:
-        """What an artefact is to give, of what `expected.expected_of` gave."""
+        """The expected outputs of an artefact, from those of `expected.expected_of`."""
         return expected
 
     def operators(self, path: Path) -> str:
-        """The operators that an artefact consists of, for the report."""
+        """The operators in an artefact, for the report."""
         return ""
 
     def engine(self, path: Path) -> Engine:
-        """What answers with an artefact, for `predict` and `evaluate`.
+        """Loads an artefact for `predict` and `evaluate`.
 
         Raises:
             UserError: if the artefact is damaged, or cannot answer.
         """
-        raise UserError(f"{path}: predict and evaluate do not read the format {self.name}")
+        raise UserError(f"{path}: predict and evaluate do not support the format {self.name}")
 
     def load_example(self, artefact: Artefact, report: Report) -> str:
         """Markdown that shows how to load an artefact, or ""."""
@@ -153,7 +153,7 @@ class Format(abc.ABC):
         return f"{path.stem}.{quantize}{path.suffix}"
 
     def has_written(self, path: Path) -> bool:
-        """Whether a path ends as those of artefacts of this format do."""
+        """Whether a path ends like the path of an artefact of this format."""
         return any(path.match(self.path(quantize)) for quantize in self.quantizations)
 
 
@@ -161,10 +161,10 @@ FORMATS: Registry[Format] = Registry("format", {name: f"{_MODULES}.{name}" for n
 
 
 def register_format(form: type[Format]) -> type[Format]:
-    """Makes a subclass of `Format` known by its name; a decorator.
+    """Registers a subclass of `Format` under its name; a decorator.
 
     Raises:
-        ValueError: if another format has the name.
+        ValueError: if another format has the same name.
     """
     FORMATS.register(form.name)(form())
     return form

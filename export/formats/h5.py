@@ -1,4 +1,4 @@
-"""Keras 2: the model in layers that tf_keras and TensorFlow before 2.16 have."""
+"""Keras 2: the model in layers of tf_keras and TensorFlow before 2.16."""
 
 from attention_zoo.export.formats.base import register_format
 from attention_zoo.export.formats.keras import StockLayersFormat
@@ -6,7 +6,7 @@ from attention_zoo.export.formats.keras import StockLayersFormat
 
 @register_format
 class H5(StockLayersFormat):
-    """A `.h5` file for inputs of the greatest lengths."""
+    """A `.h5` file for inputs of the maximum lengths."""
 
     name = "h5"
     file = "model.h5"

@@ -5,7 +5,7 @@ from attention_zoo.export.formats.base import Format, register_format
 
 @register_format
 class HuggingFace(Format):
-    """What transformers and sentence-transformers load; data only."""
+    """A folder that transformers and sentence-transformers load; data only."""
 
     name = "huggingface"
     file = "huggingface"
@@ -27,7 +27,7 @@ class HuggingFace(Format):
         return []
 
     def engine(self, path):
-        """See `Format`: BERT in NumPy, as it is verified."""
+        """See `Format`: the BERT in NumPy that also verifies the folder."""
         from attention_zoo.export.engines import ArtefactEngine, run_by
         from attention_zoo.export.runners.run_hugging_face import load
 

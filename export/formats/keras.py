@@ -15,15 +15,15 @@ model = {module}.models.load_model("{file}", compile=False)
 inputs = {{{items}}}
 outputs = model({{name: np.array(ids, "int32") for name, ids in inputs.items()}}){labels}
 ```"""
-# What the decoder sees under teacher forcing: nothing else stands in the report's example.
+# Target ids under teacher forcing, which the report's example does not have.
 _TARGET_IDS = [2, 4]
 
 
 class StockLayersFormat(Format):
-    """What the two formats share that hold nothing but layers of Keras.
+    """What the two formats that contain only Keras layers share.
 
     Attributes:
-        loads_with: the title and the module of what loads the file.
+        loads_with: the name and the module of the library that loads the file.
     """
 
     runner = "run_keras.py"

@@ -19,8 +19,8 @@ run = Interpreter("{file}", num_threads=1).get_signature_runner("serving_default
 outputs = run({arrays}){labels}
 ```
 
-An interpreter is for one thread. Clients that know of no signatures (`Interpreter.invoke()`)
-reach `serving_default` too: it is the file's first subgraph.
+An interpreter is not thread-safe. Clients without support for signatures (`Interpreter.invoke()`)
+can run `serving_default` too: it is the file's first subgraph.
 
 ### LiteRT, C++
 
@@ -58,10 +58,10 @@ class LiteRTFormat(Format):
     def convert(
         self, task: Any, path: Path, quantize: str, examples: Sequence[tuple[str, ...]]
     ) -> None:
-        """Writes a file in any quantisation but `selective_int8`; arguments as of `write`."""
+        """Writes a file in any quantisation but `selective_int8`; arguments as for `write`."""
 
     def write(self, task, path, quantize, examples, passes):
-        """See `Format`; `selective_int8` is put together from other quantisations."""
+        """See `Format`; `selective_int8` is combined from other quantisations."""
         if quantize == "selective_int8":
             from attention_zoo.export.selective import write_selective
 

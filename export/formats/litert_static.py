@@ -1,4 +1,4 @@
-"""LiteRT for one example of the greatest length, as accelerators of phones need it."""
+"""LiteRT for one example of the maximum length, as phone accelerators require."""
 
 from attention_zoo.export.formats.base import QUANTIZATIONS, register_format
 from attention_zoo.export.formats.litert import LiteRTFormat
@@ -52,7 +52,7 @@ model.run(inputs, outputs)
 
 @register_format
 class LiteRTStatic(LiteRTFormat):
-    """A file of fixed shapes, whose inputs are padded with 0."""
+    """A file with fixed shapes, whose inputs are padded with 0."""
 
     name = "litert_static"
     file = "static.tflite"
@@ -65,7 +65,7 @@ class LiteRTStatic(LiteRTFormat):
 
     def quantizations_for(self, task):
         """See `Format`."""
-        # Where a decoding loop has fixed shapes the converter of TensorFlow 2.21 ends with a
+        # For a decoding loop with fixed shapes, TensorFlow 2.21's converter crashes with a
         # segmentation fault when it measures ranges.
         return tuple(q for q in self.quantizations if not (task.decodes and q == "full_int8"))
 

@@ -1,4 +1,4 @@
-"""LiteRT that gives one token at a time, for drivers that decode themselves."""
+"""LiteRT, one token at a time, for clients that decode themselves."""
 
 from attention_zoo.export.formats.base import register_format
 from attention_zoo.export.formats.litert import LiteRTFormat
@@ -6,7 +6,7 @@ from attention_zoo.export.formats.litert import LiteRTFormat
 
 @register_format
 class LiteRTStream(LiteRTFormat):
-    """A signature that reads a source, and one that takes a token and gives the next logits."""
+    """A signature that reads a source, and one from a token to the next logits."""
 
     name = "litert_stream"
     file = "stream.tflite"
@@ -29,8 +29,8 @@ class LiteRTStream(LiteRTFormat):
         write_litert_stream(task, path, quantize)
 
     def engine(self, path):
-        """See `Format`; searches greedily, whatever the task does."""
+        """See `Format`; always searches greedily."""
         from attention_zoo.export.engines import ArtefactEngine, run_by
         from attention_zoo.export.runners.run_litert_stream import load
 
-        return ArtefactEngine(path, run_by(path, load), "a LiteRT file of single steps")
+        return ArtefactEngine(path, run_by(path, load), "a LiteRT file for single steps")

@@ -37,13 +37,13 @@ class LiteRTText(LiteRTFormat):
             tokenizer = task.source_tokenizer
             if isinstance(tokenizer, SentencePieceTokenizer) and tokenizer.is_unigram:
                 return ""
-            return "is for sources that SentencePiece's unigram model tokenizes"
+            return "is for source tokenizers of SentencePiece's unigram model"
         if not isinstance(task, EncoderTask) or type(task).encode is not EncoderTask.encode:
             return f"is for tasks that only tokenize their texts, the task is {task.kind}"
         if len(task.text_inputs) > 1:
             return "is for single texts, the task takes pairs"
         if getattr(task, "problem", "one") == "several":
-            return "is for one label a text or a number, the task gives several labels"
+            return "is for one label per text or a number, the task gives several labels"
         if task.tokenizer.strip_accents not in (None, task.tokenizer.lower_case):
             return (
                 "needs a tokenizer that either lowercases and strips accents or does neither; "
@@ -52,7 +52,7 @@ class LiteRTText(LiteRTFormat):
         return ""
 
     def expected(self, task, expected):
-        """See `Format`; of the texts that the file tokenizes as the task does."""
+        """See `Format`; only the texts that the file tokenizes as the task does."""
         from attention_zoo.export.litert_text import expected_of_litert_text
 
         return expected_of_litert_text(task, expected)

@@ -23,7 +23,7 @@ println(task.{verb}({text}))
 
 @register_format
 class MediaPipe(LiteRTFormat):
-    """What MediaPipe's `TextClassifier` and `TextEmbedder` take."""
+    """A file for MediaPipe's `TextClassifier` or `TextEmbedder`."""
 
     name = "mediapipe"
     file = "mediapipe.tflite"
@@ -45,9 +45,9 @@ class MediaPipe(LiteRTFormat):
         if len(task.text_inputs) > 1:
             return "is for single texts, the task takes pairs"
         if isinstance(task, Classify) and task.problem != "one":
-            return "is for one label a text, the highest; the task has another problem"
+            return "is for one label per text; the task has a different problem"
         if not task.tokenizer.lower_case:
-            return "lowercases its texts, the task's vocabulary is cased"
+            return "lowercases texts, the task's vocabulary is cased"
         return ""
 
     def compared(self, task):
@@ -58,7 +58,7 @@ class MediaPipe(LiteRTFormat):
         return Compared("serving_default", task.text_inputs, compared_output(task))
 
     def expected(self, task, expected):
-        """See `Format`; of the texts that MediaPipe tokenizes as BERT does."""
+        """See `Format`; only the texts that MediaPipe tokenizes as BERT does."""
         from attention_zoo.export.media_pipe import expected_of_media_pipe
 
         return expected_of_media_pipe(task, expected)

@@ -1,4 +1,4 @@
-"""ONNX: ids in, ids or numbers out, a file for each signature."""
+"""ONNX: ids in, ids or numbers out, one file per signature."""
 
 from attention_zoo.export.formats.base import Format, register_format
 
@@ -17,7 +17,7 @@ outputs = session.run(None, {{{items}}}){labels}
 
 @register_format
 class ONNX(Format):
-    """What onnxruntime, OpenVINO and others read; the decoding loop is part of the graph."""
+    """Files for onnxruntime, OpenVINO and others; the decoding loop is part of the graph."""
 
     name = "onnx"
     file = "onnx"

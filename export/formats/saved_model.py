@@ -24,7 +24,7 @@ curl -d '{{"inputs": {json}}}' http://localhost:8501/v1/models/{model}:predict
 
 @register_format
 class SavedModel(Format):
-    """What TensorFlow and TF Serving load, with every signature of the task."""
+    """A model for TensorFlow and TF Serving, with every signature of the task."""
 
     name = "saved_model"
     file = "saved_model/1"

@@ -1,11 +1,11 @@
-"""SavedModel whose numbers XLA compiles."""
+"""SavedModel compiled by XLA."""
 
 from attention_zoo.export.formats.base import Format, register_format
 
 
 @register_format
 class SavedModelXLA(Format):
-    """Slower at the first call of each shape, then faster than a plain SavedModel."""
+    """Slower in the first call for each shape, then faster than a plain SavedModel."""
 
     name = "saved_model_xla"
     file = "saved_model_xla/1"

@@ -1,4 +1,4 @@
-"""What the examples of how to load an artefact are filled with."""
+"""Fills in the templates that show how to load an artefact."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ MODEL_NAME = "attention_zoo"
 
 
 def fill(template: str, artefact: Artefact, report: Report) -> str:
-    """Fills the placeholders of a template of Markdown.
+    """Fills in the placeholders of a Markdown template.
 
     Args:
         template: may have `file`, `model` (the name in TF Serving), `output` (the last output of
             `serving_default`), `about` (what ids must look like), `labels` (a line of Python that
-            names them), `text`, `order` (the names of the inputs), and its inputs as
-            `arguments`, `json`, `arrays`, `items`, `cpp` and `pairs` (of Kotlin).
-        artefact: of the report.
-        report: with the example whose texts and ids are put in.
+            lists them), `text`, `order` (the names of the inputs), and the inputs as
+            `arguments`, `json`, `arrays`, `items`, `cpp` and `pairs` (for Kotlin).
+        artefact: an artefact of the report.
+        report: its example supplies the texts and ids.
     """
     signature, example = artefact.signatures["serving_default"], report.example
     names = list(signature["inputs"])
@@ -47,29 +47,29 @@ def fill(template: str, artefact: Artefact, report: Report) -> str:
 
 
 def labels_line(report: Report) -> str:
-    """A line of Python that says which label each logit belongs to; "" without labels."""
+    """A line of Python with the labels of the logits; "" without labels."""
     if not report.labels:
         return ""
     return f"\nlabels = {report.labels}  # of the logits, in their order"
 
 
 def quoted(text: str) -> str:
-    """A string as Python, JSON and Kotlin write it, and bash between single quotes."""
+    """A string literal for Python, JSON and Kotlin, also safe in single quotes in bash."""
     return json.dumps(text, ensure_ascii=False).replace("'", "\\u0027").replace("$", "\\u0024")
 
 
 def _about(ids: Mapping[str, list[int]], example: Mapping[str, str | list[int]]) -> str:
-    """What ids must look like, explained by those of the example."""
+    """What ids must look like, explained with those of the example."""
     if not ids:
         return ""
     name = max(ids)  # token_ids, or source_ids
-    asked = " and ".join(quoted(text) for text in example.values() if isinstance(text, str))
+    texts = " and ".join(quoted(text) for text in example.values() if isinstance(text, str))
     row = ids[name]
     begins = "" if name == "source_ids" else f"begin with {row[0]} ([CLS]) and "
     end = "" if name == "source_ids" else " ([SEP])"
     return (
-        f"The ids below are those of {asked}, made by `tokenizer/`; whatever makes them, `{name}` "
-        f"must {begins}end in {row[-1]}{end}, and shorter rows are filled up with 0."
+        f"The ids below are those of {texts}, from the tokenizer in `tokenizer/`. `{name}` "
+        f"must {begins}end in {row[-1]}{end}; shorter rows are padded with 0."
     )
 
 

@@ -1,1 +1,1 @@
-"""Scripts that run one artefact in a process of its own, where this package is not to be had."""
+"""Scripts that run one artefact in a separate process, without this package."""

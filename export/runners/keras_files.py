@@ -1,12 +1,13 @@
-"""Looks at a file of Keras before it is loaded: it may ask for any class, and for its own code.
+"""Checks a Keras file before it is loaded: it could name any class, or contain code.
 
-Loading makes every object that the description of a model names. So a file is loaded only if it
-names nothing but what an export is made of: Keras's own layers, initialisers and operations.
+Loading creates every object that the config of a model names. So a file is loaded only if it names
+nothing but what exports consist of: Keras's own layers, initialisers and operations.
 """
 
 import json
 import os
 import zipfile
+from typing import Any
 
 import h5py
 
@@ -39,7 +40,7 @@ LAYERS = frozenset(
     )
 )
 _MODELS = frozenset({"Functional", "Model"})
-# Of Keras 3: classes by the module that a file says they are from; None is every class.
+# Classes of Keras 3 by the module that the file names; None allows every class.
 _MODULES = {
     "keras.layers": LAYERS,
     "keras.models": _MODELS,
@@ -54,60 +55,60 @@ _NO_CLASSES = frozenset({"function", "__lambda__"})
 
 
 def check_keras_file(path):
-    """Refuses a `.keras` or `.h5` file that names more than Keras's own layers.
+    """Rejects a `.keras` or `.h5` file that names more than Keras's own layers.
 
     Args:
         path: the file.
 
     Raises:
-        ValueError: naming what it asks for; or if it is out of proportion.
+        ValueError: naming the class; or if its contents are larger than the file.
         OSError, KeyError: if it is damaged.
     """
     size = os.path.getsize(path)
     if path.endswith(".h5"):
         with h5py.File(path, "r") as file:
             _check_numbers(file, size)
-            said = str(file.attrs["model_config"])
+            said: Any = file.attrs["model_config"]
         _check(json.loads(said), {"": LAYERS | _MODELS}, ())
         return
     with zipfile.ZipFile(path) as archive:
         if sum(member.file_size for member in archive.infolist()) > size:
-            raise ValueError("it is compressed, which no export is")
-        said = json.loads(archive.read("config.json"))
+            raise ValueError("it is compressed, unlike any export")
+        config = json.loads(archive.read("config.json"))
         with archive.open("model.weights.h5") as weights, h5py.File(weights, "r") as file:
             _check_numbers(file, size)
-    _check(said, _MODULES, (_OPERATIONS,))
+    _check(config, _MODULES, (_OPERATIONS,))
 
 
 def _check_numbers(file, size):
-    """Refuses numbers that lie in other files, or need more bytes than there are."""
-    found = []
+    """Rejects weights that are in other files, or are larger than the file."""
+    sizes = []
 
     def visit(name, item):
         if isinstance(item, h5py.Dataset):
-            found.append(item.nbytes)
+            sizes.append(item.nbytes)
             if item.external or item.is_virtual:
-                raise ValueError(f"{name} lies in another file")
+                raise ValueError(f"{name} is in another file")
 
     file.visititems(visit)
-    if sum(found) > size:
-        raise ValueError(f"its numbers need {sum(found):,} bytes, and it has {size:,}")
+    if sum(sizes) > size:
+        raise ValueError(f"its weights need {sum(sizes):,} bytes, and it has {size:,}")
 
 
-def _check(said, modules, prefixes):
-    """Refuses a description that names a class of which `modules` do not know."""
-    if isinstance(said, list):
-        for value in said:
+def _check(config, modules, prefixes):
+    """Rejects a config that names a class which is not in `modules`."""
+    if isinstance(config, list):
+        for value in config:
             _check(value, modules, prefixes)
-    if not isinstance(said, dict):
+    if not isinstance(config, dict):
         return
-    if "class_name" in said or "module" in said:
-        module, name = str(said.get("module") or ""), str(said.get("class_name"))
+    if "class_name" in config or "module" in config:
+        module, name = str(config.get("module") or ""), str(config.get("class_name"))
         known = modules.get(module, frozenset())
         is_operation = module.startswith(prefixes) if prefixes else False
         if name in _NO_CLASSES or not (is_operation or known is None or name in known):
             raise ValueError(
-                f"it asks for {module + '.' if module else ''}{name}, no layer of ours"
+                f"it names {module + '.' if module else ''}{name}, which exports do not use"
             )
-    for value in said.values():
+    for value in config.values():
         _check(value, modules, prefixes)

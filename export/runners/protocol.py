@@ -1,19 +1,25 @@
-"""What the runners share: how they are asked, and how they answer.
+"""What the runners share: the format of requests and answers.
 
 A runner is started as `python -I RUNNER ARTEFACT REQUEST ANSWER`. REQUEST and ANSWER
-are `.npz` files, in which strings stand as `pack` makes them: nothing in them is unpickled,
-since the answer comes from a process that has run what a stranger may have made. In the
-request, `request` is JSON: `threads` (0: as many as there are cores) and `calls`, a list of
-objects with `signature`, `inputs` (argument name to array name), `output` (prefix of the arrays
-to answer with), `batch` (rows a call), and if wanted `rows` (how many of the arrays have, 0 for
-one call with none), `options` (arguments that are the same for all rows: name to type and
-value), `threads` (so many make the calls at the same time; their answers stand one below the
-other), `timed` (report the time of each call, made without the padding of its rows) and
-`rehearsed` (make each call once before it is timed). The answer has an array for each output,
-and `figures`, JSON with times, peak memory, the signatures and the versions of what ran it.
+are `.npz` files with strings encoded by `pack`: nothing is unpickled, since the answer comes from a
+process that may have run an untrusted artefact. In the request, `request` is JSON: `threads`
+(0: the number of cores) and `calls`, a list of objects with
 
-The exit status is 3 where it is not the artefact that is at fault, such as a full disk, and 4 where
-the runtime is too old for this runner.
+- `signature`,
+- `inputs`: argument name to array name,
+- `output`: prefix of the arrays in the answer,
+- `batch`: rows per call,
+- `rows` (optional): how many rows of the arrays to use, 0 for one call without rows,
+- `options` (optional): arguments that are the same for all rows: name to type and value,
+- `threads` (optional): how many threads make the calls at the same time; their outputs are stacked,
+- `timed` (optional): report the time of each call, made without the padding of its rows,
+- `rehearsed` (optional): make each call once before it is timed.
+
+The answer has an array for each output, and `figures`, JSON with times, peak memory, the signatures
+and the versions of the runtime's packages.
+
+The exit status is 3 if the artefact is not at fault, but for example a full disk, and 4 if the
+runtime is too old for this runner.
 """
 
 import importlib.abc
@@ -28,7 +34,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-# Modules by which artefacts are run.
+# Modules that run artefacts.
 _RUNTIMES = (
     "ai_edge_litert",
     "keras",
@@ -46,7 +52,7 @@ NOT_THE_ARTEFACT, TOO_OLD = 3, 4
 
 
 class _Banned(importlib.abc.MetaPathFinder):
-    """Makes some packages impossible to import, wherever they are installed."""
+    """Makes some packages impossible to import, even if they are installed."""
 
     def __init__(self, names):
         self.names = names
@@ -57,7 +63,7 @@ class _Banned(importlib.abc.MetaPathFinder):
 
 
 def ban(*names):
-    """Makes sure that the artefact runs without these packages."""
+    """Ensures that the artefact runs without these packages."""
     sys.meta_path.insert(0, _Banned(names))
 
 
@@ -66,9 +72,9 @@ def answer(load, conditions=()):
 
     Args:
         load: a function `(path, threads) -> run, signatures`. `run(signature, arguments)`
-            gives outputs, dicts of arrays; `signatures` maps the name of each to a dict
+            returns a dict of arrays; `signatures` maps each name to a dict
             with `inputs` and `outputs`, which map names to types and shapes.
-        conditions: under which the artefact is run, for the report.
+        conditions: conditions under which the artefact is run, for the report.
     """
     with np.load(sys.argv[2]) as asked:
         file = unpack(asked)
@@ -109,10 +115,10 @@ _BYTES, _LENGTHS = "|bytes", "|lengths"
 
 
 def pack(arrays):
-    """Arrays of which those of strings become two: all bytes in a row, and the lengths.
+    """Encodes each array of strings as two arrays: all bytes concatenated, and the lengths.
 
     Args:
-        arrays: a dict from name to array; objects are strings or bytes.
+        arrays: a dict from name to array; object arrays contain strings or bytes.
     """
     packed = {}
     for name, array in arrays.items():
@@ -126,16 +132,16 @@ def pack(arrays):
 
 
 def unpack(packed):
-    """The reverse of `pack`; strings are bytes.
+    """The inverse of `pack`; strings become bytes.
 
     Raises:
-        ValueError, KeyError: if the lengths are none of the bytes.
+        ValueError, KeyError: if the lengths do not match the bytes.
     """
     arrays = {n: packed[n] for n in packed if not n.endswith((_BYTES, _LENGTHS))}
     for name in [n.removesuffix(_LENGTHS) for n in packed if n.endswith(_LENGTHS)]:
         content, lengths = packed[name + _BYTES].tobytes(), packed[name + _LENGTHS]
         if lengths.dtype.kind != "i" or (lengths < 0).any() or lengths.sum() != len(content):
-            raise ValueError(f"{name} has other lengths than bytes")
+            raise ValueError(f"the lengths of {name} do not match its bytes")
         ends = np.cumsum(lengths.reshape(-1))
         array = np.empty(len(ends), object)
         for i, (end, length) in enumerate(zip(ends, lengths.reshape(-1), strict=True)):
@@ -145,7 +151,7 @@ def unpack(packed):
 
 
 class PerThread:
-    """Something that each thread makes for itself, since threads cannot share it.
+    """An object of which each thread has its own, since threads cannot share it.
 
     Args:
         make: a function without arguments.
@@ -156,7 +162,7 @@ class PerThread:
         self._own = threading.local()
 
     def get(self):
-        """That of the calling thread."""
+        """The object of the calling thread."""
         if not hasattr(self._own, "value"):
             self._own.value = self._make()
         return self._own.value
@@ -168,7 +174,7 @@ def fill(array, length):
 
 
 def describe_litert(runners):
-    """What the signatures of a LiteRT file take and give: types and shapes, by name."""
+    """The inputs and outputs of a LiteRT file's signatures: types and shapes, by name."""
     return {
         name: {
             "inputs": _describe(runner.get_input_details()),
@@ -190,7 +196,7 @@ def _type_name(dtype):
 
 
 def _runtime():
-    """The versions of Python and of what was imported to run the artefact, by package."""
+    """The versions of Python and of the imported packages that ran the artefact."""
     packages = importlib.metadata.packages_distributions()
     names = [packages[m][0] for m in _RUNTIMES if m in sys.modules and m in packages]
     versions = {name: importlib.metadata.version(name) for name in names}
@@ -198,13 +204,13 @@ def _runtime():
 
 
 def _peak_bytes():
-    """The most memory that the process has had at once."""
+    """The peak memory of the process."""
     try:
         with open("/proc/self/status", encoding="utf-8") as file:
             (line,) = (line for line in file if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024
     except OSError:
-        # Not Linux. There it would be the parent's peak, if that was higher.
+        # Not Linux, where this would be the parent's peak if that was higher.
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
@@ -219,7 +225,7 @@ def _call_in_batches(run, call, inputs):
         if timed:
             part = _without_padding(part)
             if call.get("rehearsed") or not seconds:
-                run(signature, part)  # the first call of a process pays for more than itself
+                run(signature, part)  # the first call of a process includes one-off costs
         begun = time.perf_counter()
         chunks.append(run(signature, part))
         seconds.append(time.perf_counter() - begun)
@@ -227,7 +233,7 @@ def _call_in_batches(run, call, inputs):
 
 
 def _without_padding(arrays):
-    """Cuts off the columns at the end that are 0 in all arrays of the same width."""
+    """Removes trailing columns that are 0 in all arrays of the same width."""
     lengths = {}
     for array in arrays.values():
         if array.ndim == 2:
@@ -241,7 +247,7 @@ def _without_padding(arrays):
 
 
 def stack(chunks):
-    """Joins batches; rows that end in different lengths are padded with 0, or empty strings."""
+    """Joins batches; shorter rows are padded with 0 or empty strings."""
     widths = [max(sizes) for sizes in zip(*(chunk.shape[1:] for chunk in chunks), strict=True)]
     empty = b"" if chunks[0].dtype == object else 0
     padded = [np.full((len(chunk), *widths), empty, chunk.dtype) for chunk in chunks]

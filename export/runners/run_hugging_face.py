@@ -1,7 +1,7 @@
 """Runs a Hugging Face folder with numpy and safetensors alone; see `protocol.py`.
 
-The forward pass of BERT, written a second time, from the names that the file has: torch is
-not needed, and what is compared is no copy of the model that wrote the file.
+An independent forward pass of BERT, written from the names in the file: it does not need torch, and
+is not a copy of the model that wrote the file.
 """
 
 import json
@@ -20,7 +20,7 @@ else:
 import numpy as np
 import safetensors.numpy
 
-# numpy has no error function; between points so near a line is right to 2e-9.
+# numpy has no error function; linear interpolation between these points is accurate to 2e-9.
 _POINTS = np.linspace(-6.0, 6.0, 100_001)
 _VALUES = np.array([math.erf(point) for point in _POINTS])
 
@@ -98,7 +98,7 @@ class Bert:
         return x
 
     def __call__(self, token_ids, mask, segment_ids):
-        """What the architecture of the config gives."""
+        """The outputs of the architecture in the config."""
         states = self.states(token_ids, mask, segment_ids)
         kind = self.config["architectures"][0]
         if kind == "BertModel":
@@ -129,7 +129,7 @@ class Bert:
 
 
 def load(path, threads):
-    """A function over the one signature of a folder; numpy minds its threads itself."""
+    """A function for the one signature of a folder; numpy manages its own threads."""
     model = Bert(path)
 
     def run(signature, arguments):

@@ -1,7 +1,7 @@
 """Runs a `.keras` file with keras, a `.h5` file with Keras 2; see `protocol.py`.
 
-Keras runs on whatever backend KERAS_BACKEND names, TensorFlow when it names none. Keras 2 is
-tf_keras, or the Keras of TensorFlow before 2.16.
+Keras uses the backend that KERAS_BACKEND names, TensorFlow by default. Keras 2 is tf_keras, or the
+Keras of TensorFlow before 2.16.
 """
 
 import importlib.util
@@ -21,7 +21,7 @@ from keras_files import check_keras_file  # noqa: E402
 
 
 def load(path, threads):
-    """A function over a model, which has one signature whatever it is called."""
+    """A function for the model, which ignores the name of the signature."""
     check_keras_file(path)
     keras = _keras_of(path)
     is_tensorflow = path.endswith(".h5") or keras.backend.backend() == "tensorflow"
@@ -36,7 +36,7 @@ def load(path, threads):
         call = tf.function(model, autograph=False, reduce_retracing=True)
 
     def run(signature, arguments):
-        # A model of one length is given no other.
+        # Inputs are padded if the model has a fixed length.
         lengths = {name: model.input[name].shape[1] or a.shape[1] for name, a in arguments.items()}
         arrays = {name: protocol.fill(a, lengths[name]) for name, a in arguments.items()}
         outputs = call(arrays, training=False)

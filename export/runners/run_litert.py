@@ -16,10 +16,10 @@ from ai_edge_litert.interpreter import Interpreter
 
 
 def load(path, threads):
-    """A function over the signatures of a LiteRT file, and what they take and give."""
+    """A function for the signatures of a LiteRT file, and their inputs and outputs."""
 
     def open_file():
-        # An interpreter has one place for its inputs and outputs: threads need one each.
+        # An interpreter has one set of input and output buffers: each thread needs its own.
         interpreter = Interpreter(model_path=path, num_threads=threads or os.cpu_count())
         names = interpreter.get_signature_list()
         return {name: interpreter.get_signature_runner(name) for name in names}
@@ -37,7 +37,7 @@ def load(path, threads):
 
 
 def run_rows(runner, arguments, shapes):
-    """Runs a signature that takes one row of one length: a row after the other, padded with 0."""
+    """Runs a signature for one row of a fixed length, row by row, padded with 0."""
     rows = []
     for i in range(len(next(iter(arguments.values())))):
         row = {name: array[i : i + 1] for name, array in arguments.items()}

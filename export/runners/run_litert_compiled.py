@@ -1,4 +1,4 @@
-"""Runs a LiteRT file by the newer of LiteRT's two interfaces, `CompiledModel`."""
+"""Runs a LiteRT file with the newer of LiteRT's two interfaces, `CompiledModel`."""
 
 import os
 import sys
@@ -14,10 +14,10 @@ from ai_edge_litert.compiled_model import CompiledModel  # noqa: E402
 
 
 def load(path, threads):
-    """A function over the signatures of a LiteRT file; how many threads is LiteRT's choice.
+    """A function for the signatures of a LiteRT file; LiteRT chooses the number of threads.
 
-    For files of fixed shapes: where the length of an output depends on an input, LiteRT 2.3.0
-    writes beyond the end of the buffer that it has made for it.
+    Only for files with fixed shapes: if the length of an output depends on an input, LiteRT 2.3.0
+    writes past the end of the buffer that it allocates.
     """
     if not hasattr(CompiledModel, "get_input_tensor_details"):
         sys.exit(protocol.TOO_OLD)

@@ -1,6 +1,6 @@
-"""Runs a LiteRT file a token at a time, with ai-edge-litert and numpy alone; see `protocol.py`.
+"""Runs a LiteRT file one token at a time, with only ai-edge-litert and numpy; see `protocol.py`.
 
-`Stream` is a driver to start from: it yields each token as soon as it is known.
+`Stream` is a driver to start from: it yields each token as soon as it is decoded.
 """
 
 import os
@@ -21,7 +21,7 @@ START_ID, END_ID = 2, 3
 
 
 class Stream:
-    """Greedy search by a file with the signatures `encode` and `decode_step`."""
+    """Greedy search with the signatures `encode` and `decode_step`."""
 
     def __init__(self, path, threads=1):
         self.interpreter = Interpreter(model_path=path, num_threads=threads)
@@ -31,7 +31,7 @@ class Stream:
         self.max_source_length = source["shape"][1]
 
     def read(self, source_ids):
-        """Reads a source, a sequence of ids, the end id last; gives the longest answer's length."""
+        """Encodes source ids that end in the end id; returns the maximum length of answers."""
         if len(source_ids) > self.max_source_length:
             source_ids = [*source_ids[: self.max_source_length - 1], END_ID]
         padded = np.zeros((1, self.max_source_length), np.int32)
@@ -39,14 +39,14 @@ class Stream:
         return int(self.encode(source_ids=padded)["max_length"])
 
     def logits(self, token_id, position):
-        """The logits `(V,)` of what follows the token at a position, 0 for the start id."""
+        """The logits `(V,)` of the token after `token_id`; the start id is at position 0."""
         token_id, position = np.array([[token_id]], np.int32), np.array(position, np.int32)
         return self.decode_step(token_id=token_id, position=position)["logits"][0]
 
     def tokens(self, source_ids):
-        """Yields the ids of the answer one by one, the end id last if there is room for it.
+        """Yields the ids of the answer one by one, including the end id if it is reached.
 
-        `score` is the log-probability of what has been yielded.
+        `score` is the log-probability of the ids yielded so far.
         """
         token_id, self.score = START_ID, 0.0
         for position in range(self.read(source_ids)):
@@ -59,7 +59,7 @@ class Stream:
 
 
 def load(path, threads):
-    """A function that answers and gives logits as files with other signatures do."""
+    """A function with the signatures of other files: answers, and logits."""
     streams = protocol.PerThread(lambda: Stream(path, threads or os.cpu_count() or 1))
 
     def run(signature, arguments):
@@ -88,7 +88,7 @@ def _teach(stream, source_ids, target_ids):
     """The logits after each token of a given target."""
     length = stream.read(source_ids)
     given = enumerate(target_ids[:length])
-    return np.stack([stream.logits(token, place) for place, token in given])
+    return np.stack([stream.logits(token, index) for index, token in given])
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ from tensorflow_text.core.pybinds import tflite_registrar
 
 
 def load(path, threads):
-    """A function over the signatures of the file, and what they take and give."""
+    """A function for the signatures of the file, and their inputs and outputs."""
 
     def open_file():
-        # An interpreter has one place for its inputs and outputs: threads need one each.
+        # An interpreter has one set of input and output buffers: each thread needs its own.
         interpreter = InterpreterWithCustomOps(
             model_path=path,
             num_threads=threads or os.cpu_count(),

@@ -17,7 +17,7 @@ from mediapipe.tasks.python import text as tasks
 
 
 def load(path, threads):
-    """A function over texts, and what it takes and gives. Threads are MediaPipe's own choice."""
+    """A function for texts; MediaPipe chooses the number of threads."""
     with zipfile.ZipFile(path) as files:
         is_classifier = "labels.txt" in files.namelist()
     kind = tasks.TextClassifier if is_classifier else tasks.TextEmbedder
@@ -32,19 +32,19 @@ def load(path, threads):
 
 
 def classify(task, text):
-    """The best label and the score of each, in the order of the file."""
-    (found,) = task.classify(text).classifications
-    by_index = sorted(found.categories, key=lambda category: category.index)
+    """The best label, and the scores of all labels in the order of the file."""
+    (result,) = task.classify(text).classifications
+    by_index = sorted(result.categories, key=lambda category: category.index)
     best = max(by_index, key=lambda category: category.score)
     scores = np.array([category.score for category in by_index], dtype="float32")
-    # A label of no letters has no name there.
+    # MediaPipe has no name for an empty label.
     return {"label": (best.category_name or "").encode(), "scores": scores}
 
 
 def embed(task, text):
     """The vector of a text."""
-    (found,) = task.embed(text).embeddings
-    return {"embedding": np.asarray(found.embedding, dtype="float32")}
+    (result,) = task.embed(text).embeddings
+    return {"embedding": np.asarray(result.embedding, dtype="float32")}
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import onnxruntime
 
 
 def load(folder, threads):
-    """A function over a folder of `.onnx` files, and what they take and give."""
+    """A function for a folder of `.onnx` files, and their inputs and outputs."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     sessions = {
@@ -28,7 +28,7 @@ def load(folder, threads):
     }
 
     def run(signature, arguments):
-        # Where there is one file, it is of every signature.
+        # An encoder has one file for both signatures.
         session = sessions.get(signature) or sessions["serving_default"]
         names = [output.name for output in session.get_outputs()]
         return dict(zip(names, session.run(names, arguments), strict=True))

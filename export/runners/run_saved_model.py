@@ -23,11 +23,11 @@ def switch_xla_off():
     """Makes TensorFlow refuse to compile, as `tensorflow_model_server` does in its `main.cc`.
 
     Returns:
-        Whether it could be done: only on Linux the library has this name.
+        Whether it was possible: the library has this name only on Linux.
     """
     library = os.path.join(tf.sysconfig.get_lib(), "libtensorflow_cc.so.2")
     try:
-        # As the compiler spells tensorflow::DisableXlaCompilation().
+        # The mangled name of tensorflow::DisableXlaCompilation().
         ctypes.CDLL(library)._ZN10tensorflow21DisableXlaCompilationEv()
     except (OSError, AttributeError):
         return False
@@ -35,7 +35,7 @@ def switch_xla_off():
 
 
 def load(path, threads):
-    """A function over the signatures of a SavedModel, and what they take and give."""
+    """A function for the signatures of a SavedModel, and their inputs and outputs."""
     check_saved_graph(path)
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)

@@ -1,4 +1,4 @@
-"""Looks at the graph of a SavedModel before it is loaded: no export of ours touches files."""
+"""Checks the graph of a SavedModel before it is loaded: exports never touch files."""
 
 import os
 import re
@@ -11,26 +11,26 @@ _REFUSED = re.compile(
     r"|Skipgram|Summary|ImportEvent|Print|Dump|^Debug|PyFunc|Rpc|Remote|Send$|Recv|Collective"
     r"|Distributed|DTensor"
 )
-# What `tf.saved_model.save` adds for TensorFlow 1, and TensorFlow 2 never runs.
+# Functions that `tf.saved_model.save` adds for TensorFlow 1; TensorFlow 2 never runs them.
 _SAVER = re.compile(r"__inference__traced_(save|restore)_\w+")
 
 
 def check_saved_graph(path):
-    """Refuses a SavedModel that could do more than compute.
+    """Rejects a SavedModel that could touch files or do more than compute.
 
     Args:
         path: its directory.
 
     Raises:
-        ValueError: if it cannot be read, is none of TensorFlow 2, or has an operator that
-            touches files.
+        ValueError: if it is unreadable, not from TensorFlow 2, or has an operator that touches
+            files.
     """
     if os.path.exists(os.path.join(path, "saved_model.cpb")):
-        raise ValueError("it is in pieces (saved_model.cpb), as no export is")
+        raise ValueError("it is split into pieces (saved_model.cpb), unlike any export")
     with open(os.path.join(path, "saved_model.pb"), "rb") as file:
         graphs = saved_model_pb2.SavedModel.FromString(file.read()).meta_graphs
     if len(graphs) != 1 or not graphs[0].HasField("object_graph_def"):
-        raise ValueError("it is no SavedModel of TensorFlow 2")
+        raise ValueError("it is not a SavedModel of TensorFlow 2")
     functions = {f.signature.name: f for f in graphs[0].graph_def.library.function}
     named = _named(graphs[0].object_graph_def)
     pending = [name for name in functions if name in named or not _SAVER.fullmatch(name)]
@@ -45,7 +45,7 @@ def check_saved_graph(path):
 
 
 def _named(objects):
-    """The functions that the objects of a SavedModel name: what loading and callers run."""
+    """The functions that the objects of a SavedModel name: those that loading or callers run."""
     named = set(objects.concrete_functions)
     for node in objects.nodes:
         named.add(node.bare_concrete_function.concrete_function_name)

@@ -1,7 +1,7 @@
-"""Metrics of extracted answers, as the official scripts of SQuAD 1.1 and 2.0 compute them.
+"""Metrics of extracted answers, computed like the official scripts of SQuAD 1.1 and 2.0.
 
-A reference is the last column of an example: JSON, a list of objects with `text`, empty if
-there is no answer.
+A reference is the last column of an example: a JSON list of objects with `text`, empty if there is
+no answer.
 """
 
 import collections
@@ -17,7 +17,7 @@ _ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 @register_metric("squad_exact_match", (SPAN,))
 def squad_exact_match(answers, references):
-    """Percentage of answers that equal one of their references, but for what is normalised.
+    """Percentage of answers that equal one of their references after normalisation.
 
     Example:
         >>> squad_exact_match(["The cat!", ""], ['[{"text": "cat"}]', "[]"])
@@ -28,7 +28,7 @@ def squad_exact_match(answers, references):
 
 @register_metric("squad_f1", (SPAN,))
 def squad_f1(answers, references):
-    """Mean over the answers of the best F1 of words with one of their references, in percent.
+    """Mean over the answers of the best word F1 with one of their references, in percent.
 
     Example:
         >>> round(squad_f1(["black cat"], ['[{"text": "the cat"}]']), 2)
@@ -52,7 +52,7 @@ def _mean(score, answers, references):
     total = 0.0
     for answer, reference in zip(answers, references, strict=True):
         texts = [normalize_answer(text) for text in _texts(reference)]
-        # As the script of SQuAD 2.0 does: references of which nothing is left do not count.
+        # Like the script of SQuAD 2.0: references that are empty after normalisation do not count.
         texts = [text for text in texts if text] or [""]
         total += max(score(normalize_answer(answer), text) for text in texts)
     return 100.0 * total / max(len(answers), 1)

@@ -1,4 +1,4 @@
-"""What a recipe says of extractive question answering."""
+"""The recipe of extractive question answering."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -17,7 +17,7 @@ _Tokens = Annotated[Whole, Field(ge=1, le=LONGEST)]
 
 
 class Data(EncoderData):
-    """Files, as SQuAD's or with columns of these names."""
+    """Files in SQuAD's format, or with columns of these names."""
 
     question: Column = "question"
     context: Column = "context"
@@ -27,17 +27,19 @@ class Data(EncoderData):
 class Options(Section):
     """Arguments of `QuestionAnswering`."""
 
-    stride: _Tokens = Field(default=128, description="ids from one window to the next")
-    max_question_length: _Tokens = Field(default=64, description="longest question in ids")
-    max_answer_length: _Tokens = Field(default=30, description="longest answer in ids")
-    no_answer: bool = Field(default=False, description="whether a question may have none")
+    stride: _Tokens = Field(default=128, description="ids between the starts of windows")
+    max_question_length: _Tokens = Field(
+        default=64, description="maximum length of questions in ids"
+    )
+    max_answer_length: _Tokens = Field(default=30, description="maximum length of answers in ids")
+    no_answer: bool = Field(default=False, description="whether a question may have no answer")
     threshold: Real = Field(
-        default=0.0, description="by how much no answer must score higher than the best span"
+        default=0.0, description="by how much 'no answer' must score higher than the best span"
     )
 
 
 class Config(EncoderConfig):
-    """What its `task.json` holds."""
+    """The schema of its `task.json`."""
 
     stride: Length
     max_question_length: Length

@@ -22,30 +22,28 @@ _CANDIDATES = 20
 
 
 class QuestionAnswering(EncoderTask):
-    """Where in a text the answer to a question stands, or that it does not.
+    """Finds the answer to a question in a text, or that there is none.
 
-    Devlin et al. 2019, sections 4.2 and 4.3. A text that is too long is read in windows
-    that overlap; the span with the largest sum of its two logits wins, over all windows.
-    That there is no answer has the sum of the logits of `[CLS]`, the smallest over the
-    windows. (The paper's code counts a token only in the window where it has most context;
-    we count it in each.)
+    Devlin et al. 2019, sections 4.2 and 4.3. A long text is read in overlapping windows; the
+    span with the largest sum of its two logits over all windows wins. The score of no answer
+    is the sum of the logits of `[CLS]`, the smallest over the windows. (The paper's code uses
+    a token only in the window where it has most context; we use it in every window.)
 
     Args:
         model: a `BertTokenClassifier` with two outputs, where an answer begins and ends.
         tokenizer: a `WordPieceTokenizer`.
-        max_length: longest window in ids, question included; the model's when omitted.
-        stride: how many ids further the next window begins.
-        max_question_length: longest question in ids; longer ones are truncated.
-        max_answer_length: longest answer in ids.
-        no_answer: whether a question may have none.
-        threshold: there is no answer if its logits are larger than the best span's by more
-            than this.
+        max_length: maximum length of windows in ids, with the question; default: the model's.
+        stride: ids between the starts of windows.
+        max_question_length: maximum length of questions in ids; longer ones are truncated.
+        max_answer_length: maximum length of answers in ids.
+        no_answer: whether a question may have no answer.
+        threshold: how much the score of no answer must exceed that of the best span.
         fields: names of the columns of an example: question, context, answers; the last is
             JSON, a list of objects with `text` and `answer_start` (in characters), empty
             if there is no answer.
 
     Raises:
-        ValueError: if the lengths leave no room.
+        ValueError: if a length is invalid.
 
     Example:
         >>> from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
@@ -87,25 +85,25 @@ class QuestionAnswering(EncoderTask):
                 raise ValueError(f"{name} must be at least 1, received {getattr(self, name)}")
 
     def references(self, examples):
-        """The answers as JSON, a string an example."""
+        """The answers as JSON, a string for each example."""
         for example in examples:
             with located(example):
                 parse_answers(example[-1])
         return super().references(examples)
 
     def encode(self, question, context):
-        """As of every encoder, a row for each window, and where the windows are.
+        """See `EncoderTask`; a row for each window, and the positions of the windows.
 
         Returns:
             Also int32 tensors `(W, T)`, `starts` and `ends`: the characters of the context
-            that each token covers, -1 for those that are none of its; and `texts (W,)`, of
-            which text each window is.
+            that each token covers, -1 for tokens outside the context; and `texts (W,)`, the
+            index of each window's text.
         """
         question_ids = self.tokenizer.tokenize(question)[:, : self.max_question_length]
         pieces = self.tokenizer.tokenize_with_offsets(context)
         text, first, last = self._windows(question_ids.row_lengths(), pieces.ids.row_lengths())
-        place = tf.gather(pieces.ids.row_splits, text)
-        inside = tf.ragged.range(place + first, place + last)
+        offset = tf.gather(pieces.ids.row_splits, text)
+        inside = tf.ragged.range(offset + first, offset + last)
 
         def window(values):
             return tf.ragged.map_flat_values(lambda i: tf.gather(values.values, i), inside)
@@ -129,13 +127,13 @@ class QuestionAnswering(EncoderTask):
         )
 
     def _windows(self, question_lengths, context_lengths):
-        """Windows of all contexts: the number of the text, and where each begins and ends."""
+        """The windows of all contexts: the index of the text, the start and the end."""
         room = self.max_length - 3 - question_lengths
         step = tf.minimum(tf.cast(self.stride, tf.int64), room)
         beyond = tf.maximum(context_lengths - room, 0)
-        number = 1 + (beyond + step - 1) // step
-        text = tf.repeat(tf.range(tf.size(number, tf.int64)), number)
-        first = tf.ragged.range(number).values * tf.gather(step, text)
+        count = 1 + (beyond + step - 1) // step
+        text = tf.repeat(tf.range(tf.size(count, tf.int64)), count)
+        first = tf.ragged.range(count).values * tf.gather(step, text)
         last = tf.minimum(first + tf.gather(room, text), tf.gather(context_lengths, text))
         return text, first, last
 
@@ -144,30 +142,28 @@ class QuestionAnswering(EncoderTask):
 
         Returns:
             A dict of tensors `(B, N)`, N at most 20: `answer` (string), `start` and `end`
-            (characters of the context, -1 where there is no answer), and `score`, the
-            probability among these; 0 beyond the last.
+            (characters of the context, -1 for no answer), and `score`, the probability among
+            these answers; 0 after the last.
         """
         logits_WT2 = tf.cast(numbers["logits"], tf.float32)
         begin_WT, end_WT = logits_WT2[:, :, 0], logits_WT2[:, :, 1]
         sums_WC, start_WC, end_WC = self._spans(begin_WT, end_WT, inputs)
-        number = tf.size(question)
+        count = tf.size(question)
         windows = tf.cast(inputs["texts"], tf.int64)
 
         def by_text(values_WC, empty):
             rows = RaggedTensor.from_value_rowids(
                 values_WC, windows, tf.size(question, tf.int64), validate=False
             )
-            return tf.reshape(rows.to_tensor(empty), [number, most * _CANDIDATES])
+            return tf.reshape(rows.to_tensor(empty), [count, most * _CANDIDATES])
 
-        most = tf.maximum(tf.reduce_max(tf.math.bincount(inputs["texts"], minlength=number)), 1)
+        most = tf.maximum(tf.reduce_max(tf.math.bincount(inputs["texts"], minlength=count)), 1)
         sums_BC = by_text(sums_WC, -np.inf)
         start_BC, end_BC = (by_text(values, -1) for values in (start_WC, end_WC))
-        null_B = tf.math.unsorted_segment_min(
-            begin_WT[:, 0] + end_WT[:, 0], inputs["texts"], number
-        )
+        null_B = tf.math.unsorted_segment_min(begin_WT[:, 0] + end_WT[:, 0], inputs["texts"], count)
         if self.no_answer:
             null_B1 = tf.expand_dims(null_B - self.threshold, 1)
-            none_B1 = tf.fill([number, 1], -1)
+            none_B1 = tf.fill([count, 1], -1)
             sums_BC = tf.concat([null_B1, sums_BC], 1)
             start_BC, end_BC = (tf.concat([none_B1, v], 1) for v in (start_BC, end_BC))
         sums_BN, start_BN, end_BN = _best(sums_BC, start_BC, end_BC)
@@ -189,12 +185,12 @@ class QuestionAnswering(EncoderTask):
         begin_WT, end_WT = (tf.where(own_WT, v, -np.inf) for v in (begin_WT, end_WT))
         sums_WTT = tf.expand_dims(begin_WT, 2) + tf.expand_dims(end_WT, 1)
         width = tf.shape(sums_WTT)[1]
-        place = tf.range(width)
-        distance_TT = tf.expand_dims(place, 0) - tf.expand_dims(place, 1)
+        position = tf.range(width)
+        distance_TT = tf.expand_dims(position, 0) - tf.expand_dims(position, 1)
         allowed_TT = (distance_TT >= 0) & (distance_TT < self.max_answer_length)
         sums_WTT = tf.where(allowed_TT, sums_WTT, -np.inf)
         flat = tf.reshape(sums_WTT, [-1, width * width])
-        # Always as many as wanted, so that windows and texts can be joined.
+        # Pads to at least the number of candidates, so that windows and texts can be joined.
         flat = tf.pad(flat, [[0, 0], [0, _CANDIDATES]], constant_values=-np.inf)
         sums_WC, spans_WC = tf.math.top_k(flat, _CANDIDATES)
         spans_WC = tf.minimum(spans_WC, width * width - 1)
@@ -203,7 +199,7 @@ class QuestionAnswering(EncoderTask):
         return sums_WC, start_WC, end_WC
 
     def input_sides(self, texts):
-        """Questions, which are cut off, and contexts, which are read in windows."""
+        """Questions, which are truncated, and contexts, which are read in windows."""
         questions, contexts = self.columns(texts)
         return [
             Side("question", self.tokenizer, (questions,), self.max_question_length),
@@ -211,7 +207,7 @@ class QuestionAnswering(EncoderTask):
         ]
 
     def check_options(self, options):
-        """See `Task`; `n_best`, 1 to 20, asks for further answers."""
+        """See `Task`; `n_best`, 1 to 20, is the number of answers."""
         n_best = options.pop("n_best", None) or 1
         if not 1 <= n_best <= _CANDIDATES:
             raise UserError(f"n_best must be from 1 to {_CANDIDATES}, received {n_best}")
@@ -238,7 +234,7 @@ class QuestionAnswering(EncoderTask):
     def to_ids(self, examples):
         """Token ids, segment ids and the positions of the first and last token of the answer.
 
-        A row for each window; where it does not hold the whole answer, both are 0, `[CLS]`.
+        A row for each window; if it does not contain the whole answer, both are 0, `[CLS]`.
         """
         rows = []
         for part, inputs in self.encoded(examples):
@@ -256,11 +252,11 @@ class QuestionAnswering(EncoderTask):
         return rows
 
     def loss(self, batch, training=True, label_smoothing=0.0, seed=None):
-        """The mean of the cross-entropies of where the answer begins and where it ends.
+        """The mean of the cross-entropies of the start and of the end of the answer.
 
         Args:
             batch: token ids `(W, T)`, segment ids `(W, T)`, positions `(W, 2)`. Rows of
-                padding count nothing.
+                padding do not count.
             training: whether dropout is on.
             label_smoothing: 0 to 1.
             seed: not used.
@@ -285,7 +281,7 @@ class QuestionAnswering(EncoderTask):
 
 
 def _best(sums_BC, start_BC, end_BC):
-    """The candidates by their sums, each span once: it may stand in several windows."""
+    """The candidates sorted by their sums, without spans repeated in several windows."""
     order = tf.argsort(sums_BC, direction="DESCENDING", stable=True)
     sums_BC, start_BC, end_BC = (
         tf.gather(values, order, batch_dims=1) for values in (sums_BC, start_BC, end_BC)
@@ -293,9 +289,9 @@ def _best(sums_BC, start_BC, end_BC):
     same_BCC = tf.equal(tf.expand_dims(start_BC, 2), tf.expand_dims(start_BC, 1)) & tf.equal(
         tf.expand_dims(end_BC, 2), tf.expand_dims(end_BC, 1)
     )
-    # Equal to one before it: the lower triangle without the diagonal.
-    place = tf.range(tf.shape(sums_BC)[1])
-    before_CC = tf.expand_dims(place, 1) > tf.expand_dims(place, 0)
+    # Equal to an earlier one: the lower triangle without the diagonal.
+    index = tf.range(tf.shape(sums_BC)[1])
+    before_CC = tf.expand_dims(index, 1) > tf.expand_dims(index, 0)
     repeated_BC = tf.reduce_any(same_BCC & before_CC, axis=2)
     sums_BC = tf.where(repeated_BC, -np.inf, sums_BC)
     sums_BN, order = tf.math.top_k(sums_BC, tf.minimum(_CANDIDATES, tf.shape(sums_BC)[1]))
@@ -307,7 +303,7 @@ def _best(sums_BC, start_BC, end_BC):
 
 
 def _first_span(example):
-    """First and last character of the first answer, or None."""
+    """The start and the end of the first answer in characters, or None."""
     with located(example):
         answers = parse_answers(example[2])
         if not answers:
@@ -318,7 +314,7 @@ def _first_span(example):
 
 
 def _positions(starts, ends, span):
-    """First and last token of a span in a window, or (0, 0) if the window does not hold it."""
+    """First and last token of a span in a window, or (0, 0) if it is not in the window."""
     if span is None:
         return 0, 0
     inside = np.flatnonzero((starts >= 0) & (ends > span[0]) & (starts < span[1]))

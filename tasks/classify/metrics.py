@@ -6,7 +6,7 @@ from attention_zoo.train.metrics import LABEL, LABELS, register_metric
 
 @register_metric("macro_f1", (LABEL,))
 def macro_f1(answers, references):
-    """Mean over the labels of their F1, in percent; labels that occur on either side count.
+    """Mean F1 over the labels, in percent; labels that occur on either side count.
 
     Example:
         >>> round(macro_f1(["a", "a", "b"], ["a", "b", "b"]), 2)
@@ -20,7 +20,7 @@ def macro_f1(answers, references):
 
 @register_metric("micro_f1", (LABELS,))
 def micro_f1(answers, references):
-    """F1 over all labels of all examples that may have several, with commas between; percent.
+    """F1 over all labels of all examples, each with labels separated by commas, in percent.
 
     Example:
         >>> micro_f1(["a,b", ""], ["a", "c"])
@@ -31,7 +31,7 @@ def micro_f1(answers, references):
 
 
 def _f1(pairs):
-    """F1 in percent over pairs of sets: what was given and what was wanted."""
+    """F1 in percent over pairs of sets: the given labels and the expected ones."""
     right = sum(len(given & wanted) for given, wanted in pairs)
     total = sum(len(given) + len(wanted) for given, wanted in pairs)
     return 200.0 * right / total if total else 100.0

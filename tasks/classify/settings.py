@@ -1,4 +1,4 @@
-"""What a recipe says of a classification."""
+"""The recipe of classification."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -18,7 +18,7 @@ _ANSWERS = {"one": metrics.LABEL, "several": metrics.LABELS, "number": metrics.N
 
 
 class Data(EncoderData):
-    """Files and columns: a text, or a pair of texts, and the label."""
+    """Files and columns: a text or a pair of texts, and the label."""
 
     text: Column
     pair: OptionalColumn = None
@@ -29,18 +29,20 @@ class Options(Section):
     """Arguments of `Classify`."""
 
     problem: Problem = Field(
-        default="one", description="one label of all, several with commas between, or a number"
+        default="one", description="one label, several labels separated by commas, or a number"
     )
     threshold: Annotated[Real, Field(ge=0, le=1)] = Field(
-        default=0.5, description="of several labels: the probability from which one is given"
+        default=0.5,
+        description="for several labels: the smallest probability of a label in the answer",
     )
     class_weights: Literal["balanced"] | dict[str, Annotated[Real, Field(ge=0)]] | None = Field(
-        default=None, description="a weight for each label, or in inverse proportion to its count"
+        default=None,
+        description="a weight for each label; balanced: inversely proportional to its count",
     )
 
 
 class Config(EncoderConfig):
-    """What its `task.json` holds."""
+    """The schema of its `task.json`."""
 
     labels: list[str]
     problem: str
@@ -50,7 +52,7 @@ class Config(EncoderConfig):
 
 @register_task
 class ClassifyRecipe(EncoderRecipe):
-    """The recipe of a classification."""
+    """The recipe of classification."""
 
     task: Literal["classify"]
     data: Data

@@ -13,23 +13,23 @@ from attention_zoo.text.examples import SEPARATOR, located, read_number, split_l
 from attention_zoo.train.losses import smoothed_cross_entropy
 
 _PROBLEMS = get_args(Problem)
-_ROUNDING = 2e-4  # of numbers written with four decimals
+_ROUNDING = 2e-4  # tolerance for numbers written with four decimals
 
 
 class Classify(EncoderTask):
-    """What kind of text it is, or how much of something.
+    """Classifies texts or pairs of texts, or predicts a number.
 
     Args:
         model: a `BertClassifier` with an output for each label (one for a number).
         tokenizer: a `WordPieceTokenizer`.
         labels: list of the names of the labels; empty for a number.
-        problem: `"one"` label of all, `"several"` of them, written with commas between
-            (each with a probability of its own), or a `"number"`.
-        max_length: longest input in ids; the model's when omitted.
+        problem: `"one"` label, `"several"` labels separated by commas (each with an
+            independent probability), or a `"number"`.
+        max_length: maximum length of inputs in ids; default: the model's.
         fields: names of the columns of an example: text, label, or text, pair, label.
-        threshold: for several labels, the probability from which one is given.
-        class_weights: a weight for each label, by which its losses count; all 1 when None.
-            Not for numbers.
+        threshold: for several labels, the smallest probability of a label in the answer.
+        class_weights: a weight for the losses of each label; all 1 when None. Not for
+            numbers.
 
     Raises:
         ValueError: if labels and model do not fit, `problem` is unknown, or a number has
@@ -109,13 +109,13 @@ class Classify(EncoderTask):
         ]
 
     def is_same(self, first, second):
-        """Whether two answers are the same; numbers may differ in their rounding."""
+        """Whether two answers are the same; numbers may differ by rounding."""
         if self.problem == "number":
             return abs(float(first) - float(second)) < _ROUNDING
         return first == second
 
     def references(self, examples):
-        """The labels, several of them in the order of answers; or the numbers."""
+        """The labels, in the same order as in answers, or the numbers."""
         if self.problem == "number":
             for example in examples:
                 read_number(example, "label")
@@ -144,7 +144,7 @@ class Classify(EncoderTask):
         unknown = [name for name in names if name not in self.labels]
         if unknown:
             with located(example):
-                raise UserError(f"unknown label {unknown[0]!r}; known are {', '.join(self.labels)}")
+                raise UserError(f"unknown label {unknown[0]!r}; accepted: {', '.join(self.labels)}")
         ids = [self.labels.index(name) for name in names]
         if self.problem == "one":
             return np.array(ids, dtype="int32")
@@ -155,9 +155,9 @@ class Classify(EncoderTask):
 
         Args:
             batch: token ids `(B, T)`, segment ids `(B, T)`, targets `(B, 1 or L)`. Rows of
-                padding count nothing.
+                padding do not count.
             training: whether dropout is on.
-            label_smoothing: 0 to 1, for one label of all.
+            label_smoothing: 0 to 1, only for one label.
             seed: not used.
 
         Returns:
@@ -183,7 +183,7 @@ class Classify(EncoderTask):
 
     @classmethod
     def options_of(cls, recipe, examples, base):
-        """See `EncoderTask`; labels that the base has too keep its order, and its outputs."""
+        """See `EncoderTask`; a base with the same labels determines their order."""
         options = super().options_of(recipe, examples, base)
         problem = options["problem"]
         rows = [] if problem == "number" else [example[-1] for example in examples]
@@ -199,7 +199,7 @@ class Classify(EncoderTask):
 
     @classmethod
     def import_weights(cls, config, weights):
-        """See `EncoderTask`; the head for next sentences is a classifier too."""
+        """See `EncoderTask`; the next-sentence head is a classifier too."""
         if not _is_next_sentence(config):
             return weights
         return {name.replace("sentence_head/", "head/"): a for name, a in weights.items()}
@@ -227,7 +227,7 @@ def _is_next_sentence(config):
 
 
 def _class_weights(options, occurrences):
-    """A weight for each label: as given, or in inverse proportion to how often it occurs."""
+    """A weight for each label: as given, or inversely proportional to its count."""
     given, labels = options["class_weights"], options["labels"]
     if options["problem"] == "number":
         raise UserError("options.class_weights are for labels, the problem is a number")

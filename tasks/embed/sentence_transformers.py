@@ -1,4 +1,4 @@
-"""What a folder of sentence-transformers says beside the model: pooling, length, normalisation."""
+"""Reads the settings of a sentence-transformers folder: pooling, length, normalisation."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class _Lengths(Content):
 
 
 def read_settings(folder: Path, model: Any) -> dict[str, Any]:
-    """The arguments of `Embed` that a folder names; mean pooling where it names none.
+    """The arguments of `Embed` for a folder; mean pooling if it does not name one.
 
     Raises:
-        UserError: if it names a step that `Embed` does not have.
+        UserError: if it names a step that `Embed` does not support.
     """
     modules = folder / "modules.json"
     if not modules.exists():

@@ -1,4 +1,4 @@
-"""What a recipe says of embeddings."""
+"""The recipe of embeddings."""
 
 from typing import Any, ClassVar, Literal
 
@@ -13,7 +13,7 @@ from attention_zoo.train.settings import Section
 
 
 class Data(EncoderData):
-    """Files and columns: pairs of texts that belong together, or with a score of how much."""
+    """Files and columns: pairs of texts that match, or pairs with a similarity score."""
 
     text: Column
     pair: OptionalColumn = None
@@ -30,7 +30,7 @@ class Options(Section):
 
 
 class Config(EncoderConfig):
-    """What its `task.json` holds."""
+    """The schema of its `task.json`."""
 
     pooling: str
     normalize: bool

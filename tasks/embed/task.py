@@ -1,4 +1,4 @@
-"""Embeddings: texts to vectors whose cosine says how alike the texts are."""
+"""Embeddings: texts to vectors whose cosine measures how similar the texts are."""
 
 import dataclasses
 
@@ -20,18 +20,18 @@ _SCALE = 20.0
 class Embed(EncoderTask):
     """A vector for each text.
 
-    Mean pooling is the mean of the states of all tokens, the special ones included
-    ("Sentence-BERT", Reimers and Gurevych 2019, section 3). It is trained on pairs of
-    texts that belong together: of all second texts of the batch the first is to be
-    nearest to its own (Henderson et al. 2017, section 4). Or, with a third column, on pairs
-    and how alike they are, from 0 to 1, by the squared error of the cosine.
+    Mean pooling is the mean of the states of all tokens, including special ones
+    ("Sentence-BERT", Reimers and Gurevych 2019, section 3). It is trained on pairs of matching
+    texts: of all second texts in the batch, a first text should be nearest to its own
+    (Henderson et al. 2017, section 4). With a third column, it is trained on pairs and their
+    similarity, from 0 to 1, by the squared error of the cosine.
 
     Args:
         model: a `Bert`.
         tokenizer: a `WordPieceTokenizer`.
         pooling: `"mean"`, `"cls"` (the first state) or `"max"`.
         normalize: whether vectors have length 1.
-        max_length: longest input in ids; the model's when omitted.
+        max_length: maximum length of inputs in ids; default: the model's.
         fields: names of the columns of an example: text; text, pair; or text, pair, score.
 
     Raises:
@@ -61,7 +61,7 @@ class Embed(EncoderTask):
         self.normalize = normalize
         if pooling not in POOLINGS:
             raise ValueError(f"pooling must be one of {POOLINGS}, received {pooling!r}")
-        # The first decides which weights are kept: how alike pairs are, or which is nearest.
+        # The first metric decides which weights are kept.
         self.metrics = {1: (), 2: ("accuracy",), 3: ("spearman", "pearson")}[len(self.fields)]
 
     def compute(self, inputs, training=False):
@@ -71,7 +71,7 @@ class Embed(EncoderTask):
         if self.pooling == "cls":
             pooled_BD = states_BTD[:, 0]
         elif self.pooling == "mean":
-            # At least 1e-9, for rows of padding alone.
+            # At least 1e-9, for rows that are all padding.
             length_B1 = tf.maximum(tf.reduce_sum(mask_BT1, axis=1), 1e-9)
             pooled_BD = tf.reduce_sum(states_BTD * mask_BT1, axis=1) / length_B1
         else:
@@ -93,12 +93,12 @@ class Embed(EncoderTask):
         ]
 
     def embed(self, texts):
-        """The vectors of a list of strings, float32 `(number, D)`."""
+        """The vectors of a list of strings, float32 `(N, D)`."""
         rows = [prediction.record["embedding"] for prediction in self.predict(texts)]
         return np.array(rows, dtype="float32")
 
     def similarity(self, first, second):
-        """How alike texts are: the cosines between two lists of strings, float32 `(N, M)`.
+        """The similarity of texts: the cosines between two lists of strings, float32 `(N, M)`.
 
         Example:
             >>> from attention_zoo.text import wordpiece_tokenizer as wordpiece
@@ -112,7 +112,7 @@ class Embed(EncoderTask):
         return _cosines(self.embed(first), self.embed(second))
 
     def answers(self, outputs, texts):
-        """For each text the one among the others that is nearest: what vectors are used for."""
+        """For each text, the nearest of the other texts."""
         nearest = np.argmax(_cosines_to_others(outputs["embedding"]), axis=1)
         texts = [text for (text,) in zip(*self.columns(texts), strict=True)]
         return [texts[i].decode() for i in nearest]
@@ -131,10 +131,10 @@ class Embed(EncoderTask):
         ]
 
     def answers_for(self, examples, **options):
-        """What metrics compare: see `Task.answers_for`.
+        """See `Task.answers_for`.
 
-        Of pairs with a score: the cosine and the score. Of pairs alone: the nearest of all
-        second texts, and the one that belongs to the first.
+        For pairs with a score: the cosine and the score. For pairs without: the nearest of all
+        second texts, and the matching one.
         """
         if len(self.fields) == 1:
             raise UserError("embeddings of single texts cannot be scored: pairs are needed")
@@ -165,7 +165,7 @@ class Embed(EncoderTask):
 
         Args:
             batch: token ids `(B, T)` of the first texts and of the second, and scores
-                `(B, 1)` if there are some. Rows of padding count nothing.
+                `(B, 1)` if there are any. Rows of padding do not count.
             training: whether dropout is on.
             label_smoothing: 0 to 1, for pairs without scores.
             seed: not used.

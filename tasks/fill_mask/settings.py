@@ -1,4 +1,4 @@
-"""What a recipe says of masked words and of BERT's pre-training."""
+"""The recipe of masked words and of BERT's pre-training."""
 
 from typing import Any, ClassVar, Literal
 
@@ -11,7 +11,7 @@ from attention_zoo.train.settings import Section, Seed
 
 
 class Data(EncoderData):
-    """Files of documents, and the column that holds them."""
+    """Files of documents, and the column that contains them."""
 
     text: Column
 
@@ -21,15 +21,15 @@ class Options(Section):
 
     whole_words: bool = Field(default=False, description="mask all pieces of a word or none")
     seed: Seed | None = Field(
-        default=None, description="of the pairs of segments; that of `train` when null"
+        default=None, description="of the pairs of segments; null: that of `train`"
     )
     next_sentence: bool | None = Field(
-        default=None, description="whether to read pairs of segments; as the model does when null"
+        default=None, description="whether to read pairs of segments; null: as the model does"
     )
 
 
 class Config(EncoderConfig):
-    """What its `task.json` holds."""
+    """The schema of its `task.json`."""
 
     whole_words: bool
     seed: int

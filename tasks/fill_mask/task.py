@@ -1,4 +1,4 @@
-"""Filling in masked words: what BERT is pre-trained on, and what it can do then."""
+"""Filling in masked words, on which BERT is pre-trained."""
 
 import itertools
 from typing import Any
@@ -18,27 +18,26 @@ from attention_zoo.train.losses import smoothed_cross_entropy
 RaggedTensor: Any = tf.RaggedTensor  # its stub lacks the factories
 
 MASK = "[MASK]"
-_BEST = 10  # tokens that are named for each mask
+_BEST = 10  # tokens listed for each mask
 
-# So many a word has at most on average, or its text is strange.
+# Maximum average number of pieces per word in ordinary texts.
 _PIECES_OF_A_WORD = 4
 
 
 class FillMask(EncoderTask):
-    """The most likely tokens for each `[MASK]` of a text; and pre-training.
+    """Finds the most likely tokens for each `[MASK]` of a text; and pre-trains BERT.
 
-    It is trained on documents: texts whose lines are sentences. With a model that has
-    sentence logits, they are cut into pairs, half of which follow each other
-    (`text/documents.py`); which tokens are masked is drawn anew at every step
-    (`tasks/masking.py`).
+    It is trained on documents: texts whose lines are sentences. For a model with sentence
+    logits, they are split into pairs, half of which follow each other (`text/documents.py`).
+    Masks are drawn anew at every step (`tasks/fill_mask/masking.py`).
 
     Args:
         model: a `BertPretrainer`.
         tokenizer: a `WordPieceTokenizer`.
-        max_length: longest input in ids; the model's when omitted.
+        max_length: maximum length of inputs in ids; default: the model's.
         whole_words: in training, mask all pieces of a word or none.
         seed: of the pairs of segments.
-        next_sentence: whether to read pairs of segments; as the model when omitted.
+        next_sentence: whether to read pairs of segments; default: as the model does.
         fields: the name of the column of an example: text.
 
     Example:
@@ -73,11 +72,11 @@ class FillMask(EncoderTask):
         self.next_sentence = self.model.next_sentence if next_sentence is None else next_sentence
 
     def encode(self, text):
-        """As of every encoder, `[MASK]` being one token."""
+        """See `EncoderTask`; `[MASK]` is one token."""
         parts = tf.strings.split(text, MASK)
         rows = parts.value_rowids()
         ids = self.tokenizer.tokenize(parts.values)
-        # A mask after each part of a text, but not after its last.
+        # A mask after each part of a text except the last.
         mask = tf.fill([ids.nrows(), 1], self.tokenizer.mask_id)
         flat = tf.concat([ids, mask], axis=1)
         lengths = tf.math.segment_sum(flat.row_lengths(), rows)
@@ -90,11 +89,11 @@ class FillMask(EncoderTask):
         return {self.output: self.model(inputs, training=training)[self.output]}
 
     def read(self, numbers, inputs, text):
-        """Logits to the best tokens of each mask, padded to the text with most masks.
+        """Logits to the best tokens of each mask, padded to the text with the most masks.
 
         Returns:
             A dict: `tokens` (string) and `scores` (probabilities), `(B, M, N)`; empty and 0
-            beyond the last mask.
+            after the last mask.
         """
         is_mask = tf.equal(inputs["token_ids"], self.tokenizer.mask_id)
         logits = tf.ragged.boolean_mask(tf.cast(numbers["token_logits"], tf.float32), is_mask)
@@ -128,9 +127,9 @@ class FillMask(EncoderTask):
         return predictions
 
     def answers_for(self, examples, **options):
-        """What metrics compare: see `Task.answers_for`. A case for each masked token.
+        """See `Task.answers_for`; a case for each masked token.
 
-        The masks are drawn as in training, but always the same.
+        The masks are drawn as in training, but with a fixed seed.
         """
         rows = self.to_ids(examples)
         sources, answers, references = [], [], []
@@ -146,11 +145,11 @@ class FillMask(EncoderTask):
             )
             logits = self._masked_logits(with_mask(masked, tf.constant(segment_ids)), positions)
             counted = counted.numpy()
-            said = np.argmax(logits, axis=2)[counted]
-            meant = np.take_along_axis(token_ids, positions.numpy(), axis=1)[counted]
-            answers += self.tokenizer.pieces(said)
-            references += self.tokenizer.pieces(meant)
-            sources += [f"{start} {i}" for i in range(len(said))]
+            predicted = np.argmax(logits, axis=2)[counted]
+            expected = np.take_along_axis(token_ids, positions.numpy(), axis=1)[counted]
+            answers += self.tokenizer.pieces(predicted)
+            references += self.tokenizer.pieces(expected)
+            sources += [f"{start} {i}" for i in range(len(predicted))]
         return sources, answers, references
 
     def _masked_logits(self, inputs, positions):
@@ -160,7 +159,7 @@ class FillMask(EncoderTask):
     # Training
 
     def to_ids(self, examples):
-        """Token ids and segment ids; with sentence logits also whether segments are strangers."""
+        """Token ids and segment ids; with sentence logits, also whether the pair is random."""
         documents = self._documents(examples)
         tokenizer = self.tokenizer
         cls, sep = [tokenizer.cls_id], [tokenizer.sep_id]
@@ -177,7 +176,7 @@ class FillMask(EncoderTask):
         ]
 
     def sides(self, examples):
-        """The sentences of documents, of which all is read; see `Task`."""
+        """The sentences of documents, which are never truncated; see `Task`."""
         sentences = [line for example in examples for line in example[0].split("\n")]
         return [Side("text", self.tokenizer, (sentences,), None)]
 
@@ -201,15 +200,15 @@ class FillMask(EncoderTask):
         """Cross-entropy of masked tokens, and of next sentences if the model has them.
 
         Args:
-            batch: token ids `(B, T)`, segment ids `(B, T)`, and `(B, 1)`, 1 where the second
-                segment is a stranger.
+            batch: token ids `(B, T)`, segment ids `(B, T)`, and `(B, 1)`, 1 if the second
+                segment is random.
             training: whether dropout is on.
             label_smoothing: 0 to 1, for the tokens.
-            seed: int32 tensor `(2,)`, of the masks; always the same ones when None.
+            seed: int32 tensor `(2,)`, of the masks; None: a fixed seed.
 
         Returns:
-            A sum of losses and the number of masked tokens, scalars, whose ratio is the
-            mean over tokens plus the mean over pairs of segments.
+            A sum of losses and the number of masked tokens, scalars; their ratio is the mean
+            over tokens plus the mean over pairs of segments.
         """
         token_ids, segment_ids, *is_random = batch
         seed = [0, self.seed] if seed is None else seed
@@ -231,20 +230,20 @@ class FillMask(EncoderTask):
         return total, count
 
     @property
-    def idle_weights(self):
-        """Those of a head for next sentences that is there and not asked."""
+    def unused_weights(self):
+        """See `Task`; includes a next-sentence head that is not used."""
         if self.next_sentence or not self.model.next_sentence:
-            return super().idle_weights
+            return super().unused_weights
         return [*self.model.bert.pooler_projection.weights, *self.model.sentence_head.weights]
 
     # Exporting
 
     def input_of(self, example):
-        """The text with one word masked, one that is not cut off."""
+        """The text with one word masked, chosen so that it is not truncated."""
         return self._mask_one_word(example)[0]
 
     def references(self, examples):
-        """The words that are masked, as the tokenizer writes them."""
+        """The masked words, as the tokenizer writes them."""
         words = tf.constant([self._mask_one_word(example)[1] for example in examples])
         ids = self.tokenizer.tokenize(words).to_tensor(0)
         return [word.decode() for word in self.tokenizer.decode(ids).numpy()]
@@ -253,24 +252,24 @@ class FillMask(EncoderTask):
         return mask_one_word(example[0], self.max_length // _PIECES_OF_A_WORD)
 
     def answers(self, outputs, texts):
-        """What stands in the first mask of each text, "" if that is cut off; see `Task`."""
+        """The token in the first mask of each text, "" if that is truncated; see `Task`."""
         outputs = self._read_if_numbers(outputs, self.columns(texts))
         tokens = np.asarray(outputs["tokens"])
         return [row[0][0].decode() if len(row) else "" for row in tokens]
 
     @classmethod
     def options_of(cls, recipe, examples, base):
-        """See `EncoderTask`; a seed that is not given is that of the training."""
+        """See `EncoderTask`; the default seed is that of the training."""
         options = super().options_of(recipe, examples, base)
         return options if options["seed"] is not None else {**options, "seed": recipe.train.seed}
 
 
 def mask_one_word(text, last):
-    """Masks the middle one of the words between spaces; returns the text and the word.
+    """Masks the middle word of a text; returns the text and the word.
 
     Args:
         text: a string.
-        last: number of the last word, from 0, that may be masked.
+        last: index of the last word that may be masked.
 
     Example:
         >>> mask_one_word("an old house", last=9)

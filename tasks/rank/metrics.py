@@ -1,7 +1,7 @@
 """Metrics of rankings: the passages of each query are ordered by their scores.
 
 Answers are scores and references relevances, strings of numbers; 0 is not relevant. Of passages
-with equal scores the less relevant one comes first, so that equal scores for all win nothing.
+with equal scores the less relevant comes first, so that giving all the same score gains nothing.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""What a recipe says of ranking."""
+"""The recipe of ranking."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
@@ -12,7 +12,7 @@ from attention_zoo.text.examples import LABEL
 from attention_zoo.train.settings import Section
 
 Activation = Literal["sigmoid", "identity"]
-# What sentence-transformers writes into the config.json of a CrossEncoder, by version.
+# Keys that versions of sentence-transformers write into the config.json of a CrossEncoder.
 _MARKS = ("sentence_transformers", "sbert_ce_default_activation_function")
 
 
@@ -33,7 +33,7 @@ class Options(Section):
 
 
 class Config(EncoderConfig):
-    """What its `task.json` holds."""
+    """The schema of its `task.json`."""
 
     activation: str
 

@@ -10,7 +10,7 @@ from attention_zoo.tasks.encoder_task import EncoderTask, Prediction
 from attention_zoo.tasks.rank.settings import Activation, RankRecipe
 from attention_zoo.text.examples import located, read_number
 
-_ROUNDING = 2e-4  # of numbers written with four decimals
+_ROUNDING = 2e-4  # tolerance for numbers written with four decimals
 
 
 class Rank(EncoderTask):
@@ -18,13 +18,13 @@ class Rank(EncoderTask):
 
     The cross-encoder of Nogueira and Cho 2019, "Passage Re-ranking with BERT": slower than
     comparing embeddings, since each pair is read as a whole, and better at the order of the few
-    passages that a search has found.
+    passages that a search returned.
 
     Args:
         model: a `BertClassifier` with one output; or another engine.
         tokenizer: a `WordPieceTokenizer`.
         activation: `"sigmoid"`, for scores from 0 to 1, or `"identity"`, for the logit.
-        max_length: longest pair in ids; the model's when omitted.
+        max_length: maximum length of pairs in ids; default: the model's.
         fields: names of the columns of an example: query, passage, label; the label is how
             relevant the passage is, from 0 to 1.
 
@@ -70,8 +70,8 @@ class Rank(EncoderTask):
             passages: list of strings.
 
         Returns:
-            A list of pairs of the index of a passage and its score, the best first; of equal
-            scores the earlier passage.
+            A list of pairs of the index of a passage and its score, the best first; passages
+            with equal scores keep their order.
         """
         scores = [p.record["score"] for p in self.predict([(query, text) for text in passages])]
         return sorted(enumerate(scores), key=lambda pair: -pair[1])
@@ -86,7 +86,7 @@ class Rank(EncoderTask):
         return [Prediction(f"{s:.4f}", {"score": float(s)}) for s in outputs["score"]]
 
     def is_same(self, first, second):
-        """Whether two scores are the same but for their rounding."""
+        """Whether two scores are the same up to rounding."""
         return abs(float(first) - float(second)) < _ROUNDING
 
     def references(self, examples):
@@ -109,7 +109,7 @@ class Rank(EncoderTask):
             batch: token ids `(B, T)`, segment ids `(B, T)`, relevances `(B, 1)`. Rows of padding
                 do not count.
             training: whether dropout is on.
-            label_smoothing: 0 to 1: relevances are drawn this far towards a half.
+            label_smoothing: 0 to 1: how far relevances are moved towards a half.
             seed: not used.
 
         Returns:
@@ -135,7 +135,7 @@ class Rank(EncoderTask):
         """See `EncoderTask`: what a CrossEncoder of sentence-transformers does with the logit."""
         theirs = config.get("sentence_transformers") or {}
         name = theirs.get("activation_fn") or config.get("sbert_ce_default_activation_function")
-        # Without a word of it, the library takes the sigmoid.
+        # The library's default is the sigmoid.
         name = str(name or "Sigmoid").rsplit(".", 1)[-1].lower()
         if name not in get_args(Activation):
             raise UserError(

@@ -1,4 +1,4 @@
-"""From a recipe and its training examples to the parts of a sequence-to-sequence task."""
+"""Builds the parts of a sequence-to-sequence task from a recipe and its training examples."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Parts = tuple[Any, Any, Any, tuple[int, int]]
 
 
 def build_parts(recipe: Any, examples: Sequence[tuple[str, ...]]) -> Parts:
-    """The model, the tokenizers of both sides, and the longest source and target in ids."""
+    """The model, both tokenizers, and the maximum lengths of source and target in ids."""
     base = load_base(recipe)
     return _fresh(recipe, examples) if base is None else _continued(recipe, base)
 
 
 def _fresh(recipe: Any, examples: Sequence[tuple[str, ...]]) -> Parts:
-    """The model of a preset, tokenizers of the examples, and room for the longest of them."""
+    """The model of a preset, new tokenizers, and lengths chosen from the examples."""
     source, target = _train_tokenizers(recipe.tokenizer, examples)
     sources, targets = ([example[side] for example in examples] for side in (0, 1))
     limits = (
@@ -45,9 +45,9 @@ def _continued(recipe: Any, base: Any) -> Parts:
     """Weights, tokenizers and lengths of another task; options such as dropout may differ."""
     origin = f"model.pretrained: {recipe.model.pretrained}"
     if base.kind != recipe.kind:
-        raise UserError(f"{origin} is of the task {base.kind}")
+        raise UserError(f"{origin} is for the task {base.kind}")
     if recipe.tokenizer != type(recipe.tokenizer)():
-        raise UserError("tokenizer: model.pretrained has its own; leave the section out")
+        raise UserError("tokenizer: model.pretrained has its own; remove this section")
     model_class, config = type(base.model), model_config(base.model)
     name = model_class.__name__
     overrides = model_options(name, recipe.model.options, config, name)

@@ -1,4 +1,4 @@
-"""Error rates of spelling to sound: a word may have several right pronunciations."""
+"""Error rates of pronunciations: a word may have several correct ones."""
 
 from attention_zoo.train.metrics import TEXT, register_metric
 
@@ -7,11 +7,11 @@ from attention_zoo.train.metrics import TEXT, register_metric
 def word_error_rate(answers, references):
     """Percentage of words whose pronunciation equals none of the references.
 
-    As the papers on spelling to sound count it (Bisani and Ney 2008; Toshniwal and
-    Livescu 2016): a word with several pronunciations is one word.
+    As in the literature on grapheme-to-phoneme conversion (Bisani and Ney 2008; Toshniwal and
+    Livescu 2016), a word with several pronunciations counts once.
 
     Args:
-        answers: list of strings, one a word.
+        answers: list of strings, one for each word.
         references: list of lists of strings, all pronunciations of the word.
 
     Example:
@@ -26,11 +26,11 @@ def word_error_rate(answers, references):
 def phoneme_error_rate(answers, references):
     """Edit distance to the nearest reference over the length of that reference, in percent.
 
-    Distances and lengths, in phonemes between spaces, are summed over all words first.
-    Of two references that are equally near, the longer counts.
+    Distances and lengths, in phonemes separated by spaces, are summed over all words first.
+    If two references are equally near, the longer one counts.
 
     Args:
-        answers: list of strings, one a word.
+        answers: list of strings, one for each word.
         references: list of lists of strings, all pronunciations of the word.
 
     Example:
@@ -47,7 +47,7 @@ def phoneme_error_rate(answers, references):
 
 
 def edit_distance(first, second):
-    """Fewest insertions, deletions and substitutions between two sequences (Levenshtein).
+    """The Levenshtein distance: the fewest insertions, deletions and substitutions.
 
     Example:
         >>> edit_distance("kitten", "sitting")

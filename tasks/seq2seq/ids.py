@@ -1,4 +1,4 @@
-"""Rows of ids: padding, and what the decoder sees of a target."""
+"""Rows of ids: padding, and the inputs of the decoder."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from attention_zoo.text.vocabulary import PAD_ID, START_ID
 
 
 def pad_rows(rows: Sequence[np.ndarray]) -> np.ndarray:
-    """Stacks id sequences of different length, padded with 0.
+    """Stacks id sequences of different lengths, padded with 0.
 
     Example:
         >>> pad_rows([[4, 3], [3]]).tolist()
@@ -23,6 +23,6 @@ def pad_rows(rows: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def shift_right(target_ids: Any) -> tf.Tensor:
-    """What the decoder sees: the target with the start id in front, without its last id."""
+    """The decoder's inputs: the target after the start id, without its last id."""
     start = tf.fill([tf.shape(target_ids)[0], 1], START_ID)
     return tf.concat([start, target_ids[:, :-1]], axis=1)

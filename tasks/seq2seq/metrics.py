@@ -1,4 +1,4 @@
-"""BLEU and chrF as sacreBLEU computes them, and the signatures that say how."""
+"""BLEU and chrF, computed by sacreBLEU, and their signatures."""
 
 import re
 
@@ -18,13 +18,13 @@ _UNSPACED = f"{_HAN}{_KANA}{_OTHERS}"
 _PATTERNS = {name: re.compile(f"[{ranges}]") for name, ranges in
              (("han", _HAN), ("kana", _KANA), ("unspaced", _UNSPACED))}  # fmt: skip
 _SPACED_WORD = re.compile(rf"[^\W\d_{_UNSPACED}]+")
-# Of what would be words: an English text may quote some Chinese.
+# A smaller fraction of unspaced characters does not count: an English text may quote Chinese.
 _LEAST_UNSPACED = 0.25
 _LEAST_KANA = 0.05  # a Chinese text may have a Japanese name in it
 
 
 def bleu_signature(references, tokenize=None):
-    """How `bleu` counts, in sacreBLEU's words.
+    """The sacreBLEU signature of `bleu`.
 
     Example:
         >>> bleu_signature(["a cat"]).split("|")[3]
@@ -40,8 +40,8 @@ def bleu(answers, references, tokenize=None):
     Args:
         answers: list of strings.
         references: list of strings.
-        tokenize: the tokenisation, a name of sacreBLEU's; `bleu_tokenize(references)` when
-            omitted.
+        tokenize: the tokenization, one of sacreBLEU's names; default:
+            `bleu_tokenize(references)`.
 
     Example:
         >>> round(bleu(["今天天气很好"], ["今天天气真好"]), 2)
@@ -52,7 +52,7 @@ def bleu(answers, references, tokenize=None):
 
 
 def chrf_signature(references):
-    """How `chrf` counts, in sacreBLEU's words."""
+    """The sacreBLEU signature of `chrf`."""
     return _signature(CHRF())
 
 
@@ -63,17 +63,17 @@ def chrf(answers, references):
 
 
 def bleu_tokenize(references):
-    """The tokenisation for the script that references are written in.
+    """The tokenization for the script of the references.
 
-    Where words have no spaces between them, `13a` would take a sentence for a word. For
-    Chinese it is `zh`. For Japanese sacreBLEU has `ja-mecab`, which needs packages of its own,
-    so here and for Thai and its like it is `char`.
+    Without spaces between words, `13a` would take a sentence for a word. Chinese uses `zh`.
+    sacreBLEU's `ja-mecab` for Japanese needs extra packages, so Japanese, Thai and similar
+    scripts use `char`.
 
     Args:
         references: list of strings.
 
     Returns:
-        A name of sacreBLEU's.
+        One of sacreBLEU's names.
 
     Example:
         >>> [bleu_tokenize([text]) for text in ("a cat", "一只猫", "猫がいる", "แมว", "고양이")]
@@ -89,11 +89,11 @@ def bleu_tokenize(references):
 
 
 def check_bleu_tokenize(name):
-    """Refuses a tokenisation that BLEU cannot be computed with here.
+    """Rejects a tokenization that cannot be used here.
 
     Raises:
-        UserError: if sacreBLEU has none of the name, or it needs a package or file that is
-            not there.
+        UserError: if sacreBLEU does not have it, or it needs a package or file that is
+            missing.
     """
     if name is not None:
         _make_bleu(name)
@@ -102,18 +102,18 @@ def check_bleu_tokenize(name):
 def _make_bleu(tokenize):
     if not isinstance(tokenize, str) or tokenize not in BLEU.TOKENIZERS:
         raise UserError(
-            f"bleu_tokenize: sacreBLEU has no tokenisation {tokenize!r}; "
+            f"bleu_tokenize: sacreBLEU has no tokenization {tokenize!r}; "
             f"{suggest(tokenize, BLEU.TOKENIZERS)}"
         )
     try:
         return BLEU(tokenize=tokenize)
-    # Some need MeCab, some a model that sacreBLEU fetches.
+    # Some need MeCab, some a model that sacreBLEU downloads.
     except (RuntimeError, ImportError, OSError) as error:
         message = " ".join(str(error).split())
         raise UserError(f"bleu_tokenize: {tokenize} cannot be used here: {message}") from error
 
 
 def _signature(metric):
-    # Only known after a score: how many references there are is part of it.
+    # Only available after a score, since it includes the number of references.
     metric.corpus_score(["a"], [["a"]])
     return metric.get_signature().format()

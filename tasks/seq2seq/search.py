@@ -1,4 +1,4 @@
-"""How answers are searched for or sampled: the options of `Seq2Seq.predict`, checked."""
+"""Checks the options of `Seq2Seq.predict`: how answers are searched for or sampled."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _SAMPLING = ("seed", "temperature", "top_k", "top_p")
 
 
 def checked_options(task: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Checks options and completes them.
+    """Checks options and adds defaults.
 
     Args:
-        task: whose answers are wanted.
-        given: options by name; None is as if an option was not given.
+        task: the task.
+        given: options by name; None means that an option was not given.
 
     Returns:
-        `max_length`, `n_best`, and either `beam_size` and `length_penalty`, or what was given
-        of `seed`, `temperature`, `top_k` and `top_p`.
+        `max_length`, `n_best`, and either `beam_size` and `length_penalty`, or those of `seed`,
+        `temperature`, `top_k` and `top_p` that were given.
 
     Raises:
-        UserError: if an option is unknown or out of range, or cannot be asked of the engine.
+        UserError: if an option is unknown, out of range, or not supported by the engine.
     """
     given = {name: value for name, value in given.items() if value is not None}
     for name in given:
@@ -65,6 +65,6 @@ def checked_options(task: Any, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def graph_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of checked options that decoding takes."""
+    """The checked options that decoding takes."""
     rest = {name: value for name, value in options.items() if name != "n_best"}
     return {**rest, "num_samples": options["n_best"]} if "seed" in options else rest

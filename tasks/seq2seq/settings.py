@@ -1,4 +1,4 @@
-"""What a recipe says of sequence to sequence."""
+"""The recipe of sequence to sequence."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -28,16 +28,16 @@ _WIDEST_BEAM = 1000
 
 
 class Data(DataSettings):
-    """Files, the columns in them, and how much of them is read."""
+    """Files, their columns, and the maximum lengths."""
 
     source: Column
     target: Column
     max_source_length: _MaxLength = Field(
         default=None,
-        description="longest source in ids, the end included; null: as the training data needs",
+        description="maximum length of sources in ids, with the end; null: from the training data",
     )
     max_target_length: _MaxLength = Field(
-        default=None, description="longest target in ids, likewise"
+        default=None, description="maximum length of targets in ids, with the end"
     )
 
 
@@ -68,7 +68,7 @@ class OneTokenizerSettings(pydantic.BaseModel):
 
     @classmethod
     def keys_of(cls, given: dict[str, Any]) -> list[str]:
-        """The keys that such a section may have, by its kind."""
+        """The keys that a section of this kind may have."""
         return [*dict.fromkeys((*cls.model_fields, *_kind_of(given).model_fields))]
 
     @property
@@ -110,13 +110,15 @@ class TokenizerSettings(OneTokenizerSettings):
         description="one vocabulary for both sides; the model can then share its embeddings",
     )
     target: OneTokenizerSettings | None = Field(
-        default=None, description="the tokenizer of the target, if it is of another kind"
+        default=None, description="the tokenizer of the target, if it is different"
     )
 
     @pydantic.model_validator(mode="after")
     def _one_or_two(self):
         if self.shared and self.target:
-            raise ValueError("a shared tokenizer has no settings for the target: leave one out")
+            raise ValueError(
+                "a shared tokenizer has no settings for the target: remove one of the two"
+            )
         return self
 
 
@@ -125,23 +127,23 @@ class Training(TrainSettings):
 
     scheduled_sampling: Fraction = Field(
         default=0.0,
-        description="probability, in the last step, that a decoder input is the model's own "
-        "prediction; it rises from 0, and a step then passes through the model twice",
+        description="probability in the last step that a decoder input is the model's own "
+        "prediction; it rises from 0, and each step then runs the model twice",
     )
 
 
 class Evaluation(EvaluateSettings):
-    """How answers are searched for, and judged. The first metric decides what is best."""
+    """How answers are searched for and scored. The first metric decides which is best."""
 
     beam_size: Positive = Field(default=1, description="hypotheses; 1 is greedy search")
     length_penalty: Real = Field(default=0.6, description="alpha of Wu et al. 2016")
     replace_unknown: bool = Field(
         default=False,
-        description="write the most attended source token where the answer has an unknown one",
+        description="replace unknown tokens in answers with the most attended source token",
     )
     bleu_tokenize: str | None = Field(
         default=None,
-        description="sacreBLEU's name of BLEU's tokenization; null: by the script of the "
+        description="sacreBLEU's name of BLEU's tokenization; null: chosen by the script of the "
         "references",
     )
 
@@ -152,12 +154,12 @@ class Evaluation(EvaluateSettings):
 
     @property
     def metric_options(self) -> dict[str, str]:
-        """What the metrics need to know of it, see `attention_zoo.train.metrics`."""
+        """Options of the metrics, see `attention_zoo.train.metrics`."""
         return {"bleu_tokenize": self.bleu_tokenize} if self.bleu_tokenize else {}
 
 
 class Config(TaskConfig):
-    """What its `task.json` holds."""
+    """The schema of its `task.json`."""
 
     shared_tokenizer: bool
     max_source_length: Length

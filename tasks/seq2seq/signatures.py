@@ -37,7 +37,7 @@ def saved_model_signatures(task: Any) -> dict[str, Signature]:
         return _best(task.respond(text, **task.default_search()))
 
     def generate(text, beam_size, max_length, length_penalty):
-        # Beyond these limits TensorFlow's own errors would speak of shapes.
+        # Beyond these limits TensorFlow would raise errors about shapes.
         return task.respond(
             text,
             beam_size=tf.clip_by_value(beam_size, 1, task.target_tokenizer.vocab_size),
@@ -77,7 +77,7 @@ def _best(outputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cut(task: Seq2Seq, source_ids: Any, target_ids: Any = None) -> dict[str, Any]:
-    """Ids that a client has made; what is too long is cut off, as it is of strings."""
+    """Ids from a client, by name, truncated like the ids of strings."""
     ids = {"source_ids": cut_rows(source_ids, task.max_source_length, END_ID)}
     if target_ids is not None:
         ids["target_ids"] = cut_rows(target_ids, task.max_target_length)

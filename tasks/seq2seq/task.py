@@ -49,32 +49,32 @@ class Answer:
 
     @property
     def lines(self) -> list[str]:
-        """What the command line prints: one line each, whatever the model learned to write."""
+        """What the command line prints: one line for each answer, without line breaks."""
         return [one_line(text) for text, _ in self.n_best]
 
 
 class Seq2Seq(Task):
-    """Translation, summarisation, spelling to sound: any text to any text.
+    """Translation, summarisation, pronunciation: any text to any text.
 
     `predict` takes the options `beam_size` (1 is greedy search), `length_penalty` (alpha of Wu
-    et al. 2016), `max_length` (of answers, in ids) and `n_best` (hypotheses to return); or with
-    a `seed`, and if wanted `temperature`, `top_k` and `top_p`, it draws `n_best` answers instead
-    of searching. The score of an answer is its log-probability; of several hypotheses, over the
-    length penalty that they are compared by. A text that is empty, or white space alone, gets an
-    empty answer.
+    et al. 2016), `max_length` (of answers, in ids) and `n_best` (hypotheses to return); with
+    a `seed`, and optionally `temperature`, `top_k` and `top_p`, it samples `n_best` answers
+    instead of searching. The score of an answer is its log-probability, in beam search divided by
+    the length penalty. A text that is empty or only white space gets an empty answer.
 
     Args:
         model: a sequence-to-sequence model, see `attention_zoo.zoo`; or another engine.
-        source_tokenizer: of the input.
-        target_tokenizer: of the answers; the source's when omitted.
-        max_source_length: longest input in ids, the end included; longer is truncated.
-        max_target_length: longest answer in ids, the end included.
-        beam_size: of decoding, unless a call says otherwise; 1 is greedy search.
-        length_penalty: of beam search, unless a call says otherwise.
+        source_tokenizer: the tokenizer of inputs.
+        target_tokenizer: the tokenizer of answers; default: the source's.
+        max_source_length: maximum length of inputs in ids, with the end; longer ones are
+            truncated.
+        max_target_length: maximum length of answers in ids, with the end.
+        beam_size: the default of calls; 1 is greedy search.
+        length_penalty: of beam search, the default of calls.
         fields: names of the columns of an example.
-        replace_unknown: write the source token that was attended to most where the
-            answer has an unknown one (Luong et al. 2015, section 4.2). For tokens that
-            are characters or words, and models with attention.
+        replace_unknown: replace unknown tokens in answers with the most attended source token
+            (Luong et al. 2015, section 4.2). Only for tokens that are characters or words,
+            and models with attention.
 
     Raises:
         ValueError: if a vocabulary or a length does not fit the model, or unknown tokens
@@ -168,11 +168,11 @@ class Seq2Seq(Task):
         return self.texts_of(self.engine.decode(self, ids, options), text)
 
     def texts_of(self, numbers: Mapping[str, Any], text: Any) -> dict[str, Any]:
-        """Answers in ids, as `Engine.decode` gives them, to `text` and `score`, `(B, N)`.
+        """Answers in ids, as `Engine.decode` returns them, to `text` and `score`, `(B, N)`.
 
         Args:
-            numbers: the ids, and what comes with them.
-            text: string tensor `(B,)`, the sources; one that is blank gets an empty answer.
+            numbers: what `Engine.decode` returned.
+            text: string tensor `(B,)`, the sources; a blank one gets an empty answer.
         """
         blank_B1 = tf.expand_dims(is_blank(text), 1)
         _, count, length = tf.unstack(tf.shape(numbers["target_ids"]))
@@ -193,8 +193,8 @@ class Seq2Seq(Task):
         Args:
             ids: int32 tensor `(B, L)`.
             texts: string tensor `(B,)`, the sources.
-            positions: int32 tensor `(B, L)`, where in the source each token looked;
-                needed to replace unknown ones.
+            positions: int32 tensor `(B, L)`, the most attended source position of each token;
+                needed to replace unknown tokens.
 
         Returns:
             String tensor `(B,)`.
@@ -224,7 +224,7 @@ class Seq2Seq(Task):
         return {"logits": self.model(ids, training=training)}
 
     def decode(self, inputs: Mapping[str, Any], **options: Any) -> dict[str, Any]:
-        """Source ids to answers in ids, by the decoder that the options ask for; see `Engine`."""
+        """Source ids to answers in ids, by the search that the options select; see `Engine`."""
         source_ids = inputs["source_ids"]
         best = self.search(source_ids, **options)
         outputs = {"target_ids": best.ids, "score": best.scores}
@@ -240,7 +240,7 @@ class Seq2Seq(Task):
         if isinstance(options["beam_size"], int) and options["beam_size"] == 1:
             options = {name: options[name] for name in ("max_length", "return_attention")}
             return greedy_search(self.model, source_ids, **options)
-        # A single hypothesis is compared with no other: its score is greedy search's.
+        # A single hypothesis is not compared with others: its score is that of greedy search.
         is_alone = tf.equal(options["beam_size"], 1)
         penalty = tf.where(is_alone, 0.0, tf.cast(options["length_penalty"], tf.float32))
         return beam_search(self.model, source_ids, **{**options, "length_penalty": penalty})
@@ -261,11 +261,11 @@ class Seq2Seq(Task):
         return self.max_target_length if name == "target_ids" else self.max_source_length
 
     def attention(self, text: str, answer: str) -> tuple[np.ndarray, list[str], list[str]]:
-        """Where the decoder looked: `(blocks, heads, T, S)` and the tokens of both axes.
+        """The attention of the decoder: `(blocks, heads, T, S)` and the tokens of both axes.
 
         Args:
             text: the source.
-            answer: the target, for example what the task answered.
+            answer: the target, such as the task's answer.
         """
         source_ids, target_ids = (row[np.newaxis] for row in self.to_ids([(text, answer)])[0])
         weights = self.model.attention_weights([source_ids, shift_right(target_ids).numpy()])
@@ -299,14 +299,14 @@ class Seq2Seq(Task):
     def to_ids(self, examples: Sequence[Example]) -> list[tuple[np.ndarray, ...]]:
         """Turns pairs of strings into pairs of id arrays, which end in the end id.
 
-        A target that is cut off does not: it would teach to stop in the middle. A source
-        does, as in answering.
+        A truncated target does not: the model would learn to stop in the middle. A truncated
+        source does, as in prediction.
 
         Args:
             examples: list of pairs of strings.
 
         Returns:
-            A list of pairs of int32 arrays, truncated to the longest lengths.
+            A list of pairs of int32 arrays, truncated to the maximum lengths.
         """
         end = np.array([END_ID], dtype="int32")
         sources, targets = (
@@ -336,9 +336,9 @@ class Seq2Seq(Task):
             training: whether dropout is on.
             label_smoothing: 0 to 1.
             seed: int32 tensor `(2,)`, of scheduled sampling.
-            sampling_probability: for scheduled sampling (Bengio et al. 2015) the probability, 0
+            sampling_probability: of scheduled sampling (Bengio et al. 2015): the probability, 0
                 to 1, that an input of the decoder is the model's own prediction. Predictions
-                are taken from a first pass under teacher forcing, so both passes stay parallel
+                come from a first pass under teacher forcing, so that both passes are parallel
                 (Duckworth et al. 2019, with one pass).
 
         Returns:
@@ -376,7 +376,7 @@ class Seq2Seq(Task):
         return {"generate": {name: (types[name], value) for name, value in options.items()}}
 
     def default_search(self) -> dict[str, Any]:
-        """How answers are searched for unless a call says otherwise."""
+        """The default options of the search."""
         return {
             "max_length": self.max_target_length,
             "beam_size": self.beam_size,
@@ -393,7 +393,7 @@ class Seq2Seq(Task):
         return {"serving_default": functions["ids"], "logits": functions["logits"]}
 
     def inputs_of(self, texts: Any, references: Any = None) -> dict[str, np.ndarray]:
-        """See `Task`; `target_ids` is what the decoder sees under teacher forcing."""
+        """See `Task`; `target_ids` are the decoder's inputs under teacher forcing."""
         pairs = self.to_ids(list(zip(texts, references, strict=True)))
         source_ids, target_ids = (pad_rows([pair[side] for pair in pairs]) for side in (0, 1))
         inputs = shift_right(target_ids).numpy()
@@ -410,7 +410,7 @@ class Seq2Seq(Task):
             return [text.decode(errors="replace") for text in outputs["text"]]
         texts = tf.constant(strings_of(texts))
         strings = self.detokenize(outputs["target_ids"], texts, outputs.get("positions"))
-        # As everywhere, an empty text gets an empty answer.
+        # A blank text gets an empty answer.
         answers = tf.where(is_blank(texts), "", strings).numpy()
         return [answer.decode(errors="replace") for answer in answers]
 
@@ -444,7 +444,7 @@ class Seq2Seq(Task):
 
 
 def _most_attended(hypotheses: Any, source_ids: Any) -> tf.Tensor:
-    """Which token of the source each token looked at most, int32 `(B, N, L)`; not its end."""
+    """The source position that each token attended to most, except the end, int32 `(B, N, L)`."""
     is_token_BS = tf.not_equal(source_ids, PAD_ID) & tf.not_equal(source_ids, END_ID)
     is_token_B11S = tf.expand_dims(tf.expand_dims(is_token_BS, 1), 1)
     seen_BNLS = tf.where(is_token_B11S, hypotheses.attention, -1.0)
@@ -452,6 +452,6 @@ def _most_attended(hypotheses: Any, source_ids: Any) -> tf.Tensor:
 
 
 def _replace(inputs: Any, predicted: Any, probability: Any, seed: Any) -> tf.Tensor:
-    """Replaces ids, drawn at random, by predicted ones; padding stays."""
+    """Replaces a random selection of ids with predicted ones, but no padding."""
     drawn = tf.random.stateless_uniform(tf.shape(inputs), seed) < probability
     return tf.where(drawn & tf.not_equal(inputs, PAD_ID), predicted, inputs)

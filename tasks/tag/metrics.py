@@ -1,4 +1,4 @@
-"""Metrics of tags: answers and references are tags with spaces between, a string a text."""
+"""Metrics of tags: answers and references are strings of tags separated by spaces."""
 
 from attention_zoo.text.tags import split_tag
 from attention_zoo.train.metrics import TAGS, register_metric
@@ -6,7 +6,7 @@ from attention_zoo.train.metrics import TAGS, register_metric
 
 @register_metric("tag_accuracy", (TAGS,))
 def tag_accuracy(answers, references):
-    """Percentage of words whose tag is right.
+    """Percentage of words with the correct tag.
 
     Example:
         >>> tag_accuracy(["O B-PER"], ["O O"])
@@ -22,15 +22,14 @@ def tag_accuracy(answers, references):
 
 @register_metric("entity_f1", (TAGS,))
 def entity_f1(answers, references):
-    """F1 over entities, in percent: right if first word, last word and type are.
+    """F1 over entities, in percent; correct if first word, last word and type are.
 
-    0 where there are no entities on either side, as `seqeval` has it.
+    0 if there are no entities on either side, like `seqeval`.
 
-    Entities are read as the script `conlleval` of the CoNLL-2000 task reads them, in any of
+    Entities are read like the script `conlleval` of the CoNLL-2000 task reads them, in any of
     the schemes IOB1, IOB2, IOE and IOBES (Tjong Kim Sang and De Meulder 2003, section 3), or
-    BILOU, where L stands for E and U for S, as M for I and W for S in BMES and BMEWO. Tags of
-    none of these are types by themselves: words beside each other that have the same are one
-    entity.
+    BILOU, where L stands for E and U for S, or BMES and BMEWO, where M stands for I and W for S.
+    Other tags are types by themselves: adjacent words with the same tag are one entity.
 
     Example:
         >>> entity_f1(["B-PER I-PER O"], ["B-PER O O"])
@@ -47,20 +46,20 @@ def entity_f1(answers, references):
 
 
 def entities(tags):
-    """The entities in a list of tags: a set of triples of type, first and last word.
+    """The entities in a list of tags: a set of triples (type, first word, last word).
 
     Example:
         >>> sorted(entities(["B-PER", "I-PER", "O", "B-LOC"]))
         [('LOC', 3, 3), ('PER', 0, 1)]
     """
-    found = set()
+    spans = set()
     before, kind_before, begin = "O", "", None
-    for place, tag in enumerate([*tags, "O"]):
-        place_in, kind = split_tag(tag) or ("I", tag)
-        if begin is not None and (place_in in "BSO" or before in "ES" or kind != kind_before):
-            found.add((kind_before, begin, place - 1))
+    for index, tag in enumerate([*tags, "O"]):
+        prefix, kind = split_tag(tag) or ("I", tag)
+        if begin is not None and (prefix in "BSO" or before in "ES" or kind != kind_before):
+            spans.add((kind_before, begin, index - 1))
             begin = None
-        if place_in != "O" and begin is None:
-            begin = place
-        before, kind_before = place_in, kind
-    return found
+        if prefix != "O" and begin is None:
+            begin = index
+        before, kind_before = prefix, kind
+    return spans

@@ -1,4 +1,4 @@
-"""What a recipe says of tagging."""
+"""The recipe of tagging."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -12,14 +12,14 @@ from attention_zoo.train.metrics import TAGS
 
 
 class Data(EncoderData):
-    """Files and columns: words and their tags, both with spaces between."""
+    """Files and columns: words and their tags, both separated by spaces."""
 
     text: Column
     label: Column
 
 
 class Config(EncoderConfig):
-    """What its `task.json` holds."""
+    """The schema of its `task.json`."""
 
     labels: Annotated[list[str], Field(min_length=1)]
 

@@ -1,4 +1,4 @@
-"""Tagging: a label for each word, such as names, parts of speech, or places to cut."""
+"""Tagging: a label for each word, such as names, parts of speech or word boundaries."""
 
 import numpy as np
 import tensorflow as tf
@@ -16,21 +16,20 @@ OUTSIDE = "O"
 
 
 class Tag(EncoderTask):
-    """A tag for each word between white space; a word's first piece decides.
+    """A tag for each word between white space, determined by its first piece.
 
     Devlin et al. 2019, section 5.3.
 
     Args:
         model: a `BertTokenClassifier` with an output for each tag.
         tokenizer: a `WordPieceTokenizer`.
-        labels: list of the tags. Words of which the tokenizer leaves nothing, or that lie
-            beyond `max_length`, get `"O"`, or the first tag if that is none.
-        max_length: longest input in ids; the model's when omitted.
-        fields: names of the columns of an example: words and tags, both with spaces
-            between.
+        labels: list of the tags. Words without tokens, or beyond `max_length`, get `"O"`, or
+            the first tag if there is no `"O"`.
+        max_length: maximum length of inputs in ids; default: the model's.
+        fields: names of the columns of an example: words and tags, both separated by
+            spaces.
 
-    Where one of the tags is none of an entity, as parts of speech are not, `tag_accuracy` is the
-    only metric.
+    If some tags are not entity tags, such as parts of speech, `tag_accuracy` is the only metric.
 
     Example:
         >>> from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
@@ -55,13 +54,13 @@ class Tag(EncoderTask):
         self._check_outputs(len(self.labels))
 
     def encode(self, text):
-        """As of every encoder, and `words (B, T)`: which word begins there, from 1, or 0."""
+        """See `EncoderTask`; also `words (B, T)`: the word that begins there, from 1, or 0."""
         pieces = self.tokenizer.tokenize_with_offsets(text)
-        number = pieces.words.values
+        index = pieces.words.values
         row = pieces.words.value_rowids()
-        same = tf.equal(number[1:], number[:-1]) & tf.equal(row[1:], row[:-1])
-        goes_on = tf.concat([[False], same], 0)[: tf.size(number)]
-        begins = pieces.words.with_values(tf.where(goes_on, 0, number + 1))
+        same = tf.equal(index[1:], index[:-1]) & tf.equal(row[1:], row[:-1])
+        goes_on = tf.concat([[False], same], 0)[: tf.size(index)]
+        begins = pieces.words.with_values(tf.where(goes_on, 0, index + 1))
         room = self.max_length - 2
         token_ids, segment_ids = self.tokenizer.join(pieces.ids[:, :room])
         zero = tf.zeros([begins.nrows(), 1], tf.int32)
@@ -69,18 +68,18 @@ class Tag(EncoderTask):
         return with_mask(token_ids, segment_ids, words=words, word_counts=pieces.word_counts)
 
     def read(self, numbers, inputs, text):
-        """Logits to `tags`, strings `(B, W)`, empty beyond the last word of a text."""
+        """Logits to `tags`, strings `(B, W)`, empty after the last word of a text."""
         best_BT = tf.argmax(numbers["logits"], axis=2, output_type=tf.int32)
         count_B = inputs["word_counts"]
         most = tf.reduce_max(tf.concat([count_B, [0]], 0))
         where = tf.where(inputs["words"] > 0)
         word = tf.gather_nd(inputs["words"], where) - 1
-        places = tf.stack([tf.cast(where[:, 0], tf.int32), word], axis=1)
-        # Ids from 1, so that 0 says that nothing was found for a word.
-        found = tf.gather_nd(best_BT, where) + 1
-        found_BW = tf.scatter_nd(places, found, tf.stack([tf.size(count_B), most]))
+        indices = tf.stack([tf.cast(where[:, 0], tf.int32), word], axis=1)
+        # Ids from 1: 0 is for words without tokens.
+        ids = tf.gather_nd(best_BT, where) + 1
+        ids_BW = tf.scatter_nd(indices, ids, tf.stack([tf.size(count_B), most]))
         missing = OUTSIDE if OUTSIDE in self.labels else self.labels[0]
-        tags_BW = tf.gather(tf.constant([missing, *self.labels]), found_BW)
+        tags_BW = tf.gather(tf.constant([missing, *self.labels]), ids_BW)
         return {"tags": tf.where(tf.sequence_mask(count_B, most), tags_BW, "")}
 
     def read_answers(self, outputs, columns, **options):
@@ -102,7 +101,7 @@ class Tag(EncoderTask):
     # Training
 
     def to_ids(self, examples):
-        """Token ids, segment ids and targets: the tag's id plus 1 where a word begins."""
+        """Token ids, segment ids and targets: the tag's id plus 1 at the start of each word."""
         rows = []
         for part, inputs in self.encoded(examples):
             for i, example in enumerate(part):
@@ -118,19 +117,19 @@ class Tag(EncoderTask):
                 )
         return rows
 
-    def _targets(self, example, number):
-        tags = _tags(example, number)
+    def _targets(self, example, num_words):
+        tags = _tags(example, num_words)
         unknown = [tag for tag in tags if tag not in self.labels]
         if unknown:
             with located(example):
-                raise UserError(f"unknown tag {unknown[0]!r}; known are {', '.join(self.labels)}")
+                raise UserError(f"unknown tag {unknown[0]!r}; accepted: {', '.join(self.labels)}")
         return np.array([self.labels.index(tag) + 1 for tag in tags] or [0])
 
     def loss(self, batch, training=True, label_smoothing=0.0, seed=None):
         """Cross-entropy over the first pieces of words.
 
         Args:
-            batch: token ids, segment ids and targets, all `(B, T)`; target 0 counts nothing.
+            batch: token ids, segment ids and targets, all `(B, T)`; target 0 does not count.
             training: whether dropout is on.
             label_smoothing: 0 to 1.
             seed: not used.
@@ -146,7 +145,7 @@ class Tag(EncoderTask):
 
     @classmethod
     def options_of(cls, recipe, examples, base):
-        """See `EncoderTask`; tags that the base has too keep its order, and its outputs."""
+        """See `EncoderTask`; a base with the same tags determines their order."""
         labels = sorted({tag for example in examples for tag in example[-1].split()})
         if not labels:
             raise UserError("none of the training examples has a label")
@@ -166,10 +165,10 @@ class Tag(EncoderTask):
         return {"num_outputs": len(options["labels"])}
 
 
-def _tags(example, number):
-    """The tags of an example that has a number of words."""
+def _tags(example, num_words):
+    """The tags of an example, one for each of its words."""
     tags = example[-1].split()
-    if len(tags) != number:
+    if len(tags) != num_words:
         with located(example):
-            raise UserError(f"{number} words but {len(tags)} tags in {example[0]!r}")
+            raise UserError(f"{num_words} words but {len(tags)} tags in {example[0]!r}")
     return tags

@@ -103,7 +103,7 @@ def test_evaluate(zoo, run, export, data, tmp_path):
     assert (exact[0], len(exact)) == ("exact_match", 2)
     assert (chrf[0], chrf[2]) == ("chrf", chrf_signature(["a"]))
     assert "1 of 2 source texts is longer than" in process.stderr
-    assert "(the longest has 99) and is cut off there" in process.stderr
+    assert "(the longest has 99) and is truncated" in process.stderr
 
 
 def test_verify(zoo, export):
@@ -128,7 +128,7 @@ def test_several_devices_of_one_cpu(zoo, data, tmp_path):
     settings = ["--set", "train.steps=2", "--set", "data.valid=null", "--cpu-devices", "2"]
     arguments = ["train", data / "recipe.yaml", "--out", tmp_path / "run", *settings]
     process = zoo(*arguments, check=2)
-    assert "--cpu-devices is for train.strategy: mirrored, this is auto" in process.stderr
+    assert "--cpu-devices is for train.strategy: mirrored, not auto" in process.stderr
     zoo(*arguments, "--set", "train.strategy=mirrored")
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert report["steps"] == 2
@@ -158,7 +158,7 @@ def test_ctrl_c_leaves_a_usable_run(zoo, data, tmp_path):
     process.send_signal(signal.SIGINT)
     _, messages = process.communicate(timeout=120)
     assert process.returncode == 130, messages
-    assert "go on with --resume" in messages
+    assert "continue with --resume" in messages
     assert "Traceback" not in messages
     assert zoo("predict", tmp_path / "run", stdin="abc\n").stdout.count("\n") == 1
 
@@ -203,7 +203,7 @@ NEW_RUN = ["train", "RECIPE", "--out", "NEW", "--set"]
         (["evaluate", "RUN", "--data", "nothing.tsv"], "nothing.tsv: No such file"),
         (["export", "RUN", "--out", "RUN"], "is not empty"),
         (["export", "RUN", "--out", "NEW", "--formats", "tflight"], "no format 'tflight'"),
-        (["verify", "RUN"], "is no export"),
+        (["verify", "RUN"], "is not an export"),
         (["verify", "EXPORT", "--python", "nowhere"], "nowhere is not an executable"),
     ],
 )

@@ -118,7 +118,7 @@ def test_fonts(transformer, tmp_path):
     assert "'二'" not in "".join(said[1:])
     (tmp_path / "no.ttf").write_text("no font")
     for name, reason in (("no.ttf", "cannot read it"), ("nothing.ttf", "No such file")):
-        with pytest.raises(UserError, match=f"{name} is no font file: .*{reason}"):
+        with pytest.raises(UserError, match=f"{name} is not a font file: .*{reason}"):
             draw_attention(found, tmp_path / "c.png", tmp_path / name)
     assert not (tmp_path / "c.png").exists()
 

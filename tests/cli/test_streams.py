@@ -109,5 +109,5 @@ def test_seeds_are_different_numbers(seeds, tmp_path):
     )
     process = shell(f"ZOO train {tmp_path}/recipe.yaml --out {tmp_path}/run --seeds '{seeds}'")
     assert process.returncode == 2
-    wanted = "--seeds needs different numbers from 0 to 2147483647 with commas between"
+    wanted = "--seeds needs different numbers from 0 to 2147483647, separated by commas"
     assert f"{wanted}, received '{seeds}'" in process.stderr

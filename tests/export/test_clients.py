@@ -259,7 +259,7 @@ def test_reports_that_cannot_be_followed(copy):
         verify_export(copy)
     for wrong in ({"file": "../x"}, {"format": "exe"}, {"quantize": "int3"}, {"file": "/etc"}):
         edit(copy, artefacts=[{**report["artefacts"][1], **wrong}])
-        with pytest.raises(UserError, match="lists what no export of this version is"):
+        with pytest.raises(UserError, match="lists an artefact that this version does not export"):
             verify_export(copy)
     edit(copy, artefacts=report["artefacts"], files=["task.json"])
     with pytest.raises(UserError, match="files: Input should be a valid dictionary"):
@@ -303,7 +303,7 @@ def test_a_directory_that_cannot_be_written_to_is_verified(copy, monkeypatch):
     said = []
     report = verify_export(copy, said.append)
     assert all(artefact["verified"] for artefact in report["artefacts"])
-    assert "cannot be written to" in said[0]
+    assert "is not writable" in said[0]
     assert (copy / "report.json").read_bytes() == before
 
 

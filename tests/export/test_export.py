@@ -230,7 +230,7 @@ def test_damaged_artefacts_are_clear_errors(copy):
     with pytest.raises(UserError, match="is no LiteRT file of ours, or is damaged"):
         load_artefact(copy / TFLITE)
     (copy / "saved_model/1/saved_model.pb").write_bytes(b"\xff\xff")
-    with pytest.raises(UserError, match="is no SavedModel of ours, or is damaged"):
+    with pytest.raises(UserError, match="is not a SavedModel of ours, or is damaged"):
         load_artefact(copy / "saved_model/1")
     shutil.rmtree(copy / "tokenizer" / "source")
     with pytest.raises(UserError, match=r"tokenizer\.json is not a tokenizer"):

@@ -131,7 +131,7 @@ def test_what_feeds_on_itself_has_no_such_file(task, tmp_path):
     model = RNNAttention(60, 40, width=8, max_length=20)
     recurrent = Seq2Seq(model, task.source_tokenizer, task.target_tokenizer)
     recurrent.examples = task.examples
-    with pytest.raises(UserError, match="the format h5 is of Keras's own layers alone"):
+    with pytest.raises(UserError, match="the format h5 has only Keras's own layers"):
         export(recurrent, tmp_path / "out", ["h5"])
 
 

@@ -41,7 +41,7 @@ def test_texts_are_cut_and_those_with_accents_are_not_compared(tmp_path):
 def test_a_task_that_can_have_none_says_why(tmp_path):
     refused = {
         "cased": make(lower_case=False),
-        "one label a text": make(problem="several"),
+        "one label per text": make(problem="several"),
         "takes pairs": make(fields=("text", "pair", "label")),
     }
     for reason, task in refused.items():

@@ -99,8 +99,8 @@ def test_it_learns_like_any_model(task):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({}, "Keras has no recurrent layer that attends"),
-        ({"attention": "luong", "layer_norm": True}, "no layer_norm"),
+        ({}, "Keras has no recurrent layer with attention"),
+        ({"attention": "luong", "layer_norm": True}, "neither layer_norm"),
     ],
 )
 def test_what_has_no_such_form_says_why(tmp_path, task, options, reason):
@@ -108,7 +108,7 @@ def test_what_has_no_such_form_says_why(tmp_path, task, options, reason):
     recurrent = Seq2Seq(model, task.source_tokenizer, task.target_tokenizer)
     recurrent.examples = task.examples
     message = (
-        f"the format keras is of Keras's own layers alone, and this model cannot be: .*{reason}"
+        f"the format keras has only Keras's own layers, and this model needs others: .*{reason}"
     )
     with pytest.raises(UserError, match=message):
         export(recurrent, tmp_path / "out", ["keras"])

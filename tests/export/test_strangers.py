@@ -111,7 +111,10 @@ def test_verification_names_what_was_damaged(copy):
     ("change", "message"),
     [
         (lambda r: r.update(artefacts={}), "artefacts: Input should be a valid list"),
-        (lambda r: r["artefacts"][0].update(file="../../x"), "lists what no export .* is"),
+        (
+            lambda r: r["artefacts"][0].update(file="../../x"),
+            "lists an artefact that this version does not export",
+        ),
         (lambda r: r["artefacts"][0].update(file=5), r"artefacts\.0\.file: Input should be"),
         (lambda r: r["artefacts"][0].update(format=["h5"]), r"artefacts\.0\.format: Input"),
         (lambda r: r.update(max_drop="a lot"), "max_drop: Input should be a valid number"),
@@ -159,9 +162,9 @@ def test_what_is_expected_by_a_stranger(made, copy):
     check_expected(reader, whole, copy)
     with pytest.raises(UserError, match="lacks numbers"):
         check_expected(reader, {n: a for n, a in whole.items() if n != "numbers"}, copy)
-    with pytest.raises(UserError, match="answers is of another export"):
+    with pytest.raises(UserError, match="answers is from another export"):
         check_expected(reader, {**whole, "answers": np.zeros(3)}, copy)
-    with pytest.raises(UserError, match="text is of another export"):
+    with pytest.raises(UserError, match="text is from another export"):
         check_expected(reader, {**whole, "text": whole["text"][:1]}, copy)
     for strings in ("[]", "{", '{"answers": [1]}', '{"answers": "x"}', "[" * 10**5):
         np.savez(path, strings=np.array(strings))
@@ -173,7 +176,7 @@ def test_a_pipe_among_the_artefacts_is_not_waited_for(copy):
     (copy / TFLITE).unlink()
     os.mkfifo(copy / TFLITE)
     edit(copy, lambda report: report.update(artefacts=[report["artefacts"][1]]))
-    with pytest.raises(ResultError, match=r"holds model\.tflite, which is no file"):
+    with pytest.raises(ResultError, match=r"contains model\.tflite, which is not a file"):
         verify_export(copy)
     (copy / "report.json").unlink()
     with pytest.raises(UserError, match="no such file"):
@@ -193,7 +196,7 @@ def test_a_lambda_layer_in_a_h5_file_does_not_run(copy, tmp_path):
         layers[3].update(config, config={**config["config"], "name": layers[3]["name"]})
         file.attrs["model_config"] = json.dumps(said)
     edit(copy, lambda report: report.update(artefacts=[report["artefacts"][2]]))
-    with pytest.raises(ResultError, match=r"model\.h5: does not run: .*it asks for Lambda"):
+    with pytest.raises(ResultError, match=r"model\.h5: does not run: .*it names Lambda"):
         verify_export(copy)
     assert not trace.exists()
 
@@ -230,7 +233,9 @@ def test_what_a_keras_file_may_not_ask_for(said, tmp_path):
     with zipfile.ZipFile(path, "w") as file:
         for name, content in members.items():
             file.writestr(name, content)
-    with pytest.raises(ValueError, match=f"it asks for .*{said['class_name']}, no layer of ours"):
+    with pytest.raises(
+        ValueError, match=f"it names .*{said['class_name']}, which exports do not use"
+    ):
         check_keras_file(str(path))
 
 
@@ -296,7 +301,7 @@ def test_a_saved_model_in_other_forms_is_refused(tmp_path):
     saved = saved_model_pb2.SavedModel.FromString((tmp_path / "saved_model.pb").read_bytes())
     saved.meta_graphs[0].ClearField("object_graph_def")
     (tmp_path / "saved_model.pb").write_bytes(saved.SerializeToString())
-    with pytest.raises(ValueError, match="it is no SavedModel of TensorFlow 2"):
+    with pytest.raises(ValueError, match="it is not a SavedModel of TensorFlow 2"):
         check_saved_graph(str(tmp_path))
 
 
@@ -307,7 +312,7 @@ def test_onnx_files_with_weights_elsewhere(tmp_path):
     entry.key, entry.value = "location", "../../secret"
     path = tmp_path / "a.onnx"
     path.write_bytes(weight.SerializeToString())
-    with pytest.raises(ValueError, match="its weights lie in another file"):
+    with pytest.raises(ValueError, match="its weights are in another file"):
         read_whole(path)
 
 
@@ -327,7 +332,7 @@ def test_what_runners_answer_is_not_unpickled(tmp_path):
         assert found[name].shape == array.shape
     packed = protocol.pack(arrays)
     for lengths in ([5, -3, 1], [1, 1], [9, 9, 9]):
-        with pytest.raises(ValueError, match="label has other lengths than bytes"):
+        with pytest.raises(ValueError, match="the lengths of label do not match its bytes"):
             protocol.unpack({**packed, "label|lengths": np.array(lengths)})
 
 

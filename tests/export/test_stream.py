@@ -76,5 +76,5 @@ def test_a_task_answers_with_it(exported, task, examples):
     assert [answer.text for answer in theirs] == [answer.text for answer in ours]
     scores = [[answer.score for answer in answers] for answers in (ours, theirs)]
     assert scores[1] == pytest.approx(scores[0], abs=1e-4)
-    with pytest.raises(UserError, match="how a LiteRT file of single steps searches is part of"):
+    with pytest.raises(UserError, match="how a LiteRT file for single steps searches is part of"):
         streamed(texts, beam_size=3)

@@ -177,7 +177,7 @@ def test_strings_and_bytes(single, task):
 
 def test_what_is_not_offered_with_batching_is_refused(batching, exported):
     page = (exported[0] / "serving/README.md").read_text(encoding="utf-8")
-    assert "Other signatures are not offered here" in page
+    assert "Other signatures are not available with batching" in page
     options = {"beam_size": 2, "max_length": 9, "length_penalty": 1.0}
     request = {"signature_name": "generate", "inputs": {"text": ["alpha"], **options}}
     assert "at least one dimension" in batching.ask(request)["error"]

@@ -48,7 +48,7 @@ def test_class_weights_of_several_labels(tokenizer, encoder):
 @pytest.mark.parametrize(
     ("problem", "label", "message"),
     [
-        ("one", "w", "unknown label 'w'; known are x, y"),
+        ("one", "w", "unknown label 'w'; accepted: x, y"),
         ("several", "x,w", "unknown label 'w'"),
         ("number", "w", "label must be a number, received 'w'"),
     ],

@@ -93,7 +93,7 @@ def test_what_is_no_text(kind, tasks):
             task(wrong)
     with pytest.raises(UserError, match="number 2 is 7, a int"):
         task(np.array(["a", 7], dtype=object))
-    with pytest.raises(UserError, match="text number 2 is no Unicode"):
+    with pytest.raises(UserError, match="text number 2 is not valid Unicode"):
         task(["a", "\ud800"])
 
 

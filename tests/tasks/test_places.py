@@ -55,13 +55,13 @@ def read(tmp_path):
 
 NOT_THERE = [{"text": "b", "answer_start": 0}]
 MISTAKES = [
-    (lambda: classify("one"), "z", "unknown label 'z'; known are x, y"),
-    (lambda: classify("several"), ["x", "z"], "unknown label 'z'; known are x, y"),
+    (lambda: classify("one"), "z", "unknown label 'z'; accepted: x, y"),
+    (lambda: classify("several"), ["x", "z"], "unknown label 'z'; accepted: x, y"),
     (lambda: classify("number"), "z", "label must be a number, received 'z'"),
     (lambda: classify("number"), "nan", "label must be a number, received 'nan'"),
     (lambda: classify("number"), "1e39", "label must be a number, received '1e39'"),
     (tag, "O", "2 words but 1 tags in 'a b'"),
-    (tag, "O I-X", "unknown tag 'I-X'; known are B-X, O"),
+    (tag, "O I-X", "unknown tag 'I-X'; accepted: B-X, O"),
     (embed, "z", "score must be a number, received 'z'"),
     (answer, "z", "answers must be a JSON list"),
     (answer, [{"text": "b"}], "answers must be a JSON list"),

@@ -117,11 +117,11 @@ def test_checksums_that_leave_something_out(copy):
 def test_a_link_to_a_device_or_a_pipe_is_no_file(name, unsummed):
     (unsummed / name).unlink()
     os.symlink("/dev/zero", unsummed / name)
-    with pytest.raises(UserError, match="is no file: a directory, a device or a pipe"):
+    with pytest.raises(UserError, match="is not a file but a directory, a device or a pipe"):
         load_task(unsummed)
     (unsummed / name).unlink()
     os.mkfifo(unsummed / name)
-    with pytest.raises(UserError, match="is no file: a directory, a device or a pipe"):
+    with pytest.raises(UserError, match="is not a file but a directory, a device or a pipe"):
         load_task(unsummed)
 
 

@@ -80,9 +80,9 @@ def test_another_way_to_cut_is_an_option():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("zhh", r"no tokenisation 'zhh'; did you mean \"zh\""),
+        ("zhh", r"no tokenization 'zhh'; did you mean \"zh\""),
         ("ja-mecab", r"ja-mecab cannot be used here: .*pip install sacrebleu\[ja\]"),
-        (5, "no tokenisation 5"),
+        (5, "no tokenization 5"),
     ],
 )
 def test_a_way_to_cut_that_there_is_not(name, message):
@@ -172,7 +172,9 @@ def test_the_right_answer_is_best(name):
 def test_which_metrics_are_for_which_answers(kind, accepted):
     check_metrics(accepted.split(), kind)
     for name in METRICS.keys() - accepted.split():
-        with pytest.raises(UserError, match=rf"metric {name} is not for .* answers with {kind}"):
+        with pytest.raises(
+            UserError, match=rf"metric {name} does not apply .* answers with {kind}"
+        ):
             check_metrics([name], kind)
 
 

@@ -107,10 +107,10 @@ def test_what_its_owner_has_frozen_stays_frozen_beside_the_setting():
     assert found == {"block_2", "pooler", "head"}
 
 
-def test_idle_weights_are_not_trained():
+def test_unused_weights_are_not_trained():
     class WithIdleHead(Classify):
         @property
-        def idle_weights(self):
+        def unused_weights(self):
             return self.model.head.weights
 
     task = make_task(WithIdleHead)

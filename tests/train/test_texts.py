@@ -38,8 +38,8 @@ def test_what_is_cut_off_is_said_with_how_much_and_how_long(task):
     counts, notes = truncation(task, examples)
     assert counts == {"source": 2, "target": 2}
     assert notes == notes_on_texts(task, examples) == [
-        "2 of 4 source texts are longer than 4 tokens (the longest has 6) and are cut off there",
-        "2 of 4 target texts are longer than 3 tokens (the longest has 6) and are cut off there",
+        "2 of 4 source texts are longer than 4 tokens (the longest has 6) and are truncated",
+        "2 of 4 target texts are longer than 3 tokens (the longest has 6) and are truncated",
     ]  # fmt: skip
     assert truncation(task, examples[:1]) == ({"source": 0, "target": 0}, [])
     assert evaluate(task, examples)["truncated"] == counts
@@ -66,7 +66,7 @@ def test_encoders_say_what_they_do_not_read():
     examples = [("a b", "a", "x"), ("a b", "a d", "y")]
     assert truncation(classifier, examples)[0] == {"text": 1}
     assert truncation(classifier, examples)[1] == [
-        "1 of 2 texts is longer than 3 tokens (the longest has 4) and is cut off there"
+        "1 of 2 texts is longer than 3 tokens (the longest has 4) and is truncated"
     ]
     embedder = Embed(Bert(**ENCODER), PIECES, max_length=5, fields=("text", "pair"))
     assert truncation(embedder, [("a b a b", "a"), ("a", "a b a")])[0] == {"text": 1, "pair": 0}
@@ -81,7 +81,7 @@ def test_encoders_say_what_they_do_not_read():
 def test_many_unknown_tokens_are_said(task):
     (note,) = notes_on_texts(task, [("abcd", "ab")] * 9 + [("axxy", "ab")])
     assert note == (
-        "8% of the 40 tokens of the source are unknown to the vocabulary, most often 'x', 'y'"
+        "8% of the 40 tokens of the source are not in the vocabulary, most often 'x', 'y'"
     )
     assert notes_on_texts(task, [("abcd", "ab")] * 13 + [("abcx", "ab")]) == []  # 1 of 56
 
@@ -115,9 +115,13 @@ def test_what_is_unknown_is_named(tokenizer, text, unknown):
 
 
 def test_metrics_are_checked_before_anything_else(task):
-    with pytest.raises(UserError, match=r"squad_f1 is not for .* answers with text; accepted: "):
+    with pytest.raises(
+        UserError, match=r"squad_f1 does not apply .* answers with text; accepted: "
+    ):
         task.fit([("a", "b")], steps=1, metrics=["squad_f1"])
-    with pytest.raises(UserError, match="entity_f1 is not for a task that answers with text"):
+    with pytest.raises(
+        UserError, match="entity_f1 does not apply to a task that answers with text"
+    ):
         task.evaluate([("a", "b")], metrics=["entity_f1"])
     with pytest.raises(UserError, match="there is no example to evaluate"):
         task.evaluate([])
@@ -143,5 +147,5 @@ def test_how_bleu_is_counted_goes_with_the_task(task, tmp_path):
     (tmp_path / "new/SHA256SUMS").unlink()
     text = (tmp_path / "new/task.json").read_text().replace('"char"', '"chra"')
     (tmp_path / "new/task.json").write_text(text)
-    with pytest.raises(UserError, match=r"no tokenisation 'chra'; did you mean \"char\""):
+    with pytest.raises(UserError, match=r"no tokenization 'chra'; did you mean \"char\""):
         load_task(tmp_path / "new").evaluate(examples, ["bleu"])

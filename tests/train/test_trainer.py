@@ -159,7 +159,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(make_task, pairs, tmp_path):
 
     trainer._train_step = broken
     with pytest.raises(
-        ResultError, match=r"at step 7; the checkpoint of step 4 is good.*learning_rate"
+        ResultError, match=r"at step 7; the checkpoint of step 4 is valid.*learning_rate"
     ):
         trainer.run()
     assert checkpoints.list_steps(tmp_path / "checkpoints") == [4]

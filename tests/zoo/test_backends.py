@@ -35,7 +35,7 @@ def test_imports_no_backend(path):
 
 def test_what_needs_tensorflow_says_that_keras_runs_on_another_backend(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(UserError, match="Keras runs on jax, where there are only the layers") as e:
+    with pytest.raises(UserError, match="Keras runs on jax, which supports only the layers") as e:
         attention_zoo.load("g2p_rnn")
     assert "set KERAS_BACKEND=tensorflow in the environment" in str(e.value)
     # A path that leads nowhere is reported first.
@@ -62,14 +62,14 @@ def test_what_runs_on_jax_and_what_does_not():
     first, *errors = run.stdout.splitlines()
     assert first == "Linear Transformer CharacterTokenizer"
     assert len(errors) == 3
-    assert all(error.startswith("Keras runs on jax, where there are only") for error in errors)
+    assert all(error.startswith("Keras runs on jax, which supports only") for error in errors)
 
 
 def test_a_backend_that_is_not_there_is_named():
     program = "import attention_zoo as az; az.load('g2p_rnn')"
     run = run_python("-c", program, backend="abacus")
     assert re.search(
-        r"UserError: Keras does not start .*abacus.*KERAS_BACKEND=tensorflow", run.stderr
+        r"UserError: Keras cannot be imported .*abacus.*KERAS_BACKEND=tensorflow", run.stderr
     )
 
 
@@ -80,5 +80,5 @@ def test_the_command_line_sets_another_backend_aside():
     )
     assert (asked.returncode, usual.returncode) == (0, 0), asked.stderr[-2000:]
     assert asked.stdout == usual.stdout != ""
-    assert asked.stderr == "KERAS_BACKEND=abacus is set aside: tasks run on TensorFlow\n"
+    assert asked.stderr == "KERAS_BACKEND=abacus is ignored: tasks run on TensorFlow\n"
     assert usual.stderr == ""

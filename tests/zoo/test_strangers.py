@@ -85,7 +85,7 @@ def test_config_json_that_says_what_cannot_be(config, message, folder):
     [
         ("modules.json", '{"type": "x"}', "modules: Input should be a valid list"),
         ("modules.json", "[1]", r"modules\.0"),
-        ("modules.json", "[", "is damaged, or no JSON"),
+        ("modules.json", "[", "is damaged, or not JSON"),
         ("1_Pooling/config.json", "[]", "a JSON object is needed"),
         ("sentence_bert_config.json", '{"max_seq_length": "x"}', "max_seq_length: Input"),
         ("tokenizer_config.json", '{"do_lower_case": "no"}', "do_lower_case: Input"),
@@ -127,7 +127,7 @@ def test_a_link_to_a_device_is_no_weights_file(folder):
         content = (folder / name).read_bytes()
         (folder / name).unlink()
         os.symlink("/dev/zero", folder / name)
-        with pytest.raises(UserError, match=f"{name} is no file: a directory, a device"):
+        with pytest.raises(UserError, match=f"{name} is not a file but a directory, a device"):
             import_task(folder)
         (folder / name).unlink()
         (folder / name).write_bytes(content)
