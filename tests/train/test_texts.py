@@ -123,7 +123,7 @@ def test_metrics_are_checked_before_anything_else(task):
         UserError, match="entity_f1 does not apply to a task that answers with text"
     ):
         task.evaluate([("a", "b")], metrics=["entity_f1"])
-    with pytest.raises(UserError, match="there is no example to evaluate"):
+    with pytest.raises(UserError, match="no examples to evaluate"):
         task.evaluate([])
     with pytest.raises(UserError, match=r"steps: .*greater than 0, received -1"):
         task.fit([("a", "b")], steps=-1)
