@@ -70,12 +70,10 @@ def _rankings(
     queries: dict[str, list[tuple[float, float]]] = {}
     for source, answer, reference in zip(sources, answers, references, strict=True):
         try:
-            pair = -float(answer), float(reference)
+            score, relevance = float(answer), float(reference)
         except ValueError as error:
             raise UserError(f"a ranking needs numbers: {error}") from error
-        queries.setdefault(source[0], []).append(pair)
-    # A score that is not a number ranks last.
-    return [
-        [relevance for _, relevance in sorted(pairs, key=lambda p: (math.isnan(p[0]), *p))]
-        for pairs in queries.values()
-    ]
+        # A score that is not a number ranks last.
+        score = -math.inf if math.isnan(score) else score
+        queries.setdefault(source[0], []).append((-score, relevance))
+    return [[relevance for _, relevance in sorted(pairs)] for pairs in queries.values()]
