@@ -64,13 +64,15 @@ def attention_map(task, text, answer=None, block=None, head=None):
     Raises:
         UserError: if the model has no attention, or there is no such block or head.
     """
-    if not hasattr(task, "attention"):
+    from attention_zoo.tasks.engine import KerasEngine
+
+    if not isinstance(task.engine, KerasEngine):
         raise UserError("an artefact gives no attention here: use the run it was exported from")
     if not getattr(task.model, "attends", True):
         raise UserError("this model has no attention to show")
     if not any(part.strip() for part in ([text] if isinstance(text, str) else text)):
         raise UserError("there is no text to explain")
-    answers = task.kind == "seq2seq"
+    answers = task.decodes
     if answer is not None and not answers:
         raise UserError(f"an answer is for tasks of the kind seq2seq, this one is {task.kind}")
     if answers:
