@@ -269,7 +269,8 @@ def _recurrent(both: Sequence[Any], inputs: Tensor, states: Sequence[Tensor] = (
     layer = layer_class(ours.units, return_sequences=True, return_state=True, **more)
     if len(both) == 2:
         layer = layers.Bidirectional(layer)
-    outputs = layer(stock(ours.input_dropout, inputs), initial_state=states or None)
+    inputs = stock(ours.input_dropout, inputs) if ours.dropout else inputs
+    outputs = layer(inputs, initial_state=states or None)
     layer.set_weights(
         [array(w) for way in both for w in (way.kernel, way.recurrent_kernel, way.bias)]
     )

@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from attention_zoo.export.export import export
 from attention_zoo.export.formats import FORMATS, QUANTIZATIONS
 from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
-from attention_zoo.train import settings
 from attention_zoo.zoo import RNNAttention, Transformer
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "formats.md").read_text(encoding="utf-8")
@@ -60,11 +58,6 @@ def test_quantisations():
         assert named[quantize] == [
             name for name, form in FORMATS.items() if quantize in form.quantizations
         ]
-
-
-def test_recipes_take_every_name():
-    assert get_args(settings._Format) == tuple(FORMATS)
-    assert get_args(settings._Quantization) == QUANTIZATIONS
 
 
 TEXTS = ["alpha beta", "beta", "gamma alpha gamma", "delta beta alpha", "beta gamma", "delta"] * 4
