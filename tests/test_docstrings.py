@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 
 from attention_zoo import layers, zoo
+from attention_zoo.tasks.settings import TASKS
+from attention_zoo.train.metrics import METRICS
+from attention_zoo.zoo import MODELS
 
 PACKAGES = ["layers", "zoo", "text", "decoding", "tasks", "train", "export", "testing"]
 PACKAGES = [f"attention_zoo.{name}" for name in PACKAGES]
@@ -18,7 +21,9 @@ PACKAGES = [importlib.import_module(name) for name in PACKAGES if importlib.util
 MODULES = [package.__name__ for package in PACKAGES] + [
     module.name
     for package in PACKAGES
-    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    # Scripts for processes of their own; some make this package impossible to import.
+    if ".runners." not in module.name
 ]
 
 
@@ -26,6 +31,19 @@ def public(package):
     return {name: getattr(package, name) for name in getattr(package, "__all__", [])}
 
 
+@pytest.fixture
+def registries():
+    """Registries, from which goes what an example registers."""
+    list(TASKS.values())  # which registers their metrics
+    before = [set(registry) for registry in (METRICS, MODELS)]
+    yield
+    for registry, names in zip((METRICS, MODELS), before, strict=True):
+        for name in set(registry) - names:
+            del registry._registered[name]
+            zoo.PRESETS.pop(name, None)
+
+
+@pytest.mark.usefixtures("registries")
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_of_module(name):
     module = importlib.import_module(name)

@@ -295,7 +295,7 @@ def test_a_saved_model_in_other_forms_is_refused(tmp_path):
     write_graph(lambda text: {"label": tf.strings.lower(text)}, tmp_path)
     check_saved_graph(str(tmp_path))
     (tmp_path / "saved_model.cpb").touch()
-    with pytest.raises(ValueError, match="it is in pieces"):
+    with pytest.raises(ValueError, match="it is split into pieces"):
         check_saved_graph(str(tmp_path))
     (tmp_path / "saved_model.cpb").unlink()
     saved = saved_model_pb2.SavedModel.FromString((tmp_path / "saved_model.pb").read_bytes())
@@ -339,5 +339,5 @@ def test_what_runners_answer_is_not_unpickled(tmp_path):
 def test_a_gate_that_is_no_number(tmp_path):
     task, examples = make("embed")
     for gate in (float("nan"), float("inf")):
-        with pytest.raises(UserError, match="max_drop must be a number of points"):
+        with pytest.raises(UserError, match="max_drop must be a finite number of points"):
             export(task, tmp_path / "out", examples=examples, max_drop=gate)

@@ -148,7 +148,7 @@ def test_defaults_are_those_of_encoders(write):
             "Input should be 'wordpiece', received 'words'",
         ),
         ("classify", ["model={pretrained: nowhere}"], "nowhere is not a task"),
-        ("classify", ["model.pretrained=x"], "one of the two"),
+        ("classify", ["model.pretrained=x"], "give either a preset or a pretrained run"),
         (
             "answer",
             ["options.stride=0"],
