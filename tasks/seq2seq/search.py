@@ -50,6 +50,10 @@ def checked_options(task: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     ):
         if not 1 <= options[name] <= limit:
             raise UserError(f"{name} must be from 1 to {limit}, received {options[name]}")
+    if task.engine.searches_itself and options["n_best"] != 1:
+        raise UserError(
+            f"{task.engine.name} gives one answer a text, received n_best={options['n_best']}"
+        )
     if task.engine.searches_itself and (sampling or options != defaults):
         raise UserError(
             f"how {task.engine.name} searches is part of its graph: beam_size={task.beam_size}, "

@@ -191,11 +191,11 @@ NEW_RUN = ["train", "RECIPE", "--out", "NEW", "--set"]
         ),
         (
             [*NEW_RUN, "tokenizer={kind: sentencepiece, vocab_size: 9999}"],
-            "tokenizer.vocab_size: 9999 is more than the training text can fill",
+            "tokenizer.vocab_size: 9999 is too large for the training text",
         ),
         ([*NEW_RUN, "evaluate.metrics=[blue]"], 'mean "bleu"'),
         (["predict", "nowhere"], "nowhere: no such file or directory"),
-        (["predict", "RECIPE"], "is no run, no task"),
+        (["predict", "RECIPE"], "is not a run, a task, an export directory"),
         (["predict", "RUN", "--input", "nothing.txt"], "nothing.txt: No such file"),
         (["predict", "RUN", "--beam-size", "9999"], "beam_size must be from 1 to"),
         (["predict", "RUN", "--n-best", "9"], "n_best must be from 1 to 2, received 9"),
