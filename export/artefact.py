@@ -46,7 +46,7 @@ def load_artefact(path: str | Path) -> Task:
     form, path = _find(path)
     directory = _export_directory(path)
     _require_unchanged(directory, path)
-    return load_reader(directory, form.engine(path))
+    return load_reader(directory).with_engine(form.engine(path))
 
 
 def _find(path: Path) -> tuple[Format, Path]:

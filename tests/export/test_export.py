@@ -227,7 +227,7 @@ def test_damaged_artefacts_are_clear_errors(copy):
     report = copy / "report.json"
     report.rename(copy / "kept")  # its checksums would tell
     (copy / TFLITE).write_bytes(b"no flatbuffer")
-    with pytest.raises(UserError, match="is no LiteRT file of ours, or is damaged"):
+    with pytest.raises(UserError, match="is not an export of ours, or is damaged"):
         load_artefact(copy / TFLITE)
     (copy / "saved_model/1/saved_model.pb").write_bytes(b"\xff\xff")
     with pytest.raises(UserError, match="is not a SavedModel of ours, or is damaged"):
@@ -249,7 +249,7 @@ def test_bad_arguments(task, tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(UserError, match="is not empty"):
         export(task, tmp_path)
-    with pytest.raises(UserError, match="is no run, no task"):
+    with pytest.raises(UserError, match="is not a run, a task"):
         load_artefact(tmp_path)
 
 

@@ -389,5 +389,5 @@ def test_fit_takes_examples_or_files(make_task, pairs, tmp_path):
     from_list = task.fit(pairs, pairs[:3], **options)
     assert from_file["steps"] == from_list["steps"] == 2
     assert set(from_list["valid"]) == {"loss", "chrf"}
-    with pytest.raises(UserError, match=r'no setting \'step\'; did you mean "steps"'):
+    with pytest.raises(UserError, match=r'unknown key "step"; did you mean "steps"'):
         task.fit(pairs, step=3)
