@@ -9,6 +9,7 @@ from attention_zoo.export.digests import changed, digest
 from attention_zoo.export.formats import FORMATS, Format
 from attention_zoo.export.results import REPORT_FILE, read_report
 from attention_zoo.tasks.engine import Engine, Reader
+from attention_zoo.tasks.saving import task_from_config
 from attention_zoo.tasks.settings import TASKS
 from attention_zoo.tasks.task import Task
 from attention_zoo.tasks.task_files import TASK_FILE, TOKENIZER_FOLDER, read_task_config
@@ -26,7 +27,7 @@ def load_reader(directory: str | Path, engine: Engine | None = None) -> Task:
     """
     config = read_task_config(directory)
     task_class = TASKS[config["task"]].task_class()
-    return task_class.from_config(config, directory, engine or Reader())
+    return task_from_config(task_class, config, directory, engine or Reader())
 
 
 def load_artefact(path: str | Path) -> Task:

@@ -37,6 +37,7 @@ from attention_zoo.export.running import Arrays
 from attention_zoo.export.serving import write_serving
 from attention_zoo.export.verify import verify_artefact
 from attention_zoo.files import new_directory
+from attention_zoo.tasks.saving import save_without_weights
 from attention_zoo.train.metrics import compute_metrics, metric_signatures
 
 Progress = Callable[[str], None]
@@ -106,7 +107,7 @@ def _export(
     progress: Progress,
 ) -> Report:
     """Writes the artefacts into an empty directory and verifies them."""
-    task.save_without_weights(directory)
+    save_without_weights(task, directory)
     progress(f"running the Keras model on {len(examples)} examples")
     expected = expected_of(task, examples)
     save_expected(expected, directory)

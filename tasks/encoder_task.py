@@ -19,10 +19,11 @@ from attention_zoo.tasks.building import (
     load_base,
     room_for,
 )
+from attention_zoo.tasks.contract import Compared, Example, Signature
 from attention_zoo.tasks.encoder_settings import EncoderRecipe
 from attention_zoo.tasks.engine import Engine, KerasEngine
 from attention_zoo.tasks.sides import Side
-from attention_zoo.tasks.task import Compared, Example, Signature, Task
+from attention_zoo.tasks.task import Task
 from attention_zoo.text.lines import one_line
 from attention_zoo.text.registry import load_tokenizer, train_tokenizer
 from attention_zoo.text.rows import cut_rows

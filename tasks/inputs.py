@@ -49,6 +49,32 @@ def rows_of(texts):
     return rows
 
 
+def columns_of(texts, names):
+    """Texts, or tuples of them, as columns of UTF-8 bytes.
+
+    Args:
+        texts: as for `rows_of`.
+        names: of the columns.
+
+    Raises:
+        TypeError: as `strings_of`.
+        UserError: as `strings_of`, or if an input has another number of texts.
+
+    Example:
+        >>> columns_of([("a", "b"), ("c", "d")], ("text", "pair"))
+        [[b'a', b'c'], [b'b', b'd']]
+    """
+    rows, expected = rows_of(texts), len(names)
+    for number, row in enumerate(rows, start=1):
+        if len(row) != expected:
+            raise UserError(
+                f"each input must have {expected} text{'s' * (expected > 1)} "
+                f"({', '.join(names)}), number {number} has {len(row)}: "
+                f"{[text.decode(errors='replace') for text in row]}"
+            )
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in names]
+
+
 def _listed(texts):
     texts = _plain(texts)
     if isinstance(texts, (str, bytes)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attention_zoo.tasks.saving import read_task
 from attention_zoo.tasks.settings import TASKS
 from attention_zoo.tasks.task_files import read_whole_task_config
 from attention_zoo.train.trainer import TASK_FOLDER
@@ -23,4 +24,4 @@ def load_task(directory: str | Path) -> Task:
     if (directory / TASK_FOLDER).is_dir():
         directory = directory / TASK_FOLDER
     config = read_whole_task_config(directory)
-    return TASKS[config["task"]].task_class().from_directory(directory, config)
+    return read_task(TASKS[config["task"]].task_class(), directory, config)

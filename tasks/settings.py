@@ -129,6 +129,7 @@ class Recipe(Section):
     export: ExportSettings = ExportSettings()
 
     kind: ClassVar[str]
+    answers: ClassVar[str] = LABEL
     task_config: ClassVar[type[TaskConfig]]
 
     @classmethod
@@ -150,7 +151,7 @@ class Recipe(Section):
                 `options`, or the task.
             num_columns: how many columns an example has.
         """
-        return LABEL
+        return cls.answers
 
     @classmethod
     def column_contents(cls, options: Any, columns: list[Any]) -> dict[Any, Any]:

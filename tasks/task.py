@@ -4,77 +4,30 @@ from __future__ import annotations
 
 import abc
 import copy
-import dataclasses
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from attention_zoo.backend import require_tensorflow_backend
-from attention_zoo.checksums import write_checksums
 from attention_zoo.errors import UserError
-from attention_zoo.files import atomic_directory, atomic_file
+from attention_zoo.tasks.contract import Compared, Example, Signature
 from attention_zoo.tasks.engine import Engine, KerasEngine
-from attention_zoo.tasks.inputs import rows_of
+from attention_zoo.tasks.inputs import columns_of
+from attention_zoo.tasks.saving import read_task, save_task
 from attention_zoo.tasks.settings import Recipe, TaskConfig
 from attention_zoo.tasks.sides import Side
-from attention_zoo.tasks.task_files import (
-    EXAMPLES_FILE,
-    TASK_FILE,
-    TOKENIZER_FOLDER,
-    load_model,
-    read_example_lines,
-    read_whole_task_config,
-)
+from attention_zoo.tasks.task_files import read_whole_task_config
 from attention_zoo.text.tokenizer import Tokenizer
 from attention_zoo.train.evaluation import evaluate
 from attention_zoo.train.fit import fit
-from attention_zoo.zoo.model import model_config
-from attention_zoo.zoo.weights import WEIGHTS_FILE, write_weights
 
 require_tensorflow_backend()
 
 _PREDICT_BATCH = 32
-Example = tuple[str, ...]
-Signature = tuple[Callable[..., Any], list[tf.TensorSpec]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Compared:
-    """The signature on which artefacts are compared, with its inputs and output.
-
-    Attributes:
-        signature: its name.
-        inputs: the names of its arguments.
-        output: the name of the numbers to compare.
-    """
-
-    signature: str
-    inputs: tuple[str, ...]
-    output: str
-
-
-class Answer(Protocol):
-    """An answer to one input."""
-
-    @property
-    def text(self) -> str:
-        """The answer as text."""
-        ...
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """The answer as a dict for JSON."""
-        ...
-
-    @property
-    def lines(self) -> list[str]:
-        """What the command line prints."""
-        ...
 
 
 class Task(abc.ABC):
@@ -206,19 +159,8 @@ class Task(abc.ABC):
         return self._responders[key]
 
     def columns(self, texts: Any) -> list[list[bytes]]:
-        """Strings or tuples of strings as columns of UTF-8 bytes, one for each input."""
-        rows = rows_of(texts)
-        expected = len(self.text_inputs)
-        for index, row in enumerate(rows, start=1):
-            if len(row) != expected:
-                raise UserError(
-                    f"each input must have {expected} text{'s' * (expected > 1)} "
-                    f"({', '.join(self.text_inputs)}), number {index} has {len(row)}: "
-                    f"{[text.decode(errors='replace') for text in row]}"
-                )
-        return [list(column) for column in zip(*rows, strict=True)] or [
-            [] for _ in self.text_inputs
-        ]
+        """Strings, or tuples of strings, as columns of UTF-8 bytes, one per input."""
+        return columns_of(texts, self.text_inputs)
 
     @abc.abstractmethod
     def respond(self, *columns: tf.Tensor, **options: Any) -> dict[str, Any]:
@@ -425,9 +367,20 @@ class Task(abc.ABC):
         """The tokenizers in a folder, by the names of the constructor's arguments."""
 
     @classmethod
-    def _own_fields(cls) -> list[str]:
-        """The fields of its `task.json` that are specific to the task."""
+    def own_settings(cls) -> list[str]:
+        """The settings in its `task.json` that other tasks need not have."""
         return [n for n in cls.recipe.task_config.model_fields if n not in TaskConfig.model_fields]
+
+    @classmethod
+    def from_settings(
+        cls,
+        model: keras.Model | Engine,
+        tokenizers: dict[str, Tokenizer],
+        settings: dict[str, Any],
+        fields: Sequence[str],
+    ) -> Task:
+        """Calls the constructor with tokenizers and settings of a `task.json`, by name."""
+        return cls(model, **tokenizers, **settings, fields=fields)  # pyright: ignore
 
     def save(self, directory: str | Path, dtype: str = "float32") -> None:
         """Writes `task.json`, the weights and the tokenizers: data only, no code.
@@ -444,28 +397,7 @@ class Task(abc.ABC):
             UserError: if a weight is NaN or too large for the type, or the directory holds
                 something other than a task.
         """
-        with atomic_directory(directory, TASK_FILE) as temporary:
-            write_weights(self.model, temporary / WEIGHTS_FILE, dtype)
-            self.save_without_weights(temporary)
-            lines = [json.dumps(example, ensure_ascii=False) + "\n" for example in self.examples]
-            (temporary / EXAMPLES_FILE).write_text("".join(lines), encoding="utf-8")
-            write_checksums(temporary)
-
-    def save_without_weights(self, directory: str | Path) -> None:
-        """Writes `task.json` and the tokenizers, which artefacts need beside them."""
-        for name, tokenizer in self.tokenizers().items():
-            tokenizer.save(Path(directory) / TOKENIZER_FOLDER / name)
-        description = {
-            "format": 1,
-            "task": self.kind,
-            "fields": list(self.fields),
-            "metrics": list(self.metrics),
-            "metric_options": dict(self.metric_options),
-            "model": {"class": type(self.model).__name__, "config": model_config(self.model)},
-            **{name: getattr(self, name) for name in self._own_fields()},
-        }
-        with atomic_file(Path(directory) / TASK_FILE) as temporary:
-            temporary.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        save_task(self, directory, dtype)
 
     @classmethod
     def load(cls, directory: str | Path) -> Task:
@@ -479,50 +411,4 @@ class Task(abc.ABC):
             raise UserError(
                 f"{directory} holds the task {config['task']!r}, not {cls.recipe.kind!r}"
             )
-        return cls.from_directory(Path(directory), config)
-
-    @classmethod
-    def from_directory(cls, directory: Path, config: dict[str, Any]) -> Task:
-        """Like `load`, with the result of `read_whole_task_config`."""
-        task = cls.from_config(config, directory, load_model(cls.recipe, config, directory))
-        examples = directory / EXAMPLES_FILE
-        if examples.exists():
-            task.examples = read_example_lines(examples)
-        return task
-
-    @classmethod
-    def from_config(
-        cls, config: dict[str, Any], directory: str | Path, model: keras.Model | Engine
-    ) -> Task:
-        """Makes a task from its `task.json` and the tokenizers beside it.
-
-        Args:
-            config: what `read_task_config` returned.
-            directory: the directory it was read from.
-            model: a model, or another engine.
-
-        Raises:
-            UserError: if a setting is invalid, or does not fit the model or the tokenizers.
-        """
-        tokenizers = cls.load_tokenizers(config, Path(directory) / TOKENIZER_FOLDER)
-        given = {name: config[name] for name in cls._own_fields() if name in config}
-        try:
-            task = cls.from_settings(model, tokenizers, given, config["fields"])
-        except UserError:
-            raise
-        except ValueError as error:
-            raise UserError(f"{Path(directory) / TASK_FILE}: {error}") from error
-        task.metrics = tuple(config["metrics"])
-        task.metric_options = config["metric_options"]
-        return task
-
-    @classmethod
-    def from_settings(
-        cls,
-        model: keras.Model | Engine,
-        tokenizers: dict[str, Tokenizer],
-        settings: dict[str, Any],
-        fields: Sequence[str],
-    ) -> Task:
-        """Calls the constructor with tokenizers and settings of a `task.json`, by name."""
-        return cls(model, **tokenizers, **settings, fields=fields)  # pyright: ignore
+        return read_task(cls, directory, config)

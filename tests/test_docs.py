@@ -22,6 +22,7 @@ import yaml
 from typer.testing import CliRunner
 
 import attention_zoo as az
+from attention_zoo import testing
 from attention_zoo.commands import app
 
 ROOT = Path(__file__).parents[1]
@@ -279,4 +280,6 @@ def test_every_page_is_in_the_contents():
 def test_every_public_name_is_in_the_reference():
     page = (DOCS / "reference/python.md").read_text(encoding="utf-8")
     shown = set(re.findall(r"^::: attention_zoo\.(?:.*\.)?(\w+)$", page, re.MULTILINE))
-    assert shown == set(az.__all__) - {"__version__", "layers", "testing", "zoo"}
+    checks = {name for name in testing.__all__ if name.startswith("check_")}
+    modules = {"layers", "testing", "zoo"}
+    assert shown == {*az.__all__, *checks} - {"__version__", *modules}

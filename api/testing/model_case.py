@@ -39,6 +39,33 @@ class ModelCase:
         return randomize(self.make())
 
 
+def example_ids(model: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Source ids (2, 5), the first row with two ids of padding, and target ids (2, 4)."""
+    rng = np.random.default_rng(3)
+    sources = rng.integers(1, model.source_vocab_size, (2, 5), "int32")
+    sources[0, 3:] = 0
+    return sources, rng.integers(1, model.target_vocab_size, (2, 4), "int32")
+
+
+def example_inputs(model: Any) -> dict[str, np.ndarray]:
+    """Token ids (2, 5), the first row with one id of padding, segment ids, and the mask."""
+    rng = np.random.default_rng(3)
+    token_ids = rng.integers(1, model.vocab_size, (2, 5), "int32")
+    segment_ids = rng.integers(0, getattr(model, "num_segments", 2), (2, 5), "int32")
+    token_ids[0, 4:] = segment_ids[0, 4:] = 0
+    mask = (token_ids > 0).astype("int32")
+    return {"token_ids": token_ids, "segment_ids": segment_ids, "mask": mask}
+
+
+def example_batches(model: Any) -> list[Any]:
+    """What the model is called on, two batches of different sizes: the second one is smaller."""
+    if hasattr(model, "step"):
+        source, target = example_ids(model)
+        return [[source, target], [source[:1, :3], target[:1, :2]]]
+    inputs = example_inputs(model)
+    return [inputs, {name: array[1:, :3] for name, array in inputs.items()}]
+
+
 def round_trip(model: Any) -> Any:
     """A model built from the configuration of another, converted to JSON and back."""
     config = json.loads(json.dumps(model.get_config()))

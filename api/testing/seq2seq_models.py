@@ -12,32 +12,18 @@ from attention_zoo.testing.check import (
     Check,
     arrays_of,
     check,
-    copy_of,
     dtype_policy,
     expect,
     expect_changed,
     expect_close,
     expect_equal,
 )
-from attention_zoo.testing.model_case import (
-    ModelCase,
-    expect_same_weights,
-    round_trip,
-    saved_and_loaded,
-)
+from attention_zoo.testing.every_model import EVERY_MODEL_CHECKS
+from attention_zoo.testing.model_case import ModelCase, example_batches, example_ids
 
 _LENGTH = 6  # of decoded targets
 # Layer normalisation of a few units magnifies rounding; mistakes are far larger.
 _ROUNDING = {"atol": 5e-5, "rtol": 1e-5}
-_HALF = "mixed_bfloat16"
-
-
-def example_ids(model: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Source ids (2, 5), the first row with two ids of padding, and target ids (2, 4)."""
-    rng = np.random.default_rng(3)
-    sources = rng.integers(1, model.source_vocab_size, (2, 5), "int32")
-    sources[0, 3:] = 0
-    return sources, rng.integers(1, model.target_vocab_size, (2, 4), "int32")
 
 
 @check("start, step and reorder: every tensor of the cache is (B, N, ...), and step reads position")
@@ -153,60 +139,6 @@ def empty_source_is_finite(case: ModelCase) -> None:
     expect(np.isfinite(logits).all(), "logits are infinite or not a number")
 
 
-@check("get_config and __init__: every constructor argument is an attribute with the same value")
-def config_round_trip(case: ModelCase) -> None:
-    """A model built from the configuration, with the same weights, has the same logits."""
-    ids = [*example_ids(case.model)]
-    expect_equal(round_trip(case.model)(ids), case.model(ids), "logits of copy and original")
-
-
-@check(
-    "keras.saving.register_keras_serializable, get_config, and weights created in __init__ or build"
-)
-def save_and_load(case: ModelCase) -> None:
-    """A model is the same after saving as .keras and loading."""
-    ids = [*example_ids(case.model)]
-    expect_equal(saved_and_loaded(case.model)(ids), case.model(ids), "logits before and after")
-
-
-@check("build: does it create or reinitialise weights if the model is already built?")
-def building_again_changes_no_weight(case: ModelCase) -> None:
-    """Building a model again does not change its weights."""
-    model = case.model
-    before = model.get_weights()
-    model.build([(None, None), (None, None)])
-    expect_same_weights(model, before)
-
-
-@check("call: sizes from keras.ops.shape, no Python conditions on values of tensors")
-def graph_with_dynamic_shapes(case: ModelCase) -> None:
-    """In a graph with unknown batch size and lengths, logits are the same."""
-    _graph_agrees(case.model, compiled=False)
-
-
-@check("call: operations with static shapes; not tf.where, ragged tensors or strings")
-def xla_with_dynamic_shapes(case: ModelCase) -> None:
-    """Compiled by XLA, logits are the same."""
-    _graph_agrees(case.model, compiled=True)
-
-
-def _batches(model: Any) -> list[tuple[np.ndarray, np.ndarray]]:
-    source, target = example_ids(model)
-    return [(source, target), (source[:1, :3], target[:1, :2])]
-
-
-def _graph_agrees(model: Any, compiled: bool) -> None:
-    ids = tf.TensorSpec((None, None), "int32")
-    function = tf.function(
-        lambda source, target: model([source, target]),
-        input_signature=[ids, ids],
-        jit_compile=compiled,
-    )
-    for source, target in _batches(model):
-        shapes = f"logits of ids of shapes {source.shape} and {target.shape}"
-        expect_close(function(source, target), model([source, target]), shapes)
-
-
 @check("start and step: tensors of the cache must keep their shapes, also if position is a tensor")
 def steps_in_a_graph_with_dynamic_shapes(case: ModelCase) -> None:
     """In a graph loop, steps give the logits of the call."""
@@ -225,38 +157,23 @@ def steps_in_a_graph_with_dynamic_shapes(case: ModelCase) -> None:
             logits = logits.write(position, output[:, 2])
         return tf.transpose(logits.stack(), (1, 0, 2))
 
-    for batch in _batches(model):
+    for batch in example_batches(model):
         expect_close(steps(*batch), model(batch), f"logits of sources {batch[0].shape}")
 
 
-@check("dtypes in call and step: constants, masks and caches need self.compute_dtype")
-def mixed_precision_of_all_layers(case: ModelCase) -> None:
-    """With the policy mixed_bfloat16, weights are float32 and logits bfloat16, nearly the same."""
+@check("dtypes in step: constants, masks and caches need self.compute_dtype")
+def mixed_precision_of_steps(case: ModelCase) -> None:
+    """With the policy mixed_bfloat16, a step gives bfloat16 logits near those of the call."""
     single = case.make()
-    with dtype_policy(_HALF):
-        _is_nearly(case, single, case.make())
-
-
-@check("__init__: it passes dtype to super().__init__, and dtype=self.dtype_policy to its layers")
-def mixed_precision_of_this_model(case: ModelCase) -> None:
-    """With dtype="mixed_bfloat16", weights are float32 and logits bfloat16, nearly the same."""
-    single = case.make()
-    _is_nearly(case, single, copy_of(single, dtype=_HALF))
-
-
-def _is_nearly(case: ModelCase, single: Any, mixed: Any) -> None:
-    near = {"atol": case.mixed_tolerance, "rtol": case.mixed_tolerance}
-    source, target = example_ids(single)
+    with dtype_policy("mixed_bfloat16"):
+        mixed = case.make()
     mixed.set_weights(single.get_weights())
-    types = {str(weight.dtype) for weight in mixed.weights}
-    expect(types == {"float32"}, f"weights are {', '.join(sorted(types))}")
-    logits, expected = mixed([source, target]), single([source, target])
-    expect(logits.dtype == tf.bfloat16, f"logits are {logits.dtype.name}")
-    expect_close(logits, expected, "logits in bfloat16 and float32", **near)
-    memory = mixed.encode(source)
-    cache = mixed.start(memory, target.shape[1])
-    step, _, _ = mixed.step(target[:, :1], 0, cache, memory)
-    expect_close(step[:, 0], expected[:, 0], "logits of a step in bfloat16 and float32", **near)
+    source, target = example_ids(single)
+    cache = mixed.start(mixed.encode(source), target.shape[1])
+    step, _, _ = mixed.step(target[:, :1], 0, cache, mixed.encode(source))
+    expect(step.dtype == tf.bfloat16, f"logits are {step.dtype.name}")
+    near, expected = case.mixed_tolerance, single([source, target])[:, 0]
+    expect_close(step[:, 0], expected, "logits of a step and the call", atol=near, rtol=near)
 
 
 @check("call: every weight must affect the logits, and nothing may stop gradients")
@@ -271,13 +188,6 @@ def one_training_step_changes_every_weight(case: ModelCase) -> None:
     expect_changed(old, model.trainable_weights, 1e-7)
 
 
-@check("call: dropout needs `training`, and nothing else may be random")
-def nothing_is_drawn_outside_training(case: ModelCase) -> None:
-    """Two calls have the same logits."""
-    ids = [*example_ids(case.model)]
-    expect_equal(case.model(ids), case.model(ids), "logits of two calls")
-
-
 SEQ2SEQ_CHECKS: tuple[Check[ModelCase], ...] = (
     steps_agree_with_the_call,
     steps_without_reorder_agree_with_the_call,
@@ -286,14 +196,8 @@ SEQ2SEQ_CHECKS: tuple[Check[ModelCase], ...] = (
     batch_changes_nothing,
     future_tokens_change_no_logit,
     empty_source_is_finite,
-    config_round_trip,
-    save_and_load,
-    building_again_changes_no_weight,
-    graph_with_dynamic_shapes,
-    xla_with_dynamic_shapes,
     steps_in_a_graph_with_dynamic_shapes,
-    mixed_precision_of_all_layers,
-    mixed_precision_of_this_model,
+    mixed_precision_of_steps,
     one_training_step_changes_every_weight,
-    nothing_is_drawn_outside_training,
+    *EVERY_MODEL_CHECKS,
 )

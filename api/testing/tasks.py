@@ -14,8 +14,9 @@ import numpy as np
 import tensorflow as tf
 
 from attention_zoo.errors import UserError
+from attention_zoo.tasks.contract import Example, Signature
 from attention_zoo.tasks.loading import load_task
-from attention_zoo.tasks.task import Example, Signature, Task
+from attention_zoo.tasks.task import Task
 from attention_zoo.testing.check import (
     Check,
     check,

@@ -16,8 +16,8 @@ from attention_zoo.registry import Registry
 
 if TYPE_CHECKING:
     from attention_zoo.export.results import Artefact, Report
+    from attention_zoo.tasks.contract import Compared
     from attention_zoo.tasks.engine import Engine
-    from attention_zoo.tasks.task import Compared
 
 # How weights and activations are stored. Only LiteRT has others than "none", which is float32.
 QUANTIZATIONS = ("none", "float16", "dynamic_int8", "full_int8", "selective_int8")

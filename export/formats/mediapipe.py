@@ -53,7 +53,7 @@ class MediaPipe(LiteRTFormat):
     def compared(self, task):
         """See `Format`; MediaPipe takes no ids and gives no logits."""
         from attention_zoo.export.media_pipe import compared_output
-        from attention_zoo.tasks.task import Compared
+        from attention_zoo.tasks.contract import Compared
 
         return Compared("serving_default", task.text_inputs, compared_output(task))
 

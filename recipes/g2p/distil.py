@@ -34,9 +34,8 @@ from attention_zoo.files import atomic_file, clear_leftovers, locked, require_em
 from attention_zoo.pretrained import locate
 from attention_zoo.recipes.recipe import load_recipe, save_recipe
 from attention_zoo.recipes.run import RECIPE_FILE, digests, require_same
-from attention_zoo.tasks.building import make_task
+from attention_zoo.tasks.seq2seq.ids import pad_rows, shift_right
 from attention_zoo.tasks.seq2seq.task import Seq2Seq
-from attention_zoo.tasks.seq2seq.text_to_text import pad_rows, shift_right
 from attention_zoo.text.lines import read_lines
 from attention_zoo.text.readers import read_examples
 from attention_zoo.train.losses import smoothed_cross_entropy
@@ -277,7 +276,7 @@ def _train(out, student, teachers, share, dropout, settings, resume):
     examples, valid = (
         read_examples(files, recipe.columns) for files in (recipe.data.train, recipe.data.valid)
     )
-    task = make_task(recipe, examples)
+    task = recipe.build(examples)
     task = Student(task, together(task, _load(teachers)).model, examples, share)
     metrics = recipe.evaluate.metrics or task.metrics
     read = digests(recipe, examples, valid)

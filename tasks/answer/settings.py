@@ -57,6 +57,7 @@ class AnswerRecipe(EncoderRecipe):
     options: Options = Options()
 
     kind: ClassVar[str] = "answer"
+    answers: ClassVar[str] = SPAN
     head: ClassVar[str] = "BertTokenClassifier"
     architectures: ClassVar[tuple[str, ...]] = ("BertForQuestionAnswering",)
     task_config: ClassVar[type[TaskConfig]] = Config
@@ -67,11 +68,6 @@ class AnswerRecipe(EncoderRecipe):
         from attention_zoo.tasks.answer.task import QuestionAnswering
 
         return QuestionAnswering
-
-    @classmethod
-    def kind_of_answers(cls, options: Any, num_columns: int) -> str:
-        """See `Recipe`."""
-        return SPAN
 
     @classmethod
     def column_contents(cls, options: Any, columns: list[Any]) -> dict[Any, str]:

@@ -1,6 +1,6 @@
 """The recipe of masked words and of BERT's pre-training."""
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -45,6 +45,7 @@ class FillMaskRecipe(EncoderRecipe):
     options: Options = Options()
 
     kind: ClassVar[str] = "fill_mask"
+    answers: ClassVar[str] = WORD
     head: ClassVar[str] = "BertPretrainer"
     architectures: ClassVar[tuple[str, ...]] = ("BertForPreTraining", "BertForMaskedLM")
     task_config: ClassVar[type[TaskConfig]] = Config
@@ -55,8 +56,3 @@ class FillMaskRecipe(EncoderRecipe):
         from attention_zoo.tasks.fill_mask.task import FillMask
 
         return FillMask
-
-    @classmethod
-    def kind_of_answers(cls, options: Any, num_columns: int) -> str:
-        """See `Recipe`."""
-        return WORD

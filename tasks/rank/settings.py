@@ -47,6 +47,7 @@ class RankRecipe(EncoderRecipe):
     options: Options = Options()
 
     kind: ClassVar[str] = "rank"
+    answers: ClassVar[str] = SCORE
     head: ClassVar[str] = "BertClassifier"
     architectures: ClassVar[tuple[str, ...]] = ("BertForSequenceClassification",)
     is_particular: ClassVar[bool] = True
@@ -65,11 +66,6 @@ class RankRecipe(EncoderRecipe):
         is_cross_encoder = any(mark in config for mark in _MARKS)
         one_label = len(config.get("id2label") or {}) == 1
         return architecture in cls.architectures and is_cross_encoder and one_label
-
-    @classmethod
-    def kind_of_answers(cls, options: Any, num_columns: int) -> str:
-        """See `Recipe`."""
-        return SCORE
 
     @classmethod
     def column_contents(cls, options: Any, columns: list[Any]) -> dict[Any, str]:

@@ -26,3 +26,9 @@ def shift_right(target_ids: Any) -> tf.Tensor:
     """The decoder's inputs: the target after the start id, without its last id."""
     start = tf.fill([tf.shape(target_ids)[0], 1], START_ID)
     return tf.concat([start, target_ids[:, :-1]], axis=1)
+
+
+def replace_ids(inputs: Any, predicted: Any, probability: Any, seed: Any) -> tf.Tensor:
+    """Replaces a random selection of ids with predicted ones, but no padding."""
+    drawn = tf.random.stateless_uniform(tf.shape(inputs), seed) < probability
+    return tf.where(drawn & tf.not_equal(inputs, PAD_ID), predicted, inputs)

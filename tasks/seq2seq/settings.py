@@ -180,6 +180,7 @@ class Seq2SeqRecipe(Recipe):
     evaluate: Evaluation = Evaluation()
 
     kind: ClassVar[str] = "seq2seq"
+    answers: ClassVar[str] = TEXT
     task_config: ClassVar[type[TaskConfig]] = Config
 
     @classmethod
@@ -193,8 +194,3 @@ class Seq2SeqRecipe(Recipe):
     def takes_family(cls, family: str) -> bool:
         """Every sequence-to-sequence model; encoders are for other tasks."""
         return is_seq2seq(family)
-
-    @classmethod
-    def kind_of_answers(cls, options: Any, num_columns: int) -> str:
-        """See `Recipe`."""
-        return TEXT

@@ -11,8 +11,8 @@ from attention_zoo.text.rows import cut_rows
 from attention_zoo.text.vocabulary import END_ID
 
 if TYPE_CHECKING:
+    from attention_zoo.tasks.contract import Signature
     from attention_zoo.tasks.seq2seq.task import Seq2Seq
-    from attention_zoo.tasks.task import Signature
 
 _TEXT = tf.TensorSpec([None], tf.string, "text")
 _SOURCE_IDS = tf.TensorSpec([None, None], tf.int32, "source_ids")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,42 +14,22 @@ from attention_zoo.decoding.beam_search import beam_search
 from attention_zoo.decoding.greedy import greedy_search
 from attention_zoo.decoding.sampling import sample
 from attention_zoo.errors import UserError
+from attention_zoo.tasks.contract import Compared, Example, Signature
 from attention_zoo.tasks.engine import Engine, KerasEngine
 from attention_zoo.tasks.inputs import strings_of
+from attention_zoo.tasks.seq2seq.answer import Answer
 from attention_zoo.tasks.seq2seq.building import build_parts
-from attention_zoo.tasks.seq2seq.ids import pad_rows, shift_right
+from attention_zoo.tasks.seq2seq.detokenizing import detokenize, texts_of
+from attention_zoo.tasks.seq2seq.ids import pad_rows, replace_ids, shift_right
 from attention_zoo.tasks.seq2seq.search import checked_options, graph_options
 from attention_zoo.tasks.seq2seq.settings import Seq2SeqRecipe
 from attention_zoo.tasks.seq2seq.signatures import saved_model_signatures
 from attention_zoo.tasks.sides import Side
-from attention_zoo.tasks.task import Compared, Example, Signature, Task
-from attention_zoo.text.lines import one_line
+from attention_zoo.tasks.task import Task
 from attention_zoo.text.registry import load_tokenizer
 from attention_zoo.text.tokenizer import Tokenizer, is_blank
 from attention_zoo.text.vocabulary import END_ID, PAD_ID
 from attention_zoo.train.losses import smoothed_cross_entropy
-
-
-@dataclasses.dataclass(frozen=True)
-class Answer:
-    """An answer, its score, and the n-best list it leads: pairs of text and score."""
-
-    text: str
-    score: float
-    n_best: tuple[tuple[str, float], ...] = ()
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """The answer as a dict for JSON."""
-        record: dict[str, Any] = {"text": self.text, "score": self.score}
-        if len(self.n_best) > 1:
-            record["n_best"] = [{"text": text, "score": score} for text, score in self.n_best]
-        return record
-
-    @property
-    def lines(self) -> list[str]:
-        """What the command line prints: one line for each answer, without line breaks."""
-        return [one_line(text) for text, _ in self.n_best]
 
 
 class Seq2Seq(Task):
@@ -174,36 +153,7 @@ class Seq2Seq(Task):
             numbers: what `Engine.decode` returned.
             text: string tensor `(B,)`, the sources; a blank one gets an empty answer.
         """
-        blank_B1 = tf.expand_dims(is_blank(text), 1)
-        _, count, length = tf.unstack(tf.shape(numbers["target_ids"]))
-        rows = {
-            name: tf.reshape(numbers[name], [-1, length])
-            for name in ("target_ids", "positions")
-            if name in numbers
-        }
-        strings = self.detokenize(rows["target_ids"], tf.repeat(text, count), rows.get("positions"))
-        return {
-            "text": tf.where(blank_B1, "", tf.reshape(strings, [-1, count])),
-            "score": tf.where(blank_B1, 0.0, numbers["score"]),
-        }
-
-    def detokenize(self, ids: Any, texts: Any, positions: Any = None) -> tf.Tensor:
-        """Ids of answers to strings.
-
-        Args:
-            ids: int32 tensor `(B, L)`.
-            texts: string tensor `(B,)`, the sources.
-            positions: int32 tensor `(B, L)`, the most attended source position of each token;
-                needed to replace unknown tokens.
-
-        Returns:
-            String tensor `(B,)`.
-        """
-        if not self.replace_unknown:
-            return self.target_tokenizer.decode(ids)
-        tokens_BS = self.source_tokenizer.tokens(texts, self.max_source_length)
-        attended_BL = tf.gather(tokens_BS, positions, batch_dims=1)
-        return self.target_tokenizer.decode(ids, attended_BL)
+        return texts_of(self, numbers, text)
 
     def read_answers(
         self, outputs: Mapping[str, np.ndarray], columns: Sequence[Any], **options: Any
@@ -349,7 +299,7 @@ class Seq2Seq(Task):
         if sampling_probability is not None:
             logits = self.model([source_ids, inputs], training=training)
             predicted = shift_right(tf.argmax(logits, axis=2, output_type=tf.int32))
-            inputs = _replace(inputs, predicted, sampling_probability, seed)
+            inputs = replace_ids(inputs, predicted, sampling_probability, seed)
         logits = self.model([source_ids, inputs], training=training)
         mask = tf.not_equal(target_ids, PAD_ID)
         return smoothed_cross_entropy(logits, target_ids, mask, label_smoothing)
@@ -409,7 +359,7 @@ class Seq2Seq(Task):
         if "text" in outputs:
             return [text.decode(errors="replace") for text in outputs["text"]]
         texts = tf.constant(strings_of(texts))
-        strings = self.detokenize(outputs["target_ids"], texts, outputs.get("positions"))
+        strings = detokenize(self, outputs["target_ids"], texts, outputs.get("positions"))
         # A blank text gets an empty answer.
         answers = tf.where(is_blank(texts), "", strings).numpy()
         return [answer.decode(errors="replace") for answer in answers]
@@ -449,9 +399,3 @@ def _most_attended(hypotheses: Any, source_ids: Any) -> tf.Tensor:
     is_token_B11S = tf.expand_dims(tf.expand_dims(is_token_BS, 1), 1)
     seen_BNLS = tf.where(is_token_B11S, hypotheses.attention, -1.0)
     return tf.argmax(seen_BNLS, axis=3, output_type=tf.int32)
-
-
-def _replace(inputs: Any, predicted: Any, probability: Any, seed: Any) -> tf.Tensor:
-    """Replaces a random selection of ids with predicted ones, but no padding."""
-    drawn = tf.random.stateless_uniform(tf.shape(inputs), seed) < probability
-    return tf.where(drawn & tf.not_equal(inputs, PAD_ID), predicted, inputs)

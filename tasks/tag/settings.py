@@ -32,6 +32,7 @@ class TagRecipe(EncoderRecipe):
     data: Data
 
     kind: ClassVar[str] = "tag"
+    answers: ClassVar[str] = TAGS
     head: ClassVar[str] = "BertTokenClassifier"
     architectures: ClassVar[tuple[str, ...]] = ("BertForTokenClassification",)
     task_config: ClassVar[type[TaskConfig]] = Config
@@ -42,11 +43,6 @@ class TagRecipe(EncoderRecipe):
         from attention_zoo.tasks.tag.task import Tag
 
         return Tag
-
-    @classmethod
-    def kind_of_answers(cls, options: Any, num_columns: int) -> str:
-        """See `Recipe`."""
-        return TAGS
 
     @classmethod
     def column_contents(cls, options: Any, columns: list[Any]) -> dict[Any, str]:

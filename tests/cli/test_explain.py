@@ -13,6 +13,7 @@ from attention_zoo.attention_map import attention_map, draw_attention
 from attention_zoo.commands import app
 from attention_zoo.errors import UserError
 from attention_zoo.tasks.classify.task import Classify
+from attention_zoo.tasks.engine import Engine
 from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
 from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
@@ -89,13 +90,14 @@ def test_what_cannot_be_explained(transformer, text, options, message):
         attention_map(transformer, text, **options)
 
 
-def test_answers_are_for_sequences(encoder):
+def test_answers_are_for_sequences(encoder, monkeypatch):
     with pytest.raises(UserError, match="this one is classify"):
         attention_map(encoder, ("a", "b"), "x")
     with pytest.raises(UserError, match=r"each input must have 2 texts \(text, pair\)"):
         attention_map(encoder, "a")
+    monkeypatch.setattr(encoder, "engine", Engine())
     with pytest.raises(UserError, match="an artefact gives no attention here"):
-        attention_map(object(), "a")
+        attention_map(encoder, ("a", "b"))
 
 
 @pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])

@@ -61,5 +61,5 @@ def test_any_label_of_one_line(labels, tmp_path):
 def test_a_label_of_two_lines(tmp_path):
     task = make()
     task.labels = ["a\nb", "x"]
-    with pytest.raises(ResultError, match="one of the task's has a line break"):
+    with pytest.raises(ResultError, match="a label of the task has a line break"):
         export(task, tmp_path / "out", ["mediapipe"], examples=[("beta", "x")])

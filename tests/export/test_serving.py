@@ -53,7 +53,7 @@ def test_what_xla_compiles_is_asked_in_every_shape(task, examples, tmp_path):
     assert lines[0] == "max_batch_size { value: 1024 }"
     assert lines[-6:] == [f"allowed_batch_sizes: {size}" for size in sizes]
     page = (tmp_path / "serving/README.md").read_text(encoding="utf-8")
-    assert "write `saved_model_xla` for `saved_model`" in page
+    assert "replace `saved_model` with `saved_model_xla`" in page
 
 
 def test_a_compiled_model_alone(task, examples, tmp_path, monkeypatch):

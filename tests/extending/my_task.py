@@ -25,17 +25,13 @@ class StarsRecipe(az.EncoderRecipe):
     task: Literal["stars"]
     data: Data
     kind: ClassVar[str] = "stars"
+    answers: ClassVar[str] = "a number"  # by it metrics are chosen
     head: ClassVar[str] = "BertClassifier"
 
     @classmethod
     def task_class(cls):
         """See `Recipe`."""
         return Stars
-
-    @classmethod
-    def kind_of_answers(cls, options, num_columns):
-        """See `Recipe`: by it metrics are chosen."""
-        return "a number"
 
 
 class Stars(az.EncoderTask):

@@ -33,7 +33,7 @@ def ask(task, number, begin=(), end=(), context=CONTEXT, null=-5.0):
             logits[window, position, side] = value
     outputs = task.read({"logits": logits}, inputs, *columns)
     outputs = {name: np.asarray(value) for name, value in outputs.items()}
-    (prediction,) = task._predictions(outputs, columns, n_best=number)
+    (prediction,) = task.read_answers(outputs, columns, n_best=number)
     return prediction.record
 
 
