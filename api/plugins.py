@@ -8,13 +8,14 @@ import functools
 import importlib
 import importlib.metadata
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 from attention_zoo.errors import UserError
 
 GROUP = "attention_zoo.plugins"
 _OPTION = "--plugin"
+PLUGIN_HINT = f"If a plugin registers it, name the plugin by {_OPTION}"
 
 
 def load_plugin(name: str) -> None:
@@ -57,6 +58,21 @@ def load_installed_plugins() -> None:
                 f"the installed plugin {entry.name} ({entry.value}): "
                 f"{type(error).__name__}: {error}"
             ) from error
+
+
+def is_registered(name: object, names: Container[object]) -> bool:
+    """Whether a name is registered, also by an installed plugin: these load on the first miss.
+
+    Args:
+        name: the name.
+        names: those registered so far.
+
+    Raises:
+        UserError: if an installed plugin cannot be imported.
+    """
+    if name not in names:
+        load_installed_plugins()
+    return name in names
 
 
 def plugins_first(arguments: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from attention_zoo.errors import UserError, suggest
-from attention_zoo.plugins import load_installed_plugins
+from attention_zoo.plugins import PLUGIN_HINT, is_registered
 
 Value = TypeVar("Value")
 Given = TypeVar("Given")
@@ -67,12 +67,9 @@ Accepted: red. If a plugin registers it, name the plugin by --plugin
         Raises:
             UserError: if there is none; lists the accepted names.
         """
-        if name not in self:
-            load_installed_plugins()
-        if name not in self:
+        if not is_registered(name, self):
             raise UserError(
-                f"there is no {self.kind} {name!r}; {suggest(name, self)}. "
-                "If a plugin registers it, name the plugin by --plugin"
+                f"there is no {self.kind} {name!r}; {suggest(name, self)}. {PLUGIN_HINT}"
             )
         return self[name]
 

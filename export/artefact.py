@@ -8,6 +8,7 @@ from attention_zoo.errors import UserError
 from attention_zoo.export.digests import changed, digest
 from attention_zoo.export.formats import FORMATS, Format
 from attention_zoo.export.results import REPORT_FILE, read_report
+from attention_zoo.plugins import PLUGIN_HINT, load_installed_plugins
 from attention_zoo.tasks.engine import Engine, Reader
 from attention_zoo.tasks.saving import task_from_config
 from attention_zoo.tasks.settings import TASKS
@@ -54,6 +55,19 @@ def _find(path: Path) -> tuple[Format, Path]:
     """The format and path of the artefact at `path`, which may be an export directory."""
     if path.suffix == ".tflite" and not path.is_file():
         raise UserError(f"{path}: no such file")
+    found = _of_registered_format(path)
+    if found is None:
+        load_installed_plugins()
+        found = _of_registered_format(path)
+    if found is None:
+        raise UserError(
+            f"{path} is not a run, a task, an export directory, or an artefact of a known format. "
+            f"{PLUGIN_HINT}"
+        )
+    return found
+
+
+def _of_registered_format(path: Path) -> tuple[Format, Path] | None:
     if not (path / TASK_FILE).exists():
         for candidate in (path, path / "1"):
             for form in FORMATS.values():
@@ -69,10 +83,7 @@ def _find(path: Path) -> tuple[Format, Path]:
             candidate = path / form.path(quantize)
             if candidate.exists():
                 return form, candidate
-    raise UserError(
-        f"{path} is not a run, a task, an export directory, or an artefact of a known format "
-        "(if a plugin registers its format, name the plugin by --plugin)"
-    )
+    return None
 
 
 def _export_directory(path: Path) -> Path:

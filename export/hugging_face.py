@@ -14,7 +14,7 @@ from attention_zoo.zoo.bert_pretrainer import BertPretrainer
 from attention_zoo.zoo.bert_token_classifier import BertTokenClassifier
 from attention_zoo.zoo.importers.bert_names import to_hugging_face
 from attention_zoo.zoo.importers.hugging_face import hugging_face_config
-from attention_zoo.zoo.weights import saved_weights, weight_name
+from attention_zoo.zoo.weights import saved_weights
 
 _PROBLEMS = {
     "one": "single_label_classification",
@@ -53,7 +53,7 @@ def write_hugging_face(task: Any, directory: Path | str) -> None:
     bert = getattr(task.model, "bert", task.model)
     architecture, head = _architecture(task)
     config = {**hugging_face_config(bert, architecture), **_labels(task)}
-    weights = {weight_name(v): np.asarray(v.numpy()) for v in saved_weights(task.model)}
+    weights = {name: np.asarray(v.numpy()) for name, v in saved_weights(task.model).items()}
     arrays = to_hugging_face(weights, head)
     content = safetensors.numpy.save(arrays, metadata={"format": "pt"})
     (directory / "model.safetensors").write_bytes(content)

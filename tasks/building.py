@@ -14,7 +14,7 @@ from attention_zoo.tasks.loading import load_task
 from attention_zoo.zoo import MODELS, PRESETS, Bert
 from attention_zoo.zoo.model import model_config
 from attention_zoo.zoo.options import MOST_WEIGHTS, model_options, option_names
-from attention_zoo.zoo.weights import assign_weights, saved_weights, weight_name
+from attention_zoo.zoo.weights import assign_weights, saved_weights
 
 if TYPE_CHECKING:
     from attention_zoo.tasks.task import Task
@@ -107,7 +107,7 @@ def copied_encoder(recipe: Any, base: Task, head: Mapping[str, Any], keeps_head:
 
 def weight_arrays(model: Any) -> dict[str, Any]:
     """The weights of a model as arrays, by their names in files."""
-    return {weight_name(v): v.numpy() for v in saved_weights(model)}
+    return {name: v.numpy() for name, v in saved_weights(model).items()}
 
 
 def room_for(texts: list[str], tokenizer: Any) -> int:

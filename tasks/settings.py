@@ -16,6 +16,7 @@ from pydantic import Field
 
 from attention_zoo.errors import UserError, explain, suggest
 from attention_zoo.json_files import Content
+from attention_zoo.plugins import is_registered
 from attention_zoo.registry import Registry
 from attention_zoo.train.metrics import LABEL, check_metrics
 from attention_zoo.train.settings import Positive, Section, TrainSettings
@@ -215,7 +216,7 @@ class Recipe(Section):
         Raises:
             UserError: if there is no such preset, or the task does not support it.
         """
-        if preset not in PRESETS:
+        if not is_registered(preset, PRESETS):
             hint = suggest(preset, PRESETS)
             raise UserError(f"model.preset: there is no preset {preset!r}; {hint}")
         family = PRESETS[preset]["model"]

@@ -13,6 +13,7 @@ from attention_zoo.checksums import verify_checksums
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.files import read_file
 from attention_zoo.json_files import check_content, read_json
+from attention_zoo.plugins import PLUGIN_HINT, is_registered
 from attention_zoo.tasks.settings import TASKS, Recipe, TaskConfig
 from attention_zoo.zoo import MODELS
 from attention_zoo.zoo.limits import check_arguments
@@ -55,10 +56,9 @@ def load_model(recipe: type[Recipe], config: dict[str, Any], directory: Path) ->
     """Makes the model of a `task.json` and reads its weights, which limit its size."""
     path, description = directory / TASK_FILE, config["model"]
     name = description["class"]
-    if name not in MODELS or not recipe.takes_model(name):
-        accepted = [model for model in MODELS if recipe.takes_model(model)]
-        hint = suggest(name, accepted)
-        raise UserError(f"{path}: no model {name!r} for {config['task']}; {hint}")
+    if not is_registered(name, MODELS) or not recipe.takes_model(name):
+        hint = suggest(name, [model for model in MODELS if recipe.takes_model(model)])
+        raise UserError(f"{path}: no model {name!r} for {config['task']}; {hint}. {PLUGIN_HINT}")
     arrays = read_safetensors(directory / WEIGHTS_FILE)
     origin = f"{path}: model.config"
     check_arguments(MODELS[name], description["config"], arrays, origin)

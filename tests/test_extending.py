@@ -1,5 +1,6 @@
 """A user's own model, task, tokenizer, metric and format, by the commands that the docs show."""
 
+import os
 import re
 import shlex
 import shutil
@@ -24,9 +25,14 @@ DATA = {
 BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
 
-def run(folder, arguments, status=0):
+def run(folder, arguments, status=0, path=None):
     command = [sys.executable, "-m", "attention_zoo.cli", *arguments]
-    process = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    paths = [str(path), str(folder)] if path else []
+    paths = os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": paths}
+    process = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8"
+    )
     assert process.returncode == status, process.stderr
     assert "Traceback" not in process.stderr
     return process
@@ -55,17 +61,33 @@ def test_the_artefact_answers_as_the_run_does(folder_and_outputs):
     assert re.search(r"\d", scores)
 
 
+def without_plugins(command):
+    words = list(command[1:])
+    while "--plugin" in words:
+        at = words.index("--plugin")
+        del words[at : at + 2]
+    return ["again" if words[0] == "train" and word == words[-1] else word for word in words]
+
+
 def test_without_the_plugin_its_name_is_asked_for(folder_and_outputs):
     folder, outputs = folder_and_outputs
-    for command in outputs:
-        if {"train", "predict"} & set(command):
-            words = list(command[1:])
-            while "--plugin" in words:
-                at = words.index("--plugin")
-                del words[at : at + 2]
-            if "train" in words:
-                words[-1] = "again"
+    for words in map(without_plugins, outputs):
+        if words[0] in ("train", "predict"):
             assert "--plugin" in run(folder, words, status=2).stderr
+
+
+def test_an_installed_plugin_needs_no_name(folder_and_outputs, tmp_path):
+    folder, outputs = folder_and_outputs
+    modules = [file.stem for file in PLUGINS.glob("*.py")]
+    (tmp_path / "theirs-1.dist-info").mkdir()
+    (tmp_path / "theirs-1.dist-info/METADATA").write_text("Name: theirs\nVersion: 1\n")
+    lines = ["[attention_zoo.plugins]", *(f"{name} = {name}" for name in modules)]
+    (tmp_path / "theirs-1.dist-info/entry_points.txt").write_text("\n".join(lines))
+    for command, output in outputs.items():
+        words = without_plugins(command)
+        if words[0] in ("train", "predict"):
+            found = run(folder, words, path=tmp_path).stdout
+            assert words[0] == "train" or found == output
 
 
 def test_the_examples_stay_short():

@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError
 
 from attention_zoo.errors import UserError
 from attention_zoo.json_files import Content, check_content, read_json
+from attention_zoo.plugins import is_registered
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
 from attention_zoo.text.examples import FilePath
 from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
@@ -79,7 +80,7 @@ def tokenizer_class(kind: str) -> type[Tokenizer]:
     Raises:
         UserError: if the kind is not registered.
     """
-    if kind not in _CLASSES:
+    if not is_registered(kind, _CLASSES):
         raise unknown_kind(kind)
     return _CLASSES[kind]
 

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.fields import VocabularySize
+from attention_zoo.plugins import PLUGIN_HINT, is_registered
 
 
 class TokenizerOptions(pydantic.BaseModel):
@@ -100,7 +101,7 @@ def options_class(kind: str) -> type[TokenizerOptions]:
     Raises:
         UserError: if the kind is not registered.
     """
-    if kind not in _OPTIONS:
+    if not is_registered(kind, _OPTIONS):
         raise unknown_kind(kind)
     return _OPTIONS[kind]
 
@@ -118,10 +119,7 @@ def options_union() -> Any:
 
 def unknown_kind(kind: object) -> UserError:
     """The error for a kind that is not registered."""
-    return UserError(
-        f"unknown tokenizer kind {kind!r}; {suggest(kind, _OPTIONS)}. If a plugin registers it, "
-        f"name the plugin with --plugin"
-    )
+    return UserError(f"unknown tokenizer kind {kind!r}; {suggest(kind, _OPTIONS)}. {PLUGIN_HINT}")
 
 
 def options_of(kind: str, train: Callable[..., Any]) -> type[TokenizerOptions]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from attention_zoo.errors import UserError, suggest
+from attention_zoo.plugins import PLUGIN_HINT, is_registered
 from attention_zoo.registry import Registry
 
 # Kinds of answers; each task has one.
@@ -185,12 +186,10 @@ def check_metrics(names: Iterable[str], answers: str | None = None) -> None:
     """
     accepted = [name for name, metric in METRICS.items() if metric.judges(answers)]
     for name in names:
-        if name not in METRICS:
-            raise UserError(
-                f"there is no metric {name!r}; {suggest(name, accepted)}. "
-                "If a plugin registers it, name the plugin by --plugin"
-            )
-        if name not in accepted:
+        if not is_registered(name, METRICS):
+            hint = suggest(name, accepted)
+            raise UserError(f"there is no metric {name!r}; {hint}. {PLUGIN_HINT}")
+        if not METRICS[name].judges(answers):
             raise UserError(
                 f"the metric {name} does not apply to a task that answers with {answers}; "
                 f"accepted: {', '.join(accepted) or 'none'}"

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
@@ -12,14 +13,31 @@ from attention_zoo.files import read_file
 WEIGHTS_FILE = "model.safetensors"
 
 
-def weight_name(variable):
-    """The name of a weight in a file: its path without the name of the model."""
-    return variable.path.split("/", 1)[1]
-
-
 def saved_weights(model):
-    """The variables that are saved: all but the state of random number generators."""
-    return [v for v in model.weights if not v.path.endswith("seed_generator_state")]
+    """The variables that are saved, by their names in a file.
+
+    The state of random number generators is not saved. A name is the path of a variable without
+    the name of the model, or of a model in it: `block_0/feed_forward/inner/kernel`.
+
+    Args:
+        model: a Keras model.
+
+    Raises:
+        UserError: if two weights have the same name.
+    """
+    models = {model.name, *(layer.name for layer in model.layers if isinstance(layer, keras.Model))}
+    variables = {}
+    for variable in model.weights:
+        if variable.path.endswith("seed_generator_state"):
+            continue
+        first, _, rest = variable.path.partition("/")
+        name = rest if first in models else variable.path
+        if name in variables:
+            raise UserError(
+                f"{type(model).__name__} has two weights named {name}: give its layers names"
+            )
+        variables[name] = variable
+    return variables
 
 
 def write_weights(model, path, dtype="float32"):
@@ -31,17 +49,17 @@ def write_weights(model, path, dtype="float32"):
         dtype: of the weights in the file; models compute in float32 whatever it is.
 
     Raises:
-        UserError: if a weight is NaN, or too large for the dtype.
+        UserError: if a weight is NaN, or too large for the dtype; or two have the same name.
     """
-    arrays = {weight_name(v): _convert(v, dtype) for v in saved_weights(model)}
+    arrays = {name: _convert(v, dtype, name) for name, v in saved_weights(model).items()}
     # Serialised in memory, so that a full disk is an error of this write, which has the path.
     Path(path).write_bytes(safetensors.numpy.save(arrays))
 
 
-def _convert(variable, dtype):
+def _convert(variable, dtype, name):
     array = variable.numpy()
     if not np.abs(array).max(initial=0) <= np.finfo(dtype).max:
-        raise UserError(f"{weight_name(variable)} contains NaN, or a value too large for {dtype}")
+        raise UserError(f"{name} contains NaN, or a value too large for {dtype}")
     return array.astype(dtype)
 
 
@@ -79,7 +97,7 @@ def assign_weights(model, arrays, origin):
         UserError: listing all weights that are missing, unexpected or of another shape; or
             naming one that is NaN or infinite.
     """
-    variables = {weight_name(v): v for v in saved_weights(model)}
+    variables = saved_weights(model)
     problems = [f"missing: {name}" for name in variables.keys() - arrays.keys()]
     problems += [f"unexpected: {name}" for name in arrays.keys() - variables.keys()]
     problems += [

@@ -19,7 +19,7 @@ from attention_zoo.errors import UserError
 from attention_zoo.files import require_empty
 from attention_zoo.zoo import Transformer
 from attention_zoo.zoo.model import model_config
-from attention_zoo.zoo.weights import assign_weights, saved_weights, weight_name
+from attention_zoo.zoo.weights import assign_weights, saved_weights
 
 
 def main(
@@ -44,8 +44,8 @@ def widened(model, feed_forward_width):
             f"received {feed_forward_width}"
         )
     wider = type(model)(**{**model_config(model), "feed_forward_width": feed_forward_width})
-    old = {weight_name(v): v.numpy() for v in saved_weights(model)}
-    new = {weight_name(v): v.numpy() for v in saved_weights(wider)}
+    old = {name: v.numpy() for name, v in saved_weights(model).items()}
+    new = {name: v.numpy() for name, v in saved_weights(wider).items()}
     assign_weights(wider, {name: _grown(name, old[name], new[name]) for name in new}, "the task")
     return wider
 

@@ -142,7 +142,7 @@ def test_options_that_a_kind_does_not_have(given, message):
 def test_a_kind_that_nobody_registered(tmp_path):
     message = (
         r"unknown tokenizer kind 'word'; did you mean \"words\"\? Accepted: characters, "
-        r"sentencepiece, wordpiece, words\. If a plugin registers it, name the plugin with "
+        r"sentencepiece, wordpiece, words\. If a plugin registers it, name the plugin by "
         r"--plugin"
     )
     for look_up in (tokenizer_class, options_class):

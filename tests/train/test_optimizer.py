@@ -14,7 +14,7 @@ from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceToke
 from attention_zoo.train.optimizer import AdamW, layer_rates, make_optimizer
 from attention_zoo.train.settings import TrainSettings
 from attention_zoo.zoo import Bert, BertClassifier
-from attention_zoo.zoo.weights import weight_name
+from attention_zoo.zoo.weights import saved_weights
 
 ENCODER = {
     "vocab_size": 7,
@@ -75,7 +75,7 @@ def test_a_rate_moves_weight_and_decay_alike():
 def test_rates_fall_from_the_head_down():
     model = BertClassifier(2, ENCODER)
     rate = layer_rates(model.bert, 0.5)
-    found = {weight_name(v): rate(v) for v in model.trainable_variables}
+    found = {name: rate(v) for name, v in saved_weights(model).items()}
     assert found["head/kernel"] == 1.0
     assert found["pooler/kernel"] == 1.0
     assert found["block_2/self_attention/output/kernel"] == 0.5

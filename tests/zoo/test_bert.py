@@ -17,7 +17,7 @@ from attention_zoo.testing.encoders import expect_same, named
 from attention_zoo.zoo import PRESETS, Bert, BertClassifier, BertPretrainer, BertTokenClassifier
 from attention_zoo.zoo.importers.bert_names import to_hugging_face
 from attention_zoo.zoo.importers.hugging_face import hugging_face_config
-from attention_zoo.zoo.weights import saved_weights, weight_name
+from attention_zoo.zoo.weights import saved_weights
 
 V = 13
 ENCODER = {
@@ -157,7 +157,7 @@ def test_against_an_independent_forward_pass(activation, randomize, tmp_path, mo
     folder = Path(runners.__file__).parent
     reference = runpy.run_path(str(folder / "run_hugging_face.py"))["Bert"]
     config = hugging_face_config(model.bert, "BertForPreTraining")
-    arrays = {weight_name(v): v.numpy() for v in saved_weights(model)}
+    arrays = {name: v.numpy() for name, v in saved_weights(model).items()}
     (tmp_path / "config.json").write_text(json.dumps(config))
     content = safetensors.numpy.save(to_hugging_face(arrays))
     (tmp_path / "model.safetensors").write_bytes(content)
