@@ -24,7 +24,7 @@ import numpy as np
 import tensorflow as tf
 from measure import console, interleave, machine, show, summarize, write_json
 
-from attention_zoo.tasks.seq2seq.text_to_text import shift_right
+from attention_zoo.tasks.seq2seq.ids import shift_right
 from attention_zoo.train.losses import smoothed_cross_entropy
 from attention_zoo.train.step import make_train_step
 from attention_zoo.train.strategies import make_strategy

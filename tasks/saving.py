@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attention_zoo.checksums import write_checksums
 from attention_zoo.errors import UserError
@@ -18,9 +18,6 @@ from attention_zoo.tasks.task_files import (
 )
 from attention_zoo.zoo.model import model_config
 from attention_zoo.zoo.weights import WEIGHTS_FILE, write_weights
-
-if TYPE_CHECKING:
-    from attention_zoo.tasks.task import Task
 
 
 def save_task(task: Any, directory: str | Path, dtype: str) -> None:
@@ -50,7 +47,7 @@ def save_without_weights(task: Any, directory: str | Path) -> None:
         temporary.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
 
-def read_task(task_class: Any, directory: str | Path, config: dict[str, Any]) -> Task:
+def read_task(task_class: Any, directory: str | Path, config: dict[str, Any]) -> Any:
     """The task of a directory, with its weights and examples.
 
     Args:
@@ -71,7 +68,7 @@ def read_task(task_class: Any, directory: str | Path, config: dict[str, Any]) ->
 
 def task_from_config(
     task_class: Any, config: dict[str, Any], directory: str | Path, model: Any
-) -> Task:
+) -> Any:
     """Makes a task from its `task.json` and the tokenizers beside it.
 
     Args:

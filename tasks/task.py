@@ -6,7 +6,7 @@ import abc
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
@@ -400,7 +400,7 @@ class Task(abc.ABC):
         save_task(self, directory, dtype)
 
     @classmethod
-    def load(cls, directory: str | Path) -> Task:
+    def load(cls, directory: str | Path) -> Self:
         """Reads a task that `save` wrote.
 
         Raises:

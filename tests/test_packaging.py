@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import importlib
 import importlib.metadata
 import importlib.resources
 import importlib.util
@@ -281,3 +282,27 @@ def test_no_file_is_large():
     weights = sorted((ROOT / "zoo/pretrained").glob("*/model.safetensors"))
     assert sorted(large) == weights
     assert all(file.stat().st_size < 8_000_000 for file in weights)
+
+
+def imported_names():
+    """The names that scripts import from our modules; some scripts are run by hand only."""
+    folders = ("benchmarks", "docs", "examples", "recipes", "tests")
+    for file in sorted(file for folder in folders for file in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("attention_zoo"):
+                yield from ((node.module, alias.name, file) for alias in node.names)
+
+
+def exists(module, name):
+    if hasattr(importlib.import_module(module), name):
+        return True
+    return importlib.util.find_spec(f"{module}.{name}") is not None
+
+
+def test_scripts_import_what_exists():
+    missing = [
+        f"{file.relative_to(ROOT)}: {module}.{name}"
+        for module, name, file in imported_names()
+        if not exists(module, name)
+    ]
+    assert missing == []

@@ -202,6 +202,13 @@ def build_anew(self, input_shape):
         self.weights[0].assign(0 * self.weights[0])
 
 
+def build_twins(self, input_shape=None):
+    self.twins = [keras.layers.Dense(1, name="twin") for _ in range(2)]
+    for twin in self.twins:
+        twin.build((None, 2))
+    type(self).__base__.build(self, input_shape)
+
+
 def config_without_norm(self):
     config = Transformer.get_config(self)
     return {name: value for name, value in config.items() if name != "norm"}
@@ -242,6 +249,7 @@ BROKEN_MODELS = {
     ),
     "config_round_trip": (broken(Transformer, get_config=config_without_norm), ""),
     "save_and_load": (broken(Transformer), "Could not locate class 'BrokenTransformer'"),
+    "weights_by_name": (broken(Transformer, build=build_twins), "two weights named twin/kernel"),
     "building_again_changes_no_weight": (broken(Transformer, build=build_anew), "embedding"),
     "graph_with_dynamic_shapes": (
         changed_call(lambda logits, source, t: logits / int(source.shape[1])),
@@ -314,6 +322,7 @@ BROKEN_ENCODERS = {
     "mask_may_be_omitted": (broken(BertClassifier, call=call_that_needs_the_mask), "KeyError"),
     "config_round_trip": (broken(BertClassifier, get_config=config_of_more), ""),
     "save_and_load": (broken(BertClassifier), "Could not locate class 'BrokenBertClassifier'"),
+    "weights_by_name": (broken(BertClassifier, build=build_twins), "two weights named twin/kernel"),
     "building_again_changes_no_weight": (broken(BertClassifier, build=head_anew), "embedding"),
     "graph_with_dynamic_shapes": (
         changed_encoder(lambda logits, inputs: logits / int(inputs["token_ids"].shape[1])),

@@ -22,6 +22,7 @@ from attention_zoo.testing.model_case import (
     expect_same_weights,
     round_trip,
     saved_and_loaded,
+    with_saved_weights,
 )
 
 _HALF = "mixed_bfloat16"
@@ -42,6 +43,14 @@ def save_and_load(case: ModelCase) -> None:
     inputs, _ = example_batches(case.model)
     outputs, expected = saved_and_loaded(case.model)(inputs), case.model(inputs)
     expect_equal(outputs, expected, "outputs after loading")
+
+
+@check("names of layers: weights are saved by name, in training and in task directories")
+def weights_by_name(case: ModelCase) -> None:
+    """A new model has the same outputs after loading the weights that training saves."""
+    inputs, _ = example_batches(case.model)
+    outputs, expected = with_saved_weights(case.make(), case.model)(inputs), case.model(inputs)
+    expect_equal(outputs, expected, "outputs after loading the weights")
 
 
 @check("build: does it create or reinitialise weights if the model is already built?")
@@ -116,6 +125,7 @@ def nothing_is_drawn_outside_training(case: ModelCase) -> None:
 EVERY_MODEL_CHECKS: tuple[Check[ModelCase], ...] = (
     config_round_trip,
     save_and_load,
+    weights_by_name,
     building_again_changes_no_weight,
     graph_with_dynamic_shapes,
     xla_with_dynamic_shapes,

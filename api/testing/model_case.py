@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from attention_zoo.testing.check import expect, expect_equal, randomize
+from attention_zoo.zoo.weights import WEIGHTS_FILE, read_weights, write_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +88,15 @@ def saved_and_loaded(model: Any) -> Any:
     count = len(model.weights)
     expect(len(loaded.weights) == count, f"{len(loaded.weights)} of {count} weights were loaded")
     return loaded
+
+
+def with_saved_weights(model: Any, source: Any) -> Any:
+    """The model with the weights of another, written to a safetensors file and read from it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / WEIGHTS_FILE
+        write_weights(source, path)
+        read_weights(model, path)
+    return model
 
 
 def expect_same_weights(model: Any, before: list[np.ndarray]) -> None:
