@@ -26,7 +26,7 @@ from measure import console, interleave, machine, show, summarize, write_json
 
 from attention_zoo.tasks.seq2seq.ids import shift_right
 from attention_zoo.train.losses import smoothed_cross_entropy
-from attention_zoo.train.step import make_train_step
+from attention_zoo.train.step import TrainStep
 from attention_zoo.train.strategies import make_strategy
 from attention_zoo.zoo import RNNAttention, Transformer
 
@@ -131,7 +131,7 @@ def our_steps(model, batch, steps, jit_compile):
     optimizer = keras.optimizers.Adam(RATE)
     optimizer.build(model.trainable_variables)
     strategy = make_strategy("one_device")
-    train_step = make_train_step(BareTask(model), optimizer, strategy, jit_compile=jit_compile)
+    train_step = TrainStep(BareTask(model), optimizer, strategy, jit_compile=jit_compile)
 
     def run():
         for step in range(steps):

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from attention_zoo.checksums import write_checksums
 from attention_zoo.errors import UserError
 from attention_zoo.files import atomic_directory, atomic_file
@@ -17,13 +19,15 @@ from attention_zoo.tasks.task_files import (
     read_example_lines,
 )
 from attention_zoo.zoo.model import model_config
-from attention_zoo.zoo.weights import WEIGHTS_FILE, write_weights
+from attention_zoo.zoo.weights import WEIGHTS_FILE, copy_weights, write_arrays
 
 
-def save_task(task: Any, directory: str | Path, dtype: str) -> None:
+def save_task(
+    task: Any, directory: str | Path, dtype: str, weights: dict[str, np.ndarray] | None
+) -> None:
     """Writes a whole task directory; see `Task.save`."""
     with atomic_directory(directory, TASK_FILE) as temporary:
-        write_weights(task.model, temporary / WEIGHTS_FILE, dtype)
+        write_arrays(weights or copy_weights(task.model, dtype), temporary / WEIGHTS_FILE)
         save_without_weights(task, temporary)
         lines = [json.dumps(example, ensure_ascii=False) + "\n" for example in task.examples]
         (temporary / EXAMPLES_FILE).write_text("".join(lines), encoding="utf-8")

@@ -382,7 +382,12 @@ class Task(abc.ABC):
         """Calls the constructor with tokenizers and settings of a `task.json`, by name."""
         return cls(model, **tokenizers, **settings, fields=fields)  # pyright: ignore
 
-    def save(self, directory: str | Path, dtype: str = "float32") -> None:
+    def save(
+        self,
+        directory: str | Path,
+        dtype: str = "float32",
+        weights: dict[str, np.ndarray] | None = None,
+    ) -> None:
         """Writes `task.json`, the weights and the tokenizers: data only, no code.
 
         The directory is replaced atomically, or not at all. Its `SHA256SUMS` reveals damaged
@@ -392,12 +397,13 @@ class Task(abc.ABC):
             directory: the task directory to write.
             dtype: of the weights in the file. "float16" halves its size and rounds the weights;
                 a loaded task still computes in float32.
+            weights: arrays to write in place of the model's weights, by name.
 
         Raises:
             UserError: if a weight is NaN or too large for the type, or the directory holds
                 something other than a task.
         """
-        save_task(self, directory, dtype)
+        save_task(self, directory, dtype, weights)
 
     @classmethod
     def load(cls, directory: str | Path) -> Self:

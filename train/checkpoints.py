@@ -6,6 +6,7 @@ Seeds and the order of data are functions of the step, so nothing else is needed
 resume.
 """
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 
 from attention_zoo.errors import UserError
 from attention_zoo.files import atomic_directory, atomic_file, sha256
@@ -22,9 +22,10 @@ from attention_zoo.json_files import json_text
 from attention_zoo.zoo.weights import (
     WEIGHTS_FILE,
     assign_weights,
+    copy_weights,
     read_safetensors,
     read_weights,
-    write_weights,
+    write_arrays,
 )
 
 _OPTIMIZER_FILE = "optimizer.safetensors"
@@ -47,19 +48,44 @@ def list_steps(folder):
     return sorted(int(match[1]) for match in matches if match)
 
 
-def save_checkpoint(folder, model, optimizer, state):
+class DamagedCheckpoint(UserError):
+    """A file of a checkpoint is missing or damaged."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """A copy of what a checkpoint holds besides its state, so that training can go on.
+
+    Attributes:
+        weights: of the model, by name.
+        variables: of the optimizer, in order.
+    """
+
+    weights: dict[str, np.ndarray]
+    variables: list[np.ndarray]
+
+
+def take_snapshot(model, variables):
+    """Copies the weights of a model, and other variables.
+
+    Raises:
+        UserError: if a weight is NaN.
+    """
+    return Snapshot(copy_weights(model), [np.array(v.numpy()) for v in variables])
+
+
+def save_checkpoint(folder, snapshot, state):
     """Writes the checkpoint of `state["step"]`.
 
     Args:
         folder: the folder of all checkpoints.
-        model: the model whose weights to write.
-        optimizer: the optimizer whose variables to write.
+        snapshot: the weights and variables to write.
         state: what else is needed to resume, as JSON; has the key `step`.
     """
     with atomic_directory(checkpoint_path(folder, state["step"]), _STATE_FILE) as temporary:
-        write_weights(model, temporary / WEIGHTS_FILE)
-        arrays = {str(i): np.asarray(v.numpy()) for i, v in enumerate(optimizer.variables)}
-        (temporary / _OPTIMIZER_FILE).write_bytes(safetensors.numpy.save(arrays))
+        write_arrays(snapshot.weights, temporary / WEIGHTS_FILE)
+        variables = {str(i): array for i, array in enumerate(snapshot.variables)}
+        write_arrays(variables, temporary / _OPTIMIZER_FILE)
         files = {name: sha256(temporary / name) for name in (WEIGHTS_FILE, _OPTIMIZER_FILE)}
         _write_state(temporary, state, files)
 
@@ -70,30 +96,50 @@ def update_state(folder, state):
     _write_state(path, state, _verified_state(path)["files"])
 
 
-def load_checkpoint(folder, step, model, optimizer):
-    """Loads a checkpoint into model and optimizer.
+def newest_whole(folder):
+    """The step of the newest checkpoint that is not damaged, or None; and damaged newer ones.
+
+    Returns:
+        The step, and a list of pairs of the path and the error of damaged ones.
+    """
+    damaged = []
+    for step in reversed(list_steps(folder)):
+        path = checkpoint_path(folder, step)
+        try:
+            _verified_state(path)
+        except DamagedCheckpoint as error:
+            damaged.append((path, error))
+        else:
+            return step, damaged
+    return None, damaged
+
+
+def set_aside(path):
+    """Renames a damaged checkpoint, so that it is no longer one."""
+    aside = path.with_name(f"{path.name}.damaged")
+    shutil.rmtree(aside, ignore_errors=True)
+    path.rename(aside)
+
+
+def load_checkpoint(folder, step, model, variables):
+    """Loads a checkpoint into a model and other variables.
 
     Returns:
         The `state` that was saved.
 
     Raises:
-        UserError: if a file is missing or damaged; the message says what to do.
+        DamagedCheckpoint: if a file is missing or damaged.
+        UserError: if the number of variables differs.
     """
     path = checkpoint_path(folder, step)
-    try:
-        state = _verified_state(path)
-        arrays = read_safetensors(path / _OPTIMIZER_FILE)
-    except UserError as error:
+    state = _verified_state(path)
+    arrays = read_safetensors(path / _OPTIMIZER_FILE)
+    if len(arrays) != len(variables):
         raise UserError(
-            f"{error}; remove {path}, and --resume continues from the previous checkpoint"
-        ) from error
-    if len(arrays) != len(optimizer.variables):
-        raise UserError(
-            f"{path / _OPTIMIZER_FILE} has {len(arrays)} variables, "
-            f"the optimizer {len(optimizer.variables)}"
+            f"{path / _OPTIMIZER_FILE} has {len(arrays)} variables, the optimizer {len(variables)}"
         )
     read_weights(model, path / WEIGHTS_FILE)
-    for i, variable in enumerate(optimizer.variables):
+    for i, variable in enumerate(variables):
         variable.assign(arrays[str(i)])
     return state
 
@@ -149,9 +195,9 @@ def _verified_state(path):
         files |= {name: sha256(path / name) == known for name, known in state["files"].items()}
         changed = [name for name, is_whole in files.items() if not is_whole]
     except FileNotFoundError as error:
-        raise UserError(f"{error.filename} is missing") from error
+        raise DamagedCheckpoint(f"{error.filename} is missing") from error
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise UserError(f"{path / _STATE_FILE} is damaged: {error}") from error
+        raise DamagedCheckpoint(f"{path / _STATE_FILE} is damaged: {error}") from error
     if changed:
-        raise UserError(f"{path / changed[0]} is damaged: its SHA-256 differs")
+        raise DamagedCheckpoint(f"{path / changed[0]} is damaged: its SHA-256 differs")
     return state

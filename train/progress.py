@@ -17,7 +17,8 @@ class Progress:
     """Reports the progress of training to standard error and to the log folder.
 
     Args:
-        folder: the folder for `metrics.jsonl` and TensorBoard's files, or None.
+        folder: the folder for `metrics.jsonl` and TensorBoard's files; None reports nothing at
+            all, as in all workers but one.
         total: the number of training steps.
         first: the number of steps already taken; rows of later steps, which a killed run may
             have left in the log, are removed.
@@ -25,7 +26,8 @@ class Progress:
     """
 
     def __init__(self, folder, total, first=0, evaluated=True):
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        is_quiet = folder is None
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=is_quiet)
         self._bar = rich.progress.Progress(
             rich.progress.TextColumn("{task.description}"),
             rich.progress.BarColumn(bar_width=24),
@@ -39,7 +41,7 @@ class Progress:
         self._total = total
         self._file: Any = None
         self._board: Any = None
-        if folder is not None:
+        if not is_quiet:
             log = Path(folder) / "metrics.jsonl"
             _keep_rows(log, first, evaluated)
             self._file = open(log, "a", encoding="utf-8")  # noqa: SIM115

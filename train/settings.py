@@ -58,15 +58,44 @@ class LearningRateSettings(Section):
         return {own: default, **{k: v for k, v in given.items() if (k, v) != (own, None)}}
 
 
+_UNSUPPORTED = {
+    "parameter_server": "Keras reads and writes its step counter in two operations, so steps of "
+    "concurrent workers are lost; use multi_worker",
+    "data_parallel": "keras.distribution has no effect on the TensorFlow backend; use mirrored",
+    "model_parallel": "keras.distribution has no effect on the TensorFlow backend; train on JAX",
+}
+
+
+def _refuse_unsupported(name: Any) -> Any:
+    key = str(name).lower().replace("strategy", "").replace("parameterserver", "parameter_server")
+    if reason := _UNSUPPORTED.get(key):
+        raise ValueError(f"{name} is not supported: {reason}")
+    return name
+
+
 class TrainSettings(Section):
     """The training loop; see `attention_zoo.train.trainer`."""
 
-    strategy: Literal["auto", "one_device", "mirrored"] = Field(
+    strategy: Annotated[
+        Literal["auto", "one_device", "mirrored", "multi_worker", "tpu"],
+        pydantic.BeforeValidator(_refuse_unsupported),
+    ] = Field(
         default="auto",
-        description="the tf.distribute strategy; auto is mirrored if there are several GPUs",
+        description="the tf.distribute strategy; auto is multi_worker if TF_CONFIG or Slurm "
+        "describe several workers, mirrored if there are several GPUs, else one_device",
     )
     batch_tokens: Annotated[Whole, Field(gt=0, le=10_000_000)] = Field(
-        default=4096, description="tokens in a batch, with padding"
+        default=4096, description="tokens in a batch of all devices together, with padding"
+    )
+    accumulate: Annotated[Whole, Field(gt=0, le=1000)] = Field(
+        default=1,
+        description="parts into which each device divides its rows of a batch, one at a time in "
+        "memory; their gradients are summed",
+    )
+    steps_per_call: Annotated[Whole, Field(gt=0, le=1000)] = Field(
+        default=1,
+        description="steps in one call of the device, as far as batches of the same shape follow "
+        "each other",
     )
     buckets: Annotated[Whole, Field(gt=0, le=1000)] = Field(
         default=8, description="number of batch shapes; 1 is the fixed-shape mode"
@@ -86,8 +115,9 @@ class TrainSettings(Section):
     weight_decay: Annotated[Real, Field(ge=0)] = Field(
         default=0.0, description="decoupled; for all weights except norms and biases"
     )
-    precision: Literal["float32", "mixed_bfloat16"] = Field(
-        default="float32", description="the precision of computation"
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
+        default="float32",
+        description="the precision of computation; mixed_float16 with a dynamic loss scale",
     )
     jit_compile: bool = Field(
         default=False, description="compile the step with XLA, once for each batch shape"

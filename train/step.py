@@ -1,4 +1,4 @@
-"""One training step, on all replicas of a strategy.
+"""Training steps, on all replicas of a strategy.
 
 Four defaults of Keras would change results here, and are avoided:
 
@@ -6,29 +6,23 @@ Four defaults of Keras would change results here, and are avoided:
   twice: gradients of embeddings are converted to dense ones first.
 - They clip on each replica before the gradients are summed: we sum, then clip.
 - Dropout draws the same masks on every replica, and checkpoints do not include its state:
-  here every mask is a function of (seed, step, replica), so there is no state.
+  here every mask is a function of (seed, step, part of the batch), so there is no state.
 - A mean over each replica's tokens gives replicas wrong weights: we divide the sum of all
   gradients by the total number of target tokens.
+
+The rows of a batch form `replicas * accumulate` parts of equal size, each with masks of its own. So
+one device that accumulates two parts does what two replicas do.
 """
 
 import functools
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
-def make_train_step(
-    task,
-    optimizer,
-    strategy,
-    label_smoothing=0.0,
-    clip_norm=None,
-    seed=0,
-    jit_compile=False,
-    loss_options=None,
-    variables=None,
-):
-    """Makes the function that trains on one batch.
+class TrainStep:
+    """Trains on batches.
 
     Args:
         task: the task; its model was created in the strategy's scope.
@@ -43,105 +37,221 @@ def make_train_step(
             arguments of the loss, or None.
         variables: the weights to train, for which the optimizer was built; default: all
             trainable weights of the model.
-
-    Returns:
-        A function `(batch, step) -> (sum of losses, number of targets, gradient norm)`,
-        where batch is a tuple of arrays with the same number of rows for each replica, and
-        step an integer from 0.
+        accumulate: the number of parts into which each replica divides its rows. Gradients
+            are summed over them, and only one part at a time needs memory.
+        loss_scale: for float16, a `LossScale` created in the strategy's scope: steps whose
+            gradient is not finite are skipped.
     """
-    replicas = strategy.num_replicas_in_sync
-    variables = task.model.trainable_variables if variables is None else variables
-    seed_states = [v for v in task.model.variables if v.path.endswith("seed_generator_state")]
 
-    def options(step, replica):
-        more = {} if loss_options is None else loss_options(step)
-        return {"seed": _fold(seed, 1, step, replica), **more}
+    def __init__(
+        self,
+        task,
+        optimizer,
+        strategy,
+        label_smoothing=0.0,
+        clip_norm=None,
+        seed=0,
+        jit_compile=False,
+        loss_options=None,
+        variables=None,
+        accumulate=1,
+        loss_scale=None,
+    ):
+        self.task = task
+        self.optimizer = optimizer
+        self.strategy = strategy
+        self.label_smoothing = label_smoothing
+        self.clip_norm = clip_norm
+        self.seed = seed
+        self.jit_compile = jit_compile
+        self.loss_options = loss_options or (lambda step: {})
+        self.variables = task.model.trainable_variables if variables is None else variables
+        self.accumulate = accumulate
+        self.loss_scale = loss_scale
+        self._replicas = strategy.num_replicas_in_sync
+        self._seed_states = [
+            v for v in task.model.variables if v.path.endswith("seed_generator_state")
+        ]
+        # With several replicas, all other operations may communicate.
+        self._compiled_gradients = (
+            tf.function(self._gradients, jit_compile=True, autograph=False)
+            if jit_compile and self._replicas > 1
+            else self._gradients
+        )
+        # XLA compiles each batch shape separately. Otherwise one trace serves all shapes from
+        # the first step on, since recurrent layers choose their loop by the traced shape.
+        self._compiled = functools.cache(self._compile)
 
-    def gradients(batch, step, replica):
-        drawn = _seeds(seed_states, seed, step, replica)
-        # Only trained weights are watched: there is no backward pass below frozen layers.
-        tape = tf.GradientTape(watch_accessed_variables=False)
-        with keras.StatelessScope(state_mapping=drawn), tape:
-            tape.watch([v.value for v in variables])
-            loss_sum, count = task.loss(
-                batch, training=True, label_smoothing=label_smoothing, **options(step, replica)
+    def __call__(self, batch, step):
+        """Trains on one batch.
+
+        Args:
+            batch: tuple of arrays with this process's rows, equally many for each part.
+            step: integer from 0.
+
+        Returns:
+            Float32 scalars: the sum of the losses, the number of targets and the norm of the
+            gradient, of all replicas together.
+        """
+        return tuple(result[0] for result in self.several([batch], step))
+
+    def several(self, batches, step):
+        """Trains on several batches of the same shapes in one call.
+
+        Args:
+            batches: a list of batches, as for `__call__`.
+            step: the step of the first batch.
+
+        Returns:
+            What `__call__` returns, as tensors `(len(batches),)`.
+        """
+        fields = [np.stack(arrays) for arrays in zip(*batches, strict=True)]
+        shapes = tuple(
+            (
+                field.shape if self.jit_compile else (len(batches), *[None] * (field.ndim - 1)),
+                field.dtype,
             )
-        grads = tape.gradient(loss_sum, [v.value for v in variables])
-        return [tf.convert_to_tensor(gradient) for gradient in grads], loss_sum, count
+            for field in fields
+        )
+        values = _distribute(fields, self.strategy)
+        return self._compiled(shapes)(values, tf.constant(step, tf.int32))
 
-    if jit_compile and replicas > 1:
-        gradients = tf.function(gradients, jit_compile=True, autograph=False)
-
-    def replica_step(batch, step):
-        context = tf.distribute.get_replica_context()
-        summed = gradients(batch, step, context.replica_id_in_sync_group)
-        if replicas > 1:
-            summed = context.all_reduce(tf.distribute.ReduceOp.SUM, summed)
-        grads, loss_sum, count = summed
-        grads = [gradient / tf.maximum(count, 1.0) for gradient in grads]
-        norm = tf.linalg.global_norm(grads)
-        if clip_norm is not None:
-            grads, _ = tf.clip_by_global_norm(grads, clip_norm, use_norm=norm)
-        # Keras sums over the replicas again.
-        optimizer.apply([gradient / replicas for gradient in grads], variables)
-        return loss_sum, count, norm
-
-    # XLA compiles each batch shape separately. Otherwise one trace serves all shapes from the
-    # first step on, since recurrent layers choose their loop by the traced shape.
-    @functools.cache
-    def compiled(shapes):
+    def _compile(self, shapes):
+        count = shapes[0][0][0]
         fields = tuple(tf.TensorSpec(shape, dtype) for shape, dtype in shapes)
         return tf.function(
-            lambda batch, step: strategy.run(replica_step, args=(batch, step)),
+            lambda batches, step: self._steps(batches, step, count),
             # TensorFlow supports no signature for per-replica values.
-            input_signature=[fields, tf.TensorSpec([], tf.int32)] if replicas == 1 else None,
-            jit_compile=jit_compile and replicas == 1,
-            reduce_retracing=replicas > 1 and not jit_compile,
+            input_signature=[fields, tf.TensorSpec([], tf.int32)] if self._replicas == 1 else None,
+            jit_compile=self.jit_compile and self._replicas == 1,
+            reduce_retracing=self._replicas > 1 and not self.jit_compile,
             autograph=False,
         )
 
-    def train_step(batch, step):
-        shapes = tuple(
-            (tuple(field.shape) if jit_compile else (None,) * len(field.shape), field.dtype)
-            for field in batch
-        )
-        results = compiled(shapes)(_split(batch, strategy), tf.constant(step, tf.int32))
-        # After the reduction all replicas have the same three numbers.
-        return tuple(strategy.experimental_local_results(result)[0] for result in results)
+    def _steps(self, batches, first, count):
+        """All steps of a call, in-graph."""
 
-    return train_step
+        def step(i, results):
+            new = self._step(batches, i, first + i)
+            return i + 1, tuple(
+                tf.tensor_scatter_nd_update(old, [[i]], [value])
+                for old, value in zip(results, new, strict=True)
+            )
+
+        return _repeat(step, count, tuple(tf.zeros([count]) for _ in range(3)))
+
+    def _step(self, batches, i, step):
+        if self.loss_scale is None:
+            return self._first(self.strategy.run(self._replica_step, args=(batches, i, step)))
+        grads, results = self.strategy.run(self._mean_gradients, args=(batches, i, step))
+        loss_sum, count, norm = self._first(results)
+        # Outside of the replicas: within a condition they could not communicate.
+        self.loss_scale.update(norm, lambda: self.strategy.run(self._apply, args=(grads,)))
+        return loss_sum, count, norm
+
+    def _first(self, results):
+        """The results of any replica: after the reduction, all have the same ones."""
+        return tuple(self.strategy.experimental_local_results(result)[0] for result in results)
+
+    def _replica_step(self, batches, i, step):
+        grads, results = self._mean_gradients(batches, i, step)
+        self._apply(grads)
+        return results
+
+    def _apply(self, grads):
+        # Keras sums over the replicas again.
+        self.optimizer.apply([gradient / self._replicas for gradient in grads], self.variables)
+
+    def _mean_gradients(self, batches, i, step):
+        """The clipped gradient of the mean loss of all targets, and what `__call__` returns."""
+        context = tf.distribute.get_replica_context()
+        batch = tuple(field[i] for field in batches)
+        sums = self._summed_over_parts(batch, step, context.replica_id_in_sync_group)
+        if self._replicas > 1:
+            sums = context.all_reduce(tf.distribute.ReduceOp.SUM, sums)
+        grads, loss_sum, count = sums
+        grads = [gradient / tf.maximum(count, 1.0) for gradient in grads]
+        norm = tf.linalg.global_norm(grads)
+        if self.clip_norm is not None:
+            grads, _ = tf.clip_by_global_norm(grads, self.clip_norm, use_norm=norm)
+        return grads, (loss_sum, count, norm)
+
+    def _summed_over_parts(self, batch, step, replica):
+        first = replica * self.accumulate
+        if self.accumulate == 1:
+            return self._compiled_gradients(batch, step, first)
+        rows = tf.shape(batch[0])[0] // self.accumulate
+
+        def add_part(i, sums):
+            part = tuple(field[i * rows : (i + 1) * rows] for field in batch)
+            new = self._compiled_gradients(part, step, first + i)
+            return i + 1, tf.nest.map_structure(tf.add, sums, new)
+
+        zero = [tf.zeros(v.shape) for v in self.variables], tf.constant(0.0), tf.constant(0.0)
+        return _repeat(add_part, self.accumulate, zero)
+
+    def _gradients(self, batch, step, part):
+        """Sums over the targets of one part: gradients, loss, number of targets."""
+        drawn = _seeds(self._seed_states, self.seed, step, part)
+        values = [v.value for v in self.variables]
+        # Only trained weights are watched: there is no backward pass below frozen layers.
+        tape = tf.GradientTape(watch_accessed_variables=False)
+        with keras.StatelessScope(state_mapping=drawn), tape:
+            tape.watch(values)
+            loss_sum, count = self.task.loss(
+                batch,
+                training=True,
+                label_smoothing=self.label_smoothing,
+                seed=_fold(self.seed, 1, step, part),
+                **self.loss_options(step),
+            )
+            # Of the mean, whose size does not depend on the batch.
+            scale = self.loss_scale.value / tf.maximum(count, 1.0) if self.loss_scale else 1.0
+            scaled = loss_sum * scale
+        grads = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(scaled, values)]
+        if self.loss_scale:
+            grads = [gradient / scale for gradient in grads]
+        return grads, loss_sum, count
 
 
-def _split(batch, strategy):
-    """Distributes the rows to the replicas."""
-    replicas = strategy.num_replicas_in_sync
-    if replicas == 1:
-        return tuple(tf.constant(field) for field in batch)
+def _repeat(body, count, values):
+    """Calls `body(i, values) -> (i + 1, values)` `count` times, in-graph."""
+    if count == 1:
+        return body(0, values)[1]
+    return tf.while_loop(
+        lambda i, values: i < count,
+        body,
+        (tf.constant(0), values),
+        maximum_iterations=count,
+        parallel_iterations=1,
+    )[1]
+
+
+def _distribute(fields, strategy):
+    """Distributes rows, the second axis of the fields, to the replicas of this process."""
+    if strategy.num_replicas_in_sync == 1:
+        return tuple(tf.constant(field) for field in fields)
+    replicas = len(strategy.extended.worker_devices)
 
     def rows(context):
-        index = context.replica_id_in_sync_group
-        return tuple(
-            tf.constant(
-                field[index * len(field) // replicas : (index + 1) * len(field) // replicas]
-            )
-            for field in batch
-        )
+        index = context.replica_id_in_sync_group % replicas
+        return tuple(tf.constant(np.split(field, replicas, axis=1)[index]) for field in fields)
 
     return strategy.experimental_distribute_values_from_function(rows)
 
 
-def _seeds(seed_states, seed, step, replica):
+def _seeds(seed_states, seed, step, part):
     """A fresh state for each random number generator of the model."""
-    folded = _fold(seed, 0, step, replica)
+    folded = _fold(seed, 0, step, part)
     return [
         (state, tf.cast(folded + tf.constant([0, index], tf.int32) * 65_537, state.dtype))
         for index, state in enumerate(seed_states)
     ]
 
 
-def _fold(seed, purpose, step, replica):
+def _fold(seed, purpose, step, part):
     """A seed, int32 `(2,)`, derived from these four numbers."""
     folded = tf.constant([seed & 0x7FFFFFFF, purpose], tf.int32)
-    for number in (step, replica):
+    for number in (step, part):
         folded = tf.random.experimental.stateless_fold_in(folded, number)  # pyright: ignore
     return folded

@@ -1,8 +1,7 @@
 """The training loop: steps, evaluations, checkpoints; resuming is exact to the bit."""
 
-import contextlib
-import signal
-import threading
+import copy
+import itertools
 import time
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,17 @@ import tensorflow as tf
 from attention_zoo.errors import ResultError, UserError
 from attention_zoo.text.batching import TokenBatches
 from attention_zoo.train import checkpoints
+from attention_zoo.train.background import BackgroundWriter
 from attention_zoo.train.evaluation import evaluate
+from attention_zoo.train.loss_scale import LossScale
 from attention_zoo.train.metrics import check_metrics
 from attention_zoo.train.optimizer import make_optimizer
 from attention_zoo.train.progress import Progress, shown
 from attention_zoo.train.ranking import rank
 from attention_zoo.train.schedules import make_schedule
-from attention_zoo.train.step import make_train_step
+from attention_zoo.train.signals import StopSignals
+from attention_zoo.train.step import TrainStep
+from attention_zoo.train.workers import Workers
 from attention_zoo.zoo.weights import WEIGHTS_FILE, read_weights
 
 TASK_FOLDER = "task"
@@ -35,6 +38,9 @@ class Trainer:
     the next metrics, then the loss, then the later step. Without validation data the last
     weights are kept. After the last step the mean of the last checkpoints is evaluated too, and
     is kept if it is at least as good.
+
+    With several workers each runs a trainer on the same examples. The chief, worker 0,
+    evaluates, decides and writes; all of them read `out`.
 
     Args:
         task: the task; its model was created in the strategy's scope.
@@ -57,14 +63,11 @@ class Trainer:
         task.metrics = tuple(metrics)
         task.examples = self.valid or list(train)[-_EXAMPLES_KEPT:]
         self.strategy = strategy or tf.distribute.get_strategy()
+        self.workers = Workers(self.strategy)
         self.out = Path(out)
         self.folder = self.out / "checkpoints"
         self.batches = TokenBatches(
-            task.to_ids(train),
-            settings.batch_tokens,
-            settings.buckets,
-            self.strategy.num_replicas_in_sync,
-            settings.seed,
+            task.to_ids(train), settings.batch_tokens, settings.buckets, seed=settings.seed
         )
         self._valid_batches: Any = (
             TokenBatches(task.to_ids(self.valid), settings.batch_tokens) if self.valid else None
@@ -74,8 +77,9 @@ class Trainer:
             self.optimizer = make_optimizer(
                 settings, task.model.width, variables, task.rates(settings)
             )
+            self.loss_scale = LossScale() if settings.precision == "mixed_float16" else None
         self._rate = make_schedule(settings.learning_rate, task.model.width, settings.steps)
-        self._train_step = make_train_step(
+        self._train_step = TrainStep(
             task,
             self.optimizer,
             self.strategy,
@@ -85,10 +89,13 @@ class Trainer:
             settings.jit_compile,
             task.loss_options(settings),
             variables,
+            settings.accumulate,
+            self.loss_scale,
         )
         self._valid_loss = tf.function(
             lambda batch: task.loss(batch, training=False), autograph=False, reduce_retracing=True
         )
+        self._writer = BackgroundWriter()
         # What a checkpoint stores besides weights and optimizer.
         self.state = {
             "step": 0,
@@ -101,16 +108,26 @@ class Trainer:
             "read": read or {},
         }
 
-    def resume(self):
-        """Loads the last checkpoint; a run without checkpoints starts at step 0.
+    @property
+    def _variables(self):
+        """The variables in a checkpoint besides the weights of the model."""
+        return [*self.optimizer.variables, *(self.loss_scale.variables if self.loss_scale else ())]
+
+    def resume(self, progress=lambda message: None):
+        """Loads the newest checkpoint that is not damaged; damaged ones are set aside.
+
+        A run without checkpoints starts at step 0.
+
+        Args:
+            progress: called with a line of text for each damaged checkpoint.
 
         Raises:
-            UserError: if the checkpoint is damaged, or the inputs of the training changed.
+            UserError: if all checkpoints are damaged, or the inputs of the training changed.
         """
-        steps = checkpoints.list_steps(self.folder)
-        if not steps:
+        step = self.workers.from_chief(lambda: self._newest(progress))
+        if step is None:
             return
-        state = checkpoints.load_checkpoint(self.folder, steps[-1], self.task.model, self.optimizer)
+        state = checkpoints.load_checkpoint(self.folder, step, self.task.model, self._variables)
         if "best_value" in state:  # earlier versions stored only the first metric
             state["best"] = {self.metrics[0]: state["best_value"]}
         known = state.get("read", {})
@@ -124,122 +141,205 @@ class Trainer:
             )
         self.state.update({name: state[name] for name in self.state if name in state})
 
+    def _newest(self, progress):
+        step, damaged = checkpoints.newest_whole(self.folder)
+        if damaged and step is None:
+            raise UserError(
+                f"no checkpoint is whole: {damaged[0][1]}; restore it, or remove {self.folder} to "
+                "start again"
+            )
+        for path, error in damaged:
+            progress(f"{error}; continuing from the checkpoint before {path.name}")
+            checkpoints.set_aside(path)
+        return step
+
     def run(self):
         """Trains to the end.
 
         Returns:
             A dict with the figures of the run: `steps`, `seconds`, `tokens_per_second`,
-            `weights` (which ones were kept), `valid` (their metrics) and `interrupted`.
+            `weights` (which ones were kept), `valid` (their metrics), `interrupted`, and
+            `signal`, the number of the signal that interrupted it.
 
         Raises:
-            ResultError: if the loss is not finite; the last checkpoint remains valid.
+            ResultError: if the loss is not finite, or another worker fails; the last
+                checkpoint remains valid.
         """
+        try:
+            return self._run()
+        except tf.errors.OpError as error:
+            if self.workers.count == 1:
+                raise
+            raise ResultError(
+                f"worker {self.workers.index} of {self.workers.count} lost another worker: "
+                f"{str(error.message).strip().splitlines()[0]}; {self._last_checkpoint()}. Start "
+                "all workers again with --resume"
+            ) from error
+
+    def _run(self):
         state, settings = self.state, self.settings
         logged = state["step"], state["evaluated"]
-        with Progress(self.out / "logs", settings.steps, *logged) as progress:
-            with _stop_on_signal() as stop:
+        folder = self.out / "logs" if self.workers.is_chief else None
+        with Progress(folder, settings.steps, *logged) as progress, self._writer:
+            with StopSignals() as signals:
                 if not state["evaluated"]:  # the run was killed before the evaluation
-                    self._judge(progress)
-                reason = self._run_steps(progress, stop)
+                    self._judge(progress, self._snapshot())
+                reason = self._run_steps(progress, signals)
             if reason:
                 progress.say(reason)
+            self._writer.flush()
+            self.workers.wait()
             kept, figures = self._keep_the_best(progress)
-        self.task.save(self.out / "task")
+        if self.workers.is_chief:
+            self.task.save(self.out / TASK_FOLDER)
+        self.workers.wait()
         return {
             "steps": state["step"],
             "seconds": round(state["seconds"], 1),
             "tokens_per_second": round(state["tokens"] / max(state["seconds"], 1e-9)),
             "weights": kept,
             "valid": figures,
-            "interrupted": stop.is_set(),
+            "interrupted": signals.number is not None,
+            "signal": signals.number,
         }
 
-    def _run_steps(self, progress, stop):
+    def _run_steps(self, progress, signals):
         """Trains until there is a reason to stop, and returns the reason."""
         state, settings = self.state, self.settings
         pending = []
         started = time.monotonic()
-        steps = self.batches.steps_from(state["step"])
+        batches = _SameShapes(self._worker_batches(state["step"]))
         while state["step"] < settings.steps:
-            _, batch = next(steps)
-            pending.append(self._train_step(batch, state["step"]))
-            state["step"] += 1
-            # Checked once per step: a later signal takes effect after the next step.
-            stopping = stop.is_set()
-            last = state["step"] == settings.steps
-            due = last or stopping or state["step"] % settings.evaluate_every == 0
-            if due or len(pending) >= settings.log_every:
-                self._report(progress, pending, time.monotonic() - started)
-                pending, started = [], time.monotonic()
-                if settings.minutes and state["seconds"] >= 60 * settings.minutes:
-                    stop_reason = f"{settings.minutes:g} minutes are over at step {state['step']:,}"
-                    self._checkpoint(progress)
-                    return stop_reason
-            if due:
+            to_log = settings.log_every - sum(len(losses) for losses, _, _ in pending)
+            most = min(
+                settings.steps_per_call,
+                settings.steps - state["step"],
+                settings.evaluate_every - state["step"] % settings.evaluate_every,
+                to_log,
+            )
+            group = batches.take(most)
+            pending.append(self._train_step.several(group, state["step"]))
+            state["step"] += len(group)
+            due = state["step"] == settings.steps or state["step"] % settings.evaluate_every == 0
+            # Checked once per call: a later signal takes effect after the next one. Several
+            # workers compare notes only where they wait for each other anyway.
+            is_alone = self.workers.count == 1
+            if not (due or len(group) == to_log or (is_alone and signals.number)):
+                continue
+            self._report(progress, pending, time.monotonic() - started)
+            is_late = settings.minutes and state["seconds"] >= 60 * settings.minutes
+            stopping, is_late = self.workers.any([signals.number is not None, bool(is_late)])
+            if due or stopping or is_late:
                 self._checkpoint(progress)
-                started = time.monotonic()
-                patience = settings.patience
-                if patience and state["evaluations_since_best"] >= patience:
-                    return f"stopped early: {patience} evaluations without improvement"
+            pending, started = [], time.monotonic()
+            if is_late:
+                return f"{settings.minutes:g} minutes are over at step {state['step']:,}"
+            patience = settings.patience
+            if due and patience and state["evaluations_since_best"] >= patience:
+                return f"stopped early: {patience} evaluations without improvement"
             if stopping:
                 return f"interrupted after step {state['step']:,}; continue with --resume"
         return None
 
+    def _worker_batches(self, step):
+        """The rows of this worker in all batches from a step on.
+
+        The batches do not depend on the number of replicas: empty rows fill up their parts.
+        """
+        parts = self.strategy.num_replicas_in_sync * self.settings.accumulate
+        index, count = self.workers.index, self.workers.count
+        for _, batch in self.batches.steps_from(step):
+            padded = [
+                np.pad(field, ((0, -len(field) % parts), *[(0, 0)] * (field.ndim - 1)))
+                for field in batch
+            ]
+            yield tuple(np.split(field, count)[index] for field in padded)
+
     def _report(self, progress, pending, seconds):
         """Reads the losses of the last steps, which waits for the device."""
-        sums = np.array([[float(value) for value in result] for result in pending])
-        bad = np.flatnonzero(~np.isfinite(sums).all(axis=1))
-        first = self.state["step"] - len(pending) + 1
-        if len(bad):
-            raise ResultError(self._not_finite(first + int(bad[0])))
-        tokens = sums[:, 1].sum()
+        columns = (np.concatenate(column) for column in zip(*pending, strict=True))
+        loss_sums, counts, norms = (column.astype("float64") for column in columns)
+        first = self.state["step"] - len(counts) + 1
+        is_finite = np.isfinite(loss_sums)
+        applied = np.isfinite(norms)
+        if self.loss_scale is None or self.loss_scale.is_exhausted:
+            is_finite &= applied
+        if not is_finite.all():
+            raise ResultError(self._not_finite(first + int(np.argmin(is_finite))))
+        tokens = counts.sum()
         self.state["seconds"] += seconds
         self.state["tokens"] += int(tokens)
-        progress.steps(
-            self.state["step"],
-            {
-                "loss": sums[:, 0].sum() / max(tokens, 1.0),
-                "tokens_per_second": tokens / seconds,
-                "gradient_norm": sums[:, 2].mean(),
-                # Schedules count from 0: this is the rate of the last step.
-                "learning_rate": float(self._rate(self.state["step"] - 1)),
-            },
-        )
+        figures = {
+            "loss": loss_sums.sum() / max(tokens, 1.0),
+            "tokens_per_second": tokens / seconds,
+            "gradient_norm": norms[applied].mean() if applied.any() else 0.0,
+            # Schedules count from 0: this is the rate of the last step.
+            "learning_rate": float(self._rate(self.state["step"] - 1)),
+        }
+        if self.loss_scale is not None:
+            figures["loss_scale"] = float(self.loss_scale.value)
+            figures["skipped_steps"] = int((~applied).sum())
+        progress.steps(self.state["step"], figures)
+
+    def _last_checkpoint(self):
+        steps = checkpoints.list_steps(self.folder)
+        if not steps:
+            return "there is no checkpoint yet"
+        path = checkpoints.checkpoint_path(self.folder, steps[-1])
+        return f"the checkpoint of step {steps[-1]} is valid: {path}"
 
     def _not_finite(self, step):
-        steps = checkpoints.list_steps(self.folder)
-        kept = (
-            f"the checkpoint of step {steps[-1]} is valid: "
-            f"{checkpoints.checkpoint_path(self.folder, steps[-1])}"
-            if steps
-            else "there is no checkpoint yet"
-        )
         return (
-            f"the loss or its gradient is not a finite number at step {step}; {kept}. "
-            f"Lower train.learning_rate, lengthen its warmup, or set train.clip_norm"
+            f"the loss or its gradient is not a finite number at step {step}; "
+            f"{self._last_checkpoint()}. Lower train.learning_rate, lengthen its warmup, or set "
+            "train.clip_norm"
         )
 
     def _checkpoint(self, progress):
         """Saves, then evaluates: a failing metric does not lose any steps."""
         self.state["evaluated"] = False
-        checkpoints.save_checkpoint(self.folder, self.task.model, self.optimizer, self.state)
-        self._judge(progress)
+        snapshot = self._snapshot()
+        self._write(checkpoints.save_checkpoint, self.folder, snapshot, self._state_copy())
+        self._judge(progress, snapshot)
 
-    def _judge(self, progress):
-        """Evaluates the weights of the last checkpoint, and saves the task if they are the best."""
+    def _snapshot(self):
+        """A copy of everything in a checkpoint but its state; only the chief needs it."""
+        if not self.workers.is_chief:
+            return None
+        return checkpoints.take_snapshot(self.task.model, self._variables)
+
+    def _judge(self, progress, snapshot):
+        """Evaluates the current weights, and saves the task if they are the best.
+
+        Args:
+            progress: a `Progress`.
+            snapshot: a copy of them, in the chief.
+        """
         state = self.state
-        figures = self._evaluate() if self.valid else {}
+        figures = self.workers.from_chief(self._evaluate) if self.valid else {}
         new, old = self._rank(figures), self._rank(state["best"])
         state["evaluations_since_best"] = 0 if new > old else state["evaluations_since_best"] + 1
         is_best = new >= old or not self.valid
         if is_best:
             state.update(best_step=state["step"], best=figures)
-            self.task.save(self.out / TASK_FOLDER)
+            self._write(self._save_task, snapshot)
         if self.valid:
             progress.evaluation(state["step"], figures, is_best)
         state["evaluated"] = True
-        checkpoints.update_state(self.folder, state)
-        checkpoints.remove_old(self.folder, max(self.settings.average_last, 2), state["best_step"])
+        self._write(checkpoints.update_state, self.folder, self._state_copy())
+        keep = max(self.settings.average_last, 2)
+        self._write(checkpoints.remove_old, self.folder, keep, state["best_step"])
+
+    def _save_task(self, snapshot):
+        self.task.save(self.out / TASK_FOLDER, weights=snapshot.weights)
+
+    def _write(self, function, *arguments):
+        """Calls a function that writes files: in the background, and only in the chief."""
+        if self.workers.is_chief:
+            self._writer.submit(function, *arguments)
+
+    def _state_copy(self):
+        return copy.deepcopy(self.state)
 
     def _rank(self, figures):
         return rank(figures or {}, self.metrics)
@@ -261,12 +361,13 @@ class Trainer:
             kept = f"mean of the checkpoints {', '.join(map(str, last))}"
             if not self.valid:
                 return kept, {}
-            figures = self._evaluate()
+            figures = self.workers.from_chief(self._evaluate)
             progress.say(f"{kept}: {shown(figures)}")
             if self._rank(figures) >= self._rank(self.state["best"]):
                 return kept, figures
         self._load_best(progress)
-        return f"step {self.state['best_step']}", self._evaluate() if self.valid else {}
+        figures = self.workers.from_chief(self._evaluate) if self.valid else {}
+        return f"step {self.state['best_step']}", figures
 
     def _load_average(self, steps, progress):
         """Loads the mean of checkpoints into the model, if all of them can be read."""
@@ -287,23 +388,17 @@ class Trainer:
             read_weights(self.task.model, task / WEIGHTS_FILE)
 
 
-@contextlib.contextmanager
-def _stop_on_signal():
-    """Turns the first Ctrl-C or SIGTERM into a flag; a second one has its usual effect."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    previous = {}
+class _SameShapes:
+    """Takes batches from an iterator, as many of the same shapes at a time as come in a row."""
 
-    def handle(number, _frame):
-        stop.set()
-        signal.signal(number, previous[number])
+    def __init__(self, batches):
+        self._groups = itertools.groupby(batches, key=lambda b: [field.shape for field in b])
+        self._group = iter(())
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        previous[number] = signal.signal(number, handle)
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    def take(self, most):
+        """At least one batch, and at most `most`."""
+        batches = list(itertools.islice(self._group, most))
+        if not batches:
+            _, self._group = next(self._groups)
+            batches = list(itertools.islice(self._group, most))
+        return batches

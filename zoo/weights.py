@@ -51,16 +51,29 @@ def write_weights(model, path, dtype="float32"):
     Raises:
         UserError: if a weight is NaN, or too large for the dtype; or two have the same name.
     """
-    arrays = {name: _convert(v, dtype, name) for name, v in saved_weights(model).items()}
-    # Serialised in memory, so that a full disk is an error of this write, which has the path.
-    Path(path).write_bytes(safetensors.numpy.save(arrays))
+    write_arrays(copy_weights(model, dtype), path)
 
 
-def _convert(variable, dtype, name):
+def copy_weights(model, dtype="float32"):
+    """Copies the weights of a model into a dict from name to array.
+
+    Raises:
+        UserError: as `write_weights`.
+    """
+    return {name: _copy(v, dtype, name) for name, v in saved_weights(model).items()}
+
+
+def _copy(variable, dtype, name):
     array = variable.numpy()
     if not np.abs(array).max(initial=0) <= np.finfo(dtype).max:
         raise UserError(f"{name} contains NaN, or a value too large for {dtype}")
     return array.astype(dtype)
+
+
+def write_arrays(arrays, path):
+    """Writes a dict from name to array to a safetensors file."""
+    # Serialised in memory, so that a full disk is an error of this write, which has the path.
+    Path(path).write_bytes(safetensors.numpy.save(arrays))
 
 
 def read_weights(model, path):

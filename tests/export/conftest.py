@@ -7,11 +7,20 @@ import keras
 import pytest
 
 from attention_zoo.export.export import export
+from attention_zoo.export.formats import Format
 from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from attention_zoo.zoo import Transformer
 
 WORDS = "alpha beta gamma delta epsilon zeta eta theta 一 二 三 四 五 六"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def untimed():
+    """No artefact is timed, which takes a process of its own; `test_report.py` times some."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Format, "timed", False)
+        yield
 
 
 @pytest.fixture(scope="session")

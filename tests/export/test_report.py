@@ -10,16 +10,19 @@ from reference.encoder_tasks import make
 
 from attention_zoo.errors import ResultError
 from attention_zoo.export.export import export, verify_export
+from attention_zoo.export.formats import Format
 from attention_zoo.export.results import Verification
 from attention_zoo.export.verify import judge
 
 
 @pytest.fixture(scope="module")
-def reported(task, tmp_path_factory):
+def reported(task, tmp_path_factory, untimed):
     directory = tmp_path_factory.mktemp("report") / "out"
     formats = ["saved_model", "litert", "onnx", "keras", "h5", "litert_static"]
     origin = {"run": "runs/one", "data": "data/test.tsv"}
-    report = export(task, directory, formats, ["none", "dynamic_int8"], origin=origin)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Format, "timed", True)
+        report = export(task, directory, formats, ["none", "dynamic_int8"], origin=origin)
     return directory, report, (directory / "report.md").read_text(encoding="utf-8")
 
 

@@ -14,7 +14,7 @@ from conftest import FAMILIES
 from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
 from attention_zoo.train.optimizer import AdamW
-from attention_zoo.train.step import make_train_step
+from attention_zoo.train.step import TrainStep
 from attention_zoo.train.strategies import make_strategy
 
 if sys.argv[1] == "mirrored":
@@ -41,7 +41,7 @@ def make_step(dropout, learning_rate):
         task = Seq2Seq(model, tokenizer)
         optimizer = OPTIMIZERS[sys.argv[2]](learning_rate)
         optimizer.build(model.trainable_variables)
-    return task, make_train_step(task, optimizer, strategy, 0.1, 0.5, seed=5)
+    return task, TrainStep(task, optimizer, strategy, 0.1, 0.5, seed=5)
 
 
 # Rows of unequal length, so that a mean of means would be another number.

@@ -22,13 +22,14 @@ def saved(make_task, tmp_path):
     model = make_task().model
     optimizer = keras.optimizers.Adam()
     optimizer.build(model.trainable_variables)
-    checkpoints.save_checkpoint(tmp_path, model, optimizer, STATE)
+    snapshot = checkpoints.take_snapshot(model, optimizer.variables)
+    checkpoints.save_checkpoint(tmp_path, snapshot, STATE)
     return model, optimizer, tmp_path
 
 
 def load(saved):
     model, optimizer, folder = saved
-    state = checkpoints.load_checkpoint(folder, 4, model, optimizer)
+    state = checkpoints.load_checkpoint(folder, 4, model, optimizer.variables)
     return {name: state[name] for name in KEPT}
 
 

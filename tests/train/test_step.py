@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from attention_zoo.train.step import make_train_step
+from attention_zoo.train.step import TrainStep
 
 
 def _train(task, batches, replicas_strategy=None, learning_rate=0.05, **options):
@@ -18,7 +18,7 @@ def _train(task, batches, replicas_strategy=None, learning_rate=0.05, **options)
     with strategy.scope():
         optimizer = keras.optimizers.Adam(learning_rate)
         optimizer.build(task.model.trainable_variables)
-    step = make_train_step(task, optimizer, strategy, **options)
+    step = TrainStep(task, optimizer, strategy, **options)
     return [[float(value) for value in step(batch, i)] for i, batch in enumerate(batches)]
 
 
@@ -68,7 +68,7 @@ def test_clipping_bounds_the_update(make_task):
     strategy = tf.distribute.get_strategy()
     optimizer = keras.optimizers.SGD(1.0)
     optimizer.build(task.model.trainable_variables)
-    step = make_train_step(task, optimizer, strategy, clip_norm=0.01)
+    step = TrainStep(task, optimizer, strategy, clip_norm=0.01)
     assert float(step(_batch(), 0)[2]) > 0.01
     moved = [v.numpy() - old for v, old in zip(task.model.trainable_variables, before, strict=True)]
     assert np.sqrt(sum((m**2).sum() for m in moved)) == pytest.approx(0.01, rel=1e-3)
@@ -82,7 +82,7 @@ def test_dropout_depends_on_step_and_seed_alone(make_task):
         strategy = tf.distribute.get_strategy()
         optimizer = keras.optimizers.Adam(0.0)
         optimizer.build(task.model.trainable_variables)
-        step = make_train_step(task, optimizer, strategy, seed=seed)
+        step = TrainStep(task, optimizer, strategy, seed=seed)
         losses[name] = float(step(_batch(), first)[0])
     assert losses["a"] == losses["again"]
     assert len(set(losses.values())) == 3

@@ -112,6 +112,7 @@ def test_a_signal_leaves_a_usable_run(make_task, pairs, tmp_path, number):
     threading.Thread(target=interrupt, daemon=True).start()
     figures = trainer.run()
     assert figures["interrupted"]
+    assert figures["signal"] == number
     assert 3 <= figures["steps"] < 100_000
     assert checkpoints.list_steps(tmp_path / "checkpoints") == [figures["steps"]]
     assert type(task).load(tmp_path / "task")(["ab"])
@@ -149,15 +150,15 @@ def test_a_killed_run_resumes(make_task, pairs, tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_run(make_task, pairs, tmp_path):
     task = make_task()
     trainer = _trainer(task, pairs, tmp_path, steps=50)
-    taken = trainer._train_step
+    several = trainer._train_step.several
 
-    def broken(batch, step):
+    def broken(batches, step):
         if step == 6:
             variable = task.model.trainable_variables[0]
             variable.assign(variable * float("nan"))
-        return taken(batch, step)
+        return several(batches, step)
 
-    trainer._train_step = broken
+    trainer._train_step.several = broken
     with pytest.raises(
         ResultError, match=r"at step 7; the checkpoint of step 4 is valid.*learning_rate"
     ):
@@ -323,7 +324,7 @@ def test_a_changed_state_is_noticed(make_task, pairs, tmp_path):
     ]:
         assert old in whole
         file.write_text(whole.replace(old, new))
-        with pytest.raises(UserError, match=r"state.json is damaged.*remove .*step-00000004"):
+        with pytest.raises(UserError, match=r"no checkpoint is whole: .*state.json is damaged"):
             _trainer(make_task(), pairs, tmp_path).resume()
 
 
@@ -355,22 +356,46 @@ def test_a_damaged_checkpoint_is_named(make_task, pairs, tmp_path, name):
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 0xFF
     file.write_bytes(content)
-    with pytest.raises(UserError, match=r"step-00000004.* is damaged.*--resume"):
+    with pytest.raises(UserError, match=r"no checkpoint is whole: .*step-00000004.* is damaged"):
         _trainer(make_task(), pairs, tmp_path).resume()
+
+
+def test_a_damaged_newest_checkpoint_is_skipped(make_task, pairs, tmp_path):
+    """The resumed run is that without damage, to the bit."""
+    _trainer(make_task(), pairs, tmp_path / "whole", average_last=1).run()
+    run = tmp_path / "damaged"
+    _trainer(make_task(), pairs, run, average_last=1, steps=8).run()
+    file = checkpoints.checkpoint_path(run / "checkpoints", 8) / "optimizer.safetensors"
+    file.write_bytes(file.read_bytes()[:-1])
+    messages = []
+    trainer = _trainer(make_task(), pairs, run, average_last=1)
+    trainer.resume(messages.append)
+    (message,) = messages
+    assert "step-00000008/optimizer.safetensors is damaged: its SHA-256 differs" in message
+    assert trainer.state["step"] == 4
+    trainer.run()
+    names = [path.name for path in (run / "checkpoints").iterdir()]
+    assert "step-00000008.damaged" in names
+    for name in ("model.safetensors", "optimizer.safetensors"):
+        whole, resumed = (
+            checkpoints.checkpoint_path(tmp_path / folder / "checkpoints", 12) / name
+            for folder in ("whole", "damaged")
+        )
+        assert whole.read_bytes() == resumed.read_bytes()
 
 
 def test_a_full_disk_keeps_the_last_checkpoint(make_task, pairs, tmp_path, monkeypatch):
     task = make_task()
     trainer = _trainer(task, pairs, tmp_path)
-    write = checkpoints.write_weights
+    write = checkpoints.write_arrays
 
-    def full(model, path):
-        if trainer.state["step"] == 8:
+    def full(arrays, path):
+        if "step-00000008" in str(path):
             path.write_bytes(b"half")
             raise OSError(28, "No space left on device")
-        write(model, path)
+        write(arrays, path)
 
-    monkeypatch.setattr(checkpoints, "write_weights", full)
+    monkeypatch.setattr(checkpoints, "write_arrays", full)
     with pytest.raises(UserError, match=r"cannot write .*step-00000008: No space left on device"):
         trainer.run()
     folder = tmp_path / "checkpoints"
