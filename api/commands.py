@@ -100,18 +100,35 @@ def train(
             min=1, max=64, help="split the CPU into this many devices, for train.strategy: mirrored"
         ),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, help="train in this many processes on this machine"),
+    ] = None,
+    restarts: Annotated[
+        int, typer.Option(min=0, help="resume up to this many times if a process fails")
+    ] = 0,
 ):
-    """Train a task from a recipe. Ctrl-C stops after the current step and keeps the weights."""
+    """Train a task from a recipe. Ctrl-C stops after the current step and keeps the weights.
+
+    The exit status is 130 after Ctrl-C and 143 after SIGTERM: the run is saved, and --resume
+    continues it.
+    """
     from attention_zoo.exporting import check_export_settings
     from attention_zoo.recipes.recipe import load_recipe
+    from attention_zoo.train.cluster import read_cluster
 
     loaded = load_recipe(recipe, set_ or ())
+    cluster = read_cluster()
     check_export_settings(loaded)
     seed_list = _seeds(seeds)
     if cpu_devices and loaded.train.strategy != "mirrored":
         raise UserError(
             f"--cpu-devices is for train.strategy: mirrored, not {loaded.train.strategy}"
         )
+    if workers or restarts:
+        if workers and cluster:
+            raise UserError("--workers is for one machine, but TF_CONFIG or Slurm describe workers")
+        raise typer.Exit(_train_in_processes(loaded, out, workers, restarts))
     import_tensorflow()
     if cpu_devices:
         from attention_zoo.train.strategies import divide_cpu
@@ -124,17 +141,32 @@ def train(
         for name, spread in report["valid"].items():
             say(f"{name} {spread['mean']:.4g}, deviation {spread['deviation']:.2g}")
         say(f"{out}: kept the weights of seed {report['best']}")
-        if report["interrupted"]:
-            raise typer.Exit(130)
+        _exit_if_interrupted(report)
         return
     _, figures = train_recipe(loaded, out, resume, say)
-    scores = "".join(f", {name} {value:.4g}" for name, value in figures["valid"].items())
-    say(
-        f"{out}: {figures['steps']:,} steps in {figures['seconds']:.0f} s, "
-        f"{figures['tokens_per_second']:,} targets/s; kept {figures['weights']}{scores}"
-    )
+    if cluster is None or cluster.index == 0:
+        scores = "".join(f", {name} {value:.4g}" for name, value in figures["valid"].items())
+        say(
+            f"{out}: {figures['steps']:,} steps in {figures['seconds']:.0f} s, "
+            f"{figures['tokens_per_second']:,} targets/s; kept {figures['weights']}{scores}"
+        )
+    _exit_if_interrupted(figures)
+
+
+def _exit_if_interrupted(figures):
     if figures["interrupted"]:
-        raise typer.Exit(130)
+        raise typer.Exit(128 + figures["signal"])
+
+
+def _train_in_processes(recipe, out, workers, restarts):
+    from attention_zoo.launching import train_in_processes, without_options
+
+    if workers and recipe.train.strategy not in ("auto", "multi_worker"):
+        raise UserError(
+            f"--workers is for train.strategy: auto or multi_worker, not {recipe.train.strategy}"
+        )
+    arguments = without_options(sys.argv[1:], ["--workers", "--restarts"])
+    return train_in_processes(arguments, out / "recipe.yaml", workers or 1, restarts, say)
 
 
 @app.command()

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import statistics
+import tempfile
 from pathlib import Path
 
 import keras
@@ -22,11 +23,14 @@ from attention_zoo.recipes.recipe import load_recipe, save_recipe
 from attention_zoo.tasks.loading import load_task
 from attention_zoo.tasks.task_files import TASK_FILE
 from attention_zoo.text.readers import read_examples
+from attention_zoo.train.cluster import read_cluster
 from attention_zoo.train.metrics import metric_signatures
 from attention_zoo.train.ranking import rank
 from attention_zoo.train.strategies import make_strategy
 from attention_zoo.train.texts import notes_on_texts
 from attention_zoo.train.trainer import TASK_FOLDER, Trainer
+from attention_zoo.train.workers import Workers
+from attention_zoo.zoo.precision import dtype_policy
 from attention_zoo.zoo.weights import WEIGHTS_FILE
 
 RECIPE_FILE = "recipe.yaml"
@@ -51,6 +55,9 @@ def train_recipe(recipe, out, resume=False, progress=lambda message: None):
             other data.
     """
     out = Path(out)
+    cluster = read_cluster()
+    if cluster and cluster.index > 0:  # the chief alone writes to the directory
+        return _train(recipe, out, resume, progress=lambda message: None)
     with locked(out):
         if resume:
             require_same(recipe, out)
@@ -62,26 +69,31 @@ def train_recipe(recipe, out, resume=False, progress=lambda message: None):
 
 def _train(recipe, out, resume, progress):
     keras.utils.set_random_seed(recipe.train.seed)
+    strategy = make_strategy(recipe.train.strategy)  # before TensorFlow computes anything
+    workers = Workers(strategy)
     columns, holds = recipe.columns, recipe.holds
     examples = read_examples(recipe.data.train, columns, holds=holds)
     valid = read_examples(recipe.data.valid, columns, holds=holds) if recipe.data.valid else []
-    strategy = make_strategy(recipe.train.strategy)
     progress(f"building tokenizers and model for {len(examples):,} examples")
-    with strategy.scope():
+    with strategy.scope(), dtype_policy(recipe.train.precision):
         task = load_task(out) if resume and (out / TASK_FOLDER).is_dir() else recipe.build(examples)
     metrics = recipe.evaluate.metrics or task.metrics
     for note in notes_on_texts(task, examples, recipe.train.max_unknown):
         progress(note)
     progress("tokenizing the examples")
     read = digests(recipe, examples, valid)
+    workers.require_same({**read, "tokenizers": _tokenizer_digest(task)})
     trainer = Trainer(task, recipe.train, examples, valid, out, metrics, strategy, read)
-    with atomic_file(out / RECIPE_FILE) as temporary:
-        save_recipe(recipe, temporary)
+    if workers.is_chief:
+        with atomic_file(out / RECIPE_FILE) as temporary:
+            save_recipe(recipe, temporary)
     if resume:
-        trainer.resume()
-    else:
+        trainer.resume(progress)
+    elif workers.is_chief:
         task.save(out / TASK_FOLDER)
     figures = trainer.run()
+    if not workers.is_chief:
+        return task, figures
     references = task.references(trainer.valid)
     figures["signatures"] = metric_signatures(metrics, references, task.metric_options)
     with atomic_file(out / REPORT_FILE) as temporary:
@@ -105,6 +117,15 @@ def digests(recipe, examples, valid):
         if (folder / WEIGHTS_FILE).exists():
             result["model.pretrained"] = sha256(folder / WEIGHTS_FILE)
     return result
+
+
+def _tokenizer_digest(task):
+    """SHA-256 of the files of the tokenizers, which each worker builds from the examples."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, tokenizer in task.tokenizers().items():
+            tokenizer.save(Path(folder) / name)
+        files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+        return hashlib.sha256("".join(map(sha256, files)).encode()).hexdigest()
 
 
 def _digest(examples):
@@ -133,6 +154,8 @@ def train_seeds(recipe, out, seeds, resume=False, progress=lambda message: None)
     """
     if recipe.data.valid is None:
         raise UserError("several seeds are compared on validation data: data.valid is missing")
+    if read_cluster():
+        raise UserError("several seeds are trained one after another, not by several workers")
     out = Path(out)
     with locked(out):
         if not resume:
@@ -160,6 +183,7 @@ def _train_seeds(recipe, out, seeds, resume, progress):
         "seeds": list(seeds[: len(results)]),
         "best": seeds[best],
         "interrupted": figures["interrupted"],
+        "signal": figures["signal"],
         "valid": {key: _spread([result[key] for result in results]) for key in results[0]},
     }
     with atomic_file(out / REPORT_FILE) as temporary:

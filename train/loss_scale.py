@@ -30,8 +30,8 @@ class LossScale:
     """
 
     def __init__(self, initial=2.0**15):
-        self.value = tf.Variable(float(initial), trainable=False, name="loss_scale")
-        self._finite = tf.Variable(0, trainable=False, name="finite_gradients")
+        self.value = tf.Variable(tf.constant(float(initial)), trainable=False, name="loss_scale")
+        self._finite = tf.Variable(tf.constant(0), trainable=False, name="finite_gradients")
         self.variables = [self.value, self._finite]
 
     @property

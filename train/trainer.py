@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -170,10 +171,10 @@ class Trainer:
         except tf.errors.OpError as error:
             if self.workers.count == 1:
                 raise
+            reason = re.sub(r"\{\{.*?\}\} ", "", str(error.message)).strip().splitlines()[0]
             raise ResultError(
                 f"worker {self.workers.index} of {self.workers.count} lost another worker: "
-                f"{str(error.message).strip().splitlines()[0]}; {self._last_checkpoint()}. Start "
-                "all workers again with --resume"
+                f"{reason}; {self._last_checkpoint()}. Start all workers again with --resume"
             ) from error
 
     def _run(self):
@@ -391,9 +392,9 @@ class Trainer:
 class _SameShapes:
     """Takes batches from an iterator, as many of the same shapes at a time as come in a row."""
 
-    def __init__(self, batches):
+    def __init__(self, batches: Any):
         self._groups = itertools.groupby(batches, key=lambda b: [field.shape for field in b])
-        self._group = iter(())
+        self._group: Any = iter(())
 
     def take(self, most):
         """At least one batch, and at most `most`."""

@@ -1,9 +1,12 @@
 """Agreement between the processes of a training: what one of them decides, all of them do."""
 
 import json
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+from attention_zoo.errors import UserError
 
 
 class Workers:
@@ -53,6 +56,21 @@ class Workers:
         codes[: len(text)] = np.frombuffer(text, "uint8")
         return json.loads(bytes(self._sum(codes).astype("uint8")).decode())
 
+    def require_same(self, digests):
+        """Checks that all processes have the same inputs.
+
+        Args:
+            digests: a dict from the name of an input to its digest.
+
+        Raises:
+            UserError: in every process, if those of one differ from the chief's.
+        """
+        expected: Any = self.from_chief(lambda: digests)
+        different = [name for name in digests if digests[name] != expected[name]]
+        if self.any([bool(different)])[0]:
+            names = ", ".join(different) or "see the messages of the others"
+            raise UserError(f"worker {self.index} and the chief have different inputs: {names}")
+
     def wait(self):
         """Waits until every process gets here."""
         self.any([False])
@@ -68,12 +86,14 @@ class Workers:
             return tf.constant(values if is_first else np.zeros_like(values))
 
         given = self.strategy.experimental_distribute_values_from_function(from_first_replica)
-        return np.asarray(self.strategy.experimental_local_results(self._reduce(given))[0])
+        results: Any = self.strategy.experimental_local_results(self._reduce(given))
+        return np.asarray(results[0])
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def _reduce(self, given):
+    def _reduce(self, given) -> Any:
         def reduced(value):
             context = tf.distribute.get_replica_context()
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+            # A copy: arguments are on no device, which the reduction needs to know.
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(value))
 
         return self.strategy.run(reduced, args=(given,))

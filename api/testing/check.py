@@ -150,17 +150,6 @@ def kept(variables: Sequence[Any]) -> Iterator[None]:
             variable.assign(value)
 
 
-@contextlib.contextmanager
-def dtype_policy(name: str) -> Iterator[None]:
-    """Sets the dtype policy of all layers created in the block."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
 def copy_of(layer: Any, **changes: Any) -> Any:
     """A new layer or model with the same configuration except for the changes."""
     return type(layer).from_config({**layer.get_config(), **changes})

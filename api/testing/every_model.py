@@ -11,7 +11,6 @@ from attention_zoo.testing.check import (
     Check,
     check,
     copy_of,
-    dtype_policy,
     expect,
     expect_close,
     expect_equal,
@@ -24,6 +23,7 @@ from attention_zoo.testing.model_case import (
     saved_and_loaded,
     with_saved_weights,
 )
+from attention_zoo.zoo.precision import dtype_policy
 
 _HALF = "mixed_bfloat16"
 

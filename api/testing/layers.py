@@ -18,7 +18,6 @@ from attention_zoo.testing.check import (
     arrays_of,
     check,
     copy_of,
-    dtype_policy,
     expect,
     expect_changed,
     expect_close,
@@ -27,6 +26,7 @@ from attention_zoo.testing.check import (
     randomize,
     run_checks,
 )
+from attention_zoo.zoo.precision import dtype_policy
 
 _HALF = "mixed_bfloat16"
 

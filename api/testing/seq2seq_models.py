@@ -12,7 +12,6 @@ from attention_zoo.testing.check import (
     Check,
     arrays_of,
     check,
-    dtype_policy,
     expect,
     expect_changed,
     expect_close,
@@ -20,6 +19,7 @@ from attention_zoo.testing.check import (
 )
 from attention_zoo.testing.every_model import EVERY_MODEL_CHECKS
 from attention_zoo.testing.model_case import ModelCase, example_batches, example_ids
+from attention_zoo.zoo.precision import dtype_policy
 
 _LENGTH = 6  # of decoded targets
 # Layer normalisation of a few units magnifies rounding; mistakes are far larger.

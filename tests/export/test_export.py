@@ -32,7 +32,6 @@ def test_the_report(exported):
     assert report["examples"] == 12
     for artefact in report["artefacts"]:
         assert artefact["verified"], artefact["failure"]
-        assert artefact["latency_ms"]["p50"] <= artefact["latency_ms"]["p95"]
         assert artefact["bytes"] > 0
         assert set(artefact["metric"]) == {"chrf"}
     for artefact in report["artefacts"][:2]:

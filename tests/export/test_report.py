@@ -34,6 +34,7 @@ def test_the_page_has_every_figure(reported):
         assert f"{artefact['mean_abs_diff']:.1e}" in page
         assert f"{artefact['peak_bytes'] / 1e6:.0f} MB" in page
         for times in (artefact["latency_ms"], artefact["latency_all_ms"]):
+            assert 0 < times["p50"] <= times["p95"]
             assert f"{times['p50']:.1f} ms (p95 {times['p95']:.1f})" in page
     for name in ("tf2onnx", "onnxruntime", "ai-edge-litert"):
         assert f"{name} {report['versions'][name]}" in page
