@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,7 +19,9 @@ from attention_zoo.train.cluster import Cluster
 
 # Results that another attempt would not change: success, a user's mistake, a wanted stop.
 _FINAL = {0, 2, 128 + signal.SIGINT, 128 + signal.SIGTERM}
+# How long the others may take once one worker has ended; after a mistake, to report it too.
 _SECONDS_TO_STOP = 120
+_SECONDS_FOR_MESSAGES = 3
 
 
 def train_in_processes(
@@ -55,48 +59,60 @@ def train_in_processes(
 
 def _train_once(command: list[str], workers: int) -> tuple[int, str | None]:
     """Runs all workers; the exit status, and what happened if one of them failed."""
-    addresses = tuple(f"127.0.0.1:{port}" for port in _free_ports(workers))
-    processes = []
-    for index in range(workers):
-        environment = dict(os.environ)
-        if workers > 1:
-            environment["TF_CONFIG"] = Cluster(addresses, index).tf_config
-        # A session of its own: Ctrl-C reaches a worker once, through us.
-        processes.append(
-            subprocess.Popen(
-                command, env=environment, start_new_session=True, preexec_fn=_die_with_parent
+    addresses = tuple(f"127.0.0.1:{port}" for port in free_ports(workers))
+    with contextlib.ExitStack() as stack:
+        # The messages of all but the first, which are its own again or about its failure.
+        messages = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(workers)]
+        processes = []
+        for index in range(workers):
+            environment = dict(os.environ)
+            if workers > 1:
+                environment["TF_CONFIG"] = Cluster(addresses, index).tf_config
+            process = subprocess.Popen(
+                command,
+                env=environment,
+                stderr=messages[index] if index else None,
+                start_new_session=True,  # Ctrl-C reaches a worker once, through us
+                preexec_fn=_die_with_parent,
             )
-        )
-    with _forwarded_signals(processes):
-        try:
-            return _first_failure(processes)
-        finally:
-            for process in processes:
-                process.kill()
-                process.wait()
+            processes.append(process)
+        with _forwarded_signals(processes):
+            try:
+                ended = _wait(processes)
+            finally:
+                for process in processes:
+                    process.kill()
+                    process.wait()
+        codes = [process.returncode for process in processes]
+        index = next((i for i in ended if codes[i] not in _FINAL), None)
+        if index is None and 2 in codes:
+            index = codes.index(2)
+        if index:
+            messages[index].seek(0)
+            sys.stderr.write(messages[index].read().decode(errors="replace"))
+    if index is None or codes[index] == 2:
+        return max(codes), None
+    return 1, f"{_name(index, workers)} {_ending(codes[index])}"
 
 
-def _first_failure(processes: list[subprocess.Popen[bytes]]) -> tuple[int, str | None]:
-    running = dict(enumerate(processes))
-    status, deadline = 0, None
-    while running:
-        for index, process in list(running.items()):
-            code = process.poll()
-            if code is None:
+def _wait(processes: list[subprocess.Popen[bytes]]) -> list[int]:
+    """Waits until all have ended, or one has failed; those that have, in that order."""
+    ended, deadline = [], math.inf
+    while len(ended) < len(processes) and time.monotonic() < deadline:
+        for index, process in enumerate(processes):
+            if index in ended or process.poll() is None:
                 continue
-            del running[index]
-            if code not in _FINAL:
-                return 1, f"{_name(index, processes)} {_ending(code)}"
-            status = max(status, code)
-            deadline = deadline or time.monotonic() + _SECONDS_TO_STOP
-        if status == 2 or (deadline and time.monotonic() > deadline):
-            break
+            ended.append(index)
+            if process.returncode not in _FINAL:
+                return ended
+            seconds = _SECONDS_FOR_MESSAGES if process.returncode == 2 else _SECONDS_TO_STOP
+            deadline = min(deadline, time.monotonic() + seconds)
         time.sleep(0.05)
-    return status, None
+    return ended
 
 
-def _name(index: int, processes: Sequence[object]) -> str:
-    return f"worker {index} of {len(processes)}" if len(processes) > 1 else "the training"
+def _name(index: int, workers: int) -> str:
+    return f"worker {index} of {workers}" if workers > 1 else "the training"
 
 
 def _ending(code: int) -> str:
@@ -130,7 +146,8 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine that no process listens on."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:

@@ -101,8 +101,9 @@ def _from_slurm() -> Cluster:
     import tensorflow as tf
 
     try:
+        # Slurm assigns GPUs itself. Without these numbers the resolver calls nvidia-smi.
         resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
-            port_base=_SLURM_PORT, gpus_per_node=0, gpus_per_task=0, auto_set_gpu=False
+            port_base=_SLURM_PORT, gpus_per_node=1024, gpus_per_task=1, auto_set_gpu=False
         )
         addresses = resolver.cluster_spec().as_dict()["worker"]
         return Cluster(tuple(addresses), resolver.task_id)

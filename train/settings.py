@@ -3,6 +3,7 @@
 This module does not import TensorFlow, so that mistakes are reported at once.
 """
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
@@ -58,16 +59,17 @@ class LearningRateSettings(Section):
         return {own: default, **{k: v for k, v in given.items() if (k, v) != (own, None)}}
 
 
+_NO_EFFECT = "keras.distribution has no effect on the TensorFlow backend; use mirrored, or JAX"
 _UNSUPPORTED = {
-    "parameter_server": "Keras reads and writes its step counter in two operations, so steps of "
+    "parameterserver": "Keras reads and writes its step counter in two operations, so steps of "
     "concurrent workers are lost; use multi_worker",
-    "data_parallel": "keras.distribution has no effect on the TensorFlow backend; use mirrored",
-    "model_parallel": "keras.distribution has no effect on the TensorFlow backend; train on JAX",
+    "dataparallel": _NO_EFFECT,
+    "modelparallel": _NO_EFFECT,
 }
 
 
 def _refuse_unsupported(name: Any) -> Any:
-    key = str(name).lower().replace("strategy", "").replace("parameterserver", "parameter_server")
+    key = re.sub("[^a-z]", "", str(name).lower()).removesuffix("strategy")
     if reason := _UNSUPPORTED.get(key):
         raise ValueError(f"{name} is not supported: {reason}")
     return name

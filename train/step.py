@@ -79,8 +79,10 @@ class TrainStep:
             else self._gradients
         )
         # XLA compiles each batch shape separately. Otherwise one trace serves all shapes from
-        # the first step on, since recurrent layers choose their loop by the traced shape.
+        # the first step on: another trace may round differently, and a run that is resumed with
+        # another shape must not differ from one that goes on.
         self._compiled = functools.cache(self._compile)
+        self._needs_shapes = jit_compile or isinstance(strategy, tf.distribute.TPUStrategy)
 
     def __call__(self, batch, step):
         """Trains on one batch.
@@ -108,23 +110,20 @@ class TrainStep:
         fields = [np.stack(arrays) for arrays in zip(*batches, strict=True)]
         shapes = tuple(
             (
-                field.shape if self.jit_compile else (len(batches), *[None] * (field.ndim - 1)),
+                field.shape if self._needs_shapes else (len(batches), *[None] * (field.ndim - 1)),
                 field.dtype,
             )
             for field in fields
         )
-        values = _distribute(fields, self.strategy)
-        return self._compiled(shapes)(values, tf.constant(step, tf.int32))
+        return self._compiled(shapes)(tuple(map(tf.constant, fields)), tf.constant(step, tf.int32))
 
     def _compile(self, shapes):
         count = shapes[0][0][0]
         fields = tuple(tf.TensorSpec(shape, dtype) for shape, dtype in shapes)
         return tf.function(
             lambda batches, step: self._steps(batches, step, count),
-            # TensorFlow supports no signature for per-replica values.
-            input_signature=[fields, tf.TensorSpec([], tf.int32)] if self._replicas == 1 else None,
+            input_signature=[fields, tf.TensorSpec([], tf.int32)],
             jit_compile=self.jit_compile and self._replicas == 1,
-            reduce_retracing=self._replicas > 1 and not self.jit_compile,
             autograph=False,
         )
 
@@ -166,7 +165,7 @@ class TrainStep:
         """The clipped gradient of the mean loss of all targets, and what `__call__` returns."""
         context = tf.distribute.get_replica_context()
         batch = tuple(field[i] for field in batches)
-        sums = self._summed_over_parts(batch, step, context.replica_id_in_sync_group)
+        sums = self._sums_of_replica(batch, step, context.replica_id_in_sync_group)
         if self._replicas > 1:
             sums = context.all_reduce(tf.distribute.ReduceOp.SUM, sums)
         grads, loss_sum, count = sums
@@ -176,19 +175,26 @@ class TrainStep:
             grads, _ = tf.clip_by_global_norm(grads, self.clip_norm, use_norm=norm)
         return grads, (loss_sum, count, norm)
 
-    def _summed_over_parts(self, batch, step, replica):
-        first = replica * self.accumulate
+    def _sums_of_replica(self, batch, step, replica):
+        """`_gradients` summed over the parts of a replica."""
+        local_replicas = len(self.strategy.extended.worker_devices)
+        first_part = replica * self.accumulate
+        first_row_part = replica % local_replicas * self.accumulate
+        rows = tf.shape(batch[0])[0] // (local_replicas * self.accumulate)
+
+        def gradients(i):
+            start = (first_row_part + i) * rows
+            part = tuple(field[start : start + rows] for field in batch)
+            return self._compiled_gradients(part, step, first_part + i)
+
         if self.accumulate == 1:
-            return self._compiled_gradients(batch, step, first)
-        rows = tf.shape(batch[0])[0] // self.accumulate
-
-        def add_part(i, sums):
-            part = tuple(field[i * rows : (i + 1) * rows] for field in batch)
-            new = self._compiled_gradients(part, step, first + i)
-            return i + 1, tf.nest.map_structure(tf.add, sums, new)
-
+            return gradients(0)
         zero = [tf.zeros(v.shape) for v in self.variables], tf.constant(0.0), tf.constant(0.0)
-        return _repeat(add_part, self.accumulate, zero)
+        return _repeat(
+            lambda i, sums: (i + 1, tf.nest.map_structure(tf.add, sums, gradients(i))),
+            self.accumulate,
+            zero,
+        )
 
     def _gradients(self, batch, step, part):
         """Sums over the targets of one part: gradients, loss, number of targets."""
@@ -225,19 +231,6 @@ def _repeat(body, count, values):
         maximum_iterations=count,
         parallel_iterations=1,
     )[1]
-
-
-def _distribute(fields, strategy):
-    """Distributes rows, the second axis of the fields, to the replicas of this process."""
-    if strategy.num_replicas_in_sync == 1:
-        return tuple(tf.constant(field) for field in fields)
-    replicas = len(strategy.extended.worker_devices)
-
-    def rows(context):
-        index = context.replica_id_in_sync_group % replicas
-        return tuple(tf.constant(np.split(field, replicas, axis=1)[index]) for field in fields)
-
-    return strategy.experimental_distribute_values_from_function(rows)
 
 
 def _seeds(seed_states, seed, step, part):

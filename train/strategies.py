@@ -92,7 +92,7 @@ def _tpu():
         tf.tpu.experimental.initialize_tpu_system(resolver)
         return tf.distribute.TPUStrategy(resolver)
     except (ValueError, RuntimeError, tf.errors.OpError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).split(". ")[0]
         raise UserError(
             "train.strategy is tpu, but TensorFlow finds no TPU (its runtime is in the package "
             f"tensorflow-tpu; TPU_NAME names a TPU of another machine): {reason}"

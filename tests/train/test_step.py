@@ -1,8 +1,10 @@
 """The training step: the defects it avoids, and that strategies agree."""
 
 import json
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -10,6 +12,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from attention_zoo.launching import free_ports
+from attention_zoo.train.cluster import Cluster
+from attention_zoo.train.loss_scale import LossScale
 from attention_zoo.train.step import TrainStep
 
 
@@ -96,25 +101,109 @@ def test_xla_gives_the_same_losses(family, make_task):
     np.testing.assert_allclose(plain, compiled, rtol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("optimizer", "family"), [("adam", "transformer"), ("adamw", "transformer"), ("adam", "rnn")]
-)
-def test_mirrored_equals_one_device(optimizer, family):
-    """Two logical CPU devices, unequal tokens on each, one replica with none in a step."""
-    script = Path(__file__).parent / "mirrored_script.py"
-    results = {}
-    for name in ("one_device", "mirrored"):
-        process = subprocess.run(
-            [sys.executable, str(script), name, optimizer, family],
-            capture_output=True,
+def run_script(strategy, optimizer, family, accumulate=1, workers=1):
+    """What `strategy_script.py` prints, in each of its processes."""
+    script = Path(__file__).parent / "strategy_script.py"
+    command = [sys.executable, str(script), strategy, optimizer, family, str(accumulate)]
+    addresses = tuple(f"127.0.0.1:{port}" for port in free_ports(workers))
+    processes = [
+        subprocess.Popen(
+            command,
+            env={**os.environ, "TF_CONFIG": Cluster(addresses, i).tf_config},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
         )
-        assert process.returncode == 0, process.stderr[-3000:]
-        results[name] = json.loads(process.stdout.splitlines()[-1])
-    one, two = results["one_device"], results["mirrored"]
-    assert two["replicas"] == 2
-    np.testing.assert_allclose(one["losses"], two["losses"], rtol=1e-5)
-    np.testing.assert_allclose(one["weights"], two["weights"], atol=1e-4)
-    # With dropout every replica draws masks of its own: equal rows give unequal losses.
-    assert two["replica_losses"][0] != two["replica_losses"][1]
+        for i in range(workers)
+    ]
+    # All at once: none of them ends before the others do.
+    with ThreadPoolExecutor() as pool:
+        outputs = list(pool.map(lambda process: process.communicate(timeout=300), processes))
+    for process, (_, errors) in zip(processes, outputs, strict=True):
+        assert process.returncode == 0, errors[-3000:]
+    return [json.loads(output.splitlines()[-1]) for output, _ in outputs]
+
+
+@pytest.mark.parametrize(("optimizer", "family"), [("adamw", "transformer"), ("adam", "rnn")])
+def test_strategies_agree(optimizer, family):
+    """Unequal tokens on each replica, and one with none in a step."""
+    (one,) = run_script("one_device", optimizer, family)
+    (two,) = run_script("mirrored", optimizer, family)
+    (parts,) = run_script("one_device", optimizer, family, accumulate=2)
+    first, second = run_script("multi_worker", optimizer, family, workers=2)
+    assert [result["replicas"] for result in (one, two, parts, first)] == [1, 2, 1, 2]
+    assert first == second
+    for other in (two, parts, first):
+        for dropout in ("without dropout", "with dropout"):
+            # Two replicas, or parts, draw masks of their own: one device that takes the batch
+            # as a whole has others.
+            same = one if dropout == "without dropout" else two
+            np.testing.assert_allclose(same[dropout]["losses"], other[dropout]["losses"], rtol=1e-5)
+            np.testing.assert_allclose(
+                same[dropout]["weights"], other[dropout]["weights"], atol=1e-4
+            )
+
+
+def test_two_replicas_draw_masks_of_their_own(make_task):
+    """The same row in both parts: with the same masks, its loss would be that of one of them."""
+    task = make_task(dropout=0.5)
+    row = tuple(side[:1] for side in _batch())
+    alone = _train(task, [row], learning_rate=0.0)[0][0]
+    both = _train(
+        task, [tuple(np.repeat(side, 2, 0) for side in row)], learning_rate=0.0, accumulate=2
+    )
+    assert both[0][0] != pytest.approx(2 * alone, rel=1e-4)
+
+
+def test_several_steps_in_a_call_are_those_of_several_calls(make_task):
+    batches = [_batch(), _batch(repeated=True), _batch()]
+    losses = _train(make_task(dropout=0.3), batches)
+    task = make_task(dropout=0.3)
+    optimizer = keras.optimizers.Adam(0.05)
+    optimizer.build(task.model.trainable_variables)
+    step = TrainStep(task, optimizer, tf.distribute.get_strategy())
+    np.testing.assert_allclose(np.transpose(step.several(batches, 0)), losses, rtol=1e-6)
+
+
+def steep(task):
+    """The task, with a loss that is a thousand times larger."""
+    loss = task.loss
+
+    def larger(batch, **options):
+        total, count = loss(batch, **options)
+        return 1000.0 * total, count
+
+    task.loss = larger
+    return task
+
+
+def test_a_step_whose_gradient_overflows_is_skipped(make_task):
+    """The scale is halved, and weights and moments stay what they were."""
+    task = steep(make_task())
+    optimizer = keras.optimizers.Adam(0.05)
+    optimizer.build(task.model.trainable_variables)
+    scale = LossScale(2.0**127)
+    step = TrainStep(task, optimizer, tf.distribute.get_strategy(), loss_scale=scale)
+    variables = [*task.model.variables, *optimizer.variables]
+    before = [variable.numpy() for variable in variables]
+    # Times 2^127, what is above 2 is infinite in float32.
+    norms = [float(step(_batch(), 0)[2])]
+    for variable, old in zip(variables, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), old)
+    assert float(scale.value) == 2.0**126
+    while not np.isfinite(norms[-1]):
+        norms.append(float(step(_batch(), 0)[2]))
+    assert float(scale.value) == 2.0 ** (127 - (len(norms) - 1))
+    assert int(optimizer.iterations.numpy()) == 1
+    [[_, _, plain]] = _train(steep(make_task()), [_batch()])
+    assert norms[-1] == pytest.approx(plain, rel=1e-4)
+
+
+def test_the_loss_scale_grows_after_2000_finite_gradients():
+    scale = LossScale(4.0)
+    for _ in range(1999):
+        scale.update(tf.constant(1.0), lambda: None)
+    assert float(scale.value) == 4.0
+    scale.update(tf.constant(1.0), lambda: None)
+    assert float(scale.value) == 8.0
+    assert not scale.is_exhausted
