@@ -84,6 +84,7 @@ def list_models():
 
 @app.command()
 def train(
+    context: typer.Context,
     recipe: Annotated[Path, typer.Argument(help="a YAML file")],
     out: Annotated[Path, typer.Option(help="the run directory to write")],
     set_: Annotated[
@@ -126,9 +127,7 @@ def train(
             f"--cpu-devices is for train.strategy: mirrored, not {loaded.train.strategy}"
         )
     if workers or restarts:
-        if workers and cluster:
-            raise UserError("--workers is for one machine, but TF_CONFIG or Slurm describe workers")
-        raise typer.Exit(_train_in_processes(loaded, out, workers, restarts))
+        raise typer.Exit(_train_in_processes(context, loaded, cluster))
     import_tensorflow()
     if cpu_devices:
         from attention_zoo.train.strategies import divide_cpu
@@ -158,15 +157,25 @@ def _exit_if_interrupted(figures):
         raise typer.Exit(128 + figures["signal"])
 
 
-def _train_in_processes(recipe, out, workers, restarts):
-    from attention_zoo.launching import train_in_processes, without_options
+def _train_in_processes(context, recipe, cluster):
+    """Starts the command again in processes of its own; their exit status."""
+    from attention_zoo.launching import train_in_processes
 
-    if workers and recipe.train.strategy not in ("auto", "multi_worker"):
-        raise UserError(
-            f"--workers is for train.strategy: auto or multi_worker, not {recipe.train.strategy}"
-        )
-    arguments = without_options(sys.argv[1:], ["--workers", "--restarts"])
-    return train_in_processes(arguments, out / "recipe.yaml", workers or 1, restarts, say)
+    given, options = context.params, context.parent.params
+    workers, strategy = given["workers"], recipe.train.strategy
+    if workers and strategy not in ("auto", "multi_worker"):
+        raise UserError(f"--workers is for train.strategy: auto or multi_worker, not {strategy}")
+    if workers and cluster:
+        raise UserError("--workers is for one machine, but TF_CONFIG or Slurm describe workers")
+    if given["seeds"]:
+        raise UserError("--seeds is not for --workers and --restarts: it trains in one process")
+    arguments = [f"--plugin={name}" for name in options["plugin"] or ()]
+    arguments += ["train", str(given["recipe"]), f"--out={given['out']}"]
+    arguments += [f"--set={value}" for value in given["set_"] or ()]
+    arguments += ["--resume"] if given["resume"] else []
+    arguments += [f"--cpu-devices={given['cpu_devices']}"] if given["cpu_devices"] else []
+    run_file = given["out"] / "recipe.yaml"
+    return train_in_processes(arguments, run_file, workers or 1, given["restarts"], say)
 
 
 @app.command()

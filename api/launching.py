@@ -153,22 +153,3 @@ def free_ports(count: int) -> list[int]:
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return [one.getsockname()[1] for one in sockets]
-
-
-def without_options(arguments: Sequence[str], names: Sequence[str]) -> list[str]:
-    """A command line without some options, each of which has a value.
-
-    Example:
-        >>> without_options(["train", "a.yaml", "--workers", "2", "--restarts=3"],
-        ...                 ["--workers", "--restarts"])
-        ['train', 'a.yaml']
-    """
-    kept, skip = [], False
-    for argument in arguments:
-        if skip:
-            skip = False
-        elif argument in names:
-            skip = True
-        elif not argument.startswith(tuple(f"{name}=" for name in names)):
-            kept.append(argument)
-    return kept

@@ -20,6 +20,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from attention_zoo.train.workers import Workers
+
 
 class TrainStep:
     """Trains on batches.
@@ -69,6 +71,7 @@ class TrainStep:
         self.accumulate = accumulate
         self.loss_scale = loss_scale
         self._replicas = strategy.num_replicas_in_sync
+        self._local_replicas = self._replicas // Workers(strategy).count
         self._seed_states = [
             v for v in task.model.variables if v.path.endswith("seed_generator_state")
         ]
@@ -177,10 +180,9 @@ class TrainStep:
 
     def _sums_of_replica(self, batch, step, replica):
         """`_gradients` summed over the parts of a replica."""
-        local_replicas = len(self.strategy.extended.worker_devices)
         first_part = replica * self.accumulate
-        first_row_part = replica % local_replicas * self.accumulate
-        rows = tf.shape(batch[0])[0] // (local_replicas * self.accumulate)
+        first_row_part = replica % self._local_replicas * self.accumulate
+        rows = tf.shape(batch[0])[0] // (self._local_replicas * self.accumulate)
 
         def gradients(i):
             start = (first_row_part + i) * rows

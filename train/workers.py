@@ -79,7 +79,7 @@ class Workers:
         """The sum of an array of each process."""
         if self.count == 1:
             return values
-        replicas = len(self.strategy.extended.worker_devices)
+        replicas = self.strategy.num_replicas_in_sync // self.count
 
         def from_first_replica(context):
             is_first = context.replica_id_in_sync_group % replicas == 0
