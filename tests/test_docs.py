@@ -19,6 +19,7 @@ from pathlib import Path
 import keras
 import pytest
 import yaml
+from reference.small_dates import SMALL, write_dates
 from typer.testing import CliRunner
 
 import attention_zoo as az
@@ -37,16 +38,11 @@ BLOCK = re.compile(
 # `tests/test_extending.py` runs the page on extensions, in processes of their own.
 HOW_TO = sorted(path.stem for path in DOCS.glob("how-to/*.md") if path.stem != "extend")
 PAGES = ["get-started", *(f"how-to/{name}" for name in HOW_TO)]
-_SMALL = (
-    "--set train.steps=3 --set model.width=32 --set model.num_heads=2 "
-    "--set model.feed_forward_width=32 --set model.num_encoder_blocks=1 "
-    "--set model.num_decoder_blocks=1"
-)
 # Appended to commands: what shows that they are right need not take long.
 SHORTER = {
-    "get-started": {"train": _SMALL},
+    "get-started": {"train": SMALL},
     "how-to/own-data": {
-        "train": f"{_SMALL} --set train.batch_tokens=256 --set tokenizer.vocab_size=450 "
+        "train": f"{SMALL} --set train.batch_tokens=256 --set tokenizer.vocab_size=450 "
         "--set evaluate.beam_size=2"
     },
     "how-to/fine-tune-bert": {"train": "--set train.steps=2 --set train.batch_tokens=256"},
@@ -58,10 +54,6 @@ def blocks(page):
     """The blocks of a page: language, title and code, and why it is not run."""
     text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
     return [match.groupdict() for match in BLOCK.finditer(text)]
-
-
-def first_lines(path, count):
-    return "".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:count])
 
 
 @pytest.fixture(scope="module")
@@ -115,13 +107,7 @@ def folder(request, page, tmp_path):
     """The files that a page supposes, few lines of each."""
     text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
     if "recipes/dates/recipe.yaml --out" in text:
-        data = tmp_path / "recipes/dates/data"
-        data.mkdir(parents=True)
-        recipe = (ROOT / "recipes/dates/recipe.yaml").read_text(encoding="utf-8")
-        (data.parent / "recipe.yaml").write_text(recipe, encoding="utf-8")
-        for name, count in {"train": 500, "valid": 11, "test": 11}.items():
-            lines = first_lines(ROOT / f"recipes/dates/data/{name}.tsv", count)
-            (data / f"{name}.tsv").write_text(lines, encoding="utf-8")
+        write_dates(tmp_path)
     elif "runs/dates" in text:
         (tmp_path / "runs").mkdir()
         (tmp_path / "runs/dates").symlink_to(request.getfixturevalue("dates"))

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from reference.small_dates import SMALL, write_dates
 
 from attention_zoo.recipes.recipe import load_recipe
 
@@ -23,7 +24,7 @@ def _blocks(language):
 def folder(tmp_path_factory, minilm):
     """A folder that looks like the repository to the README's commands."""
     place = tmp_path_factory.mktemp("readme")
-    (place / "recipes").symlink_to(ROOT / "recipes")
+    write_dates(place)
     (place / "all-MiniLM-L6-v2").symlink_to(minilm)
     return place
 
@@ -56,8 +57,8 @@ def test_the_command_line(folder):
     assert len(commands) == 11
     answers, looks = [], []
     for command in commands:
-        if " train " in command:  # a few steps show that the command is right
-            command += " --set train.steps=20"
+        if " train " in command:
+            command += f" {SMALL}"
         output = _shell(command, folder)
         if " predict " in command:
             answers.append(output)

@@ -87,7 +87,7 @@ def test_one_process_that_accumulates_two_parts_does_the_same(folder, uninterrup
         assert one[name] == pytest.approx(array, abs=1e-4), name
 
 
-@pytest.mark.parametrize("worker", [0, 1])
+@pytest.mark.parametrize("worker", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_dead_worker_ends_all_and_a_restart_resumes(worker, folder, uninterrupted):
     out = folder / f"killed-{worker}"
     process = start(folder, out.name, "--workers", "2", "--restarts", "1")

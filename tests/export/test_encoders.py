@@ -42,7 +42,12 @@ def export_all(kind, directory, formats, quantize):
     return task, examples, report
 
 
-@pytest.fixture(scope="module", params=KINDS)
+# The others differ from these in few lines.
+_FAST = {"classify pairs", "tag", "answer", "embed"}
+_ALL = [pytest.param(kind, marks=[pytest.mark.slow] * (kind not in _FAST)) for kind in KINDS]
+
+
+@pytest.fixture(scope="module", params=_ALL)
 def exported(request, tmp_path_factory):
     directory = tmp_path_factory.mktemp("export") / "out"
     formats = ["saved_model", "litert", "keras", "onnx", "huggingface"]

@@ -25,7 +25,9 @@ KINDS = {
 LETTERS, SOUNDS = "abcdefgh", ["AA", "B", "K", "D", "EH", "F", "G", "HH"]
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(
+    params=[pytest.param(k, marks=[pytest.mark.slow] * (k == "gru, none")) for k in KINDS]
+)
 def task(request):
     keras.utils.set_random_seed(7)
     source, target = CharacterTokenizer(LETTERS), WordTokenizer(SOUNDS)

@@ -122,6 +122,7 @@ def test_a_fresh_process_loads_every_layer_and_model(saved, on_tensorflow):
             assert_array_equal(on_tensorflow[name][f"asked_{i}"], own, err_msg=name)
 
 
+@pytest.mark.slow
 def test_jax_gives_the_same(saved, on_tensorflow):
     folder, models = saved
     # JAX cuts no table to an unknown length: there a model of ours in a functional one needs a
