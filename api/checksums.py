@@ -14,11 +14,12 @@ _LINE = re.compile(r"([0-9a-f]{64})  ([^\n]+)")
 
 
 def write_checksums(directory):
-    """Writes the SHA-256 of every file in and below a directory into its `SHA256SUMS`."""
+    """Writes the SHA-256 of every other file in and below a directory into its `SHA256SUMS`."""
     directory = Path(directory)
-    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    own = directory / CHECKSUMS_FILE
+    files = sorted(path for path in directory.rglob("*") if path.is_file() and path != own)
     lines = [f"{sha256(file)}  {file.relative_to(directory).as_posix()}\n" for file in files]
-    (directory / CHECKSUMS_FILE).write_text("".join(lines), encoding="utf-8", newline="\n")
+    own.write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
 def verify_checksums(directory, needed):

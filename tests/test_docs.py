@@ -35,8 +35,10 @@ BLOCK = re.compile(
     r"```(?P<language>\w+)(?: title=\"(?P<title>.+?)\")?\n(?P<code>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
-# `tests/test_extending.py` runs the page on extensions, in processes of their own.
-HOW_TO = sorted(path.stem for path in DOCS.glob("how-to/*.md") if path.stem != "extend")
+# Run in processes of their own by `tests/test_extending.py`, `tests/test_train_on_jax.py` and
+# `tests/cli/test_training_processes.py`.
+ELSEWHERE = {"extend", "jax", "several-devices"}
+HOW_TO = sorted(path.stem for path in DOCS.glob("how-to/*.md") if path.stem not in ELSEWHERE)
 PAGES = ["get-started", *(f"how-to/{name}" for name in HOW_TO)]
 # Appended to commands: what shows that they are right need not take long.
 SHORTER = {

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import safetensors.numpy
@@ -98,6 +99,14 @@ def test_a_dead_worker_ends_all_and_a_restart_resumes(worker, folder, uninterrup
     assert f"worker {worker} of 2 was killed by SIGKILL; starting again (1 of 1)" in errors
     assert losses(out) == losses(uninterrupted)
     assert weights(out) == weights(uninterrupted)
+
+
+def test_the_page_has_these_options():
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "several-devices.md"
+    commands = re.findall(r"^attention-zoo train .*", page.read_text("utf-8"), re.MULTILINE)
+    options = [re.findall(r"--[a-z-]+", command) for command in commands]
+    # `tests/cli/test_cli.py` runs the second one.
+    assert options == [["--out", "--workers", "--restarts"], ["--out", "--set", "--cpu-devices"]]
 
 
 def test_sigterm_saves_and_has_a_status_of_its_own(folder):

@@ -9,9 +9,9 @@ from pathlib import Path
 JAX = Path(sys.prefix) / "jax"
 
 
-def run_python(*arguments, backend, **options):
-    """Runs Python; options are those of `subprocess.run`."""
-    environment = {**os.environ, "KERAS_BACKEND": backend}
+def run_python(*arguments, backend, variables=None, **options):
+    """Runs Python; options are those of `subprocess.run`, and more environment variables."""
+    environment = {**os.environ, "KERAS_BACKEND": backend, **(variables or {})}
     if backend == "jax":
         assert JAX.is_dir(), f"there is no JAX in {JAX}; make .venv/test installs it"
         paths = [os.environ.get("PYTHONPATH", ""), str(JAX)]

@@ -6,6 +6,7 @@ import keras
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from attention_zoo.checksums import verify_checksums, write_checksums
 from attention_zoo.errors import UserError
 from attention_zoo.tasks.answer.task import QuestionAnswering
 from attention_zoo.tasks.classify.task import Classify
@@ -171,6 +172,13 @@ def test_a_weight_too_large_for_half_precision(task, tmp_path):
         task.save(tmp_path / "task", dtype="float16")
     weight.assign(before)
     assert not (tmp_path / "task").exists()
+
+
+def test_checksums_may_be_written_again(tmp_path):
+    (tmp_path / "file").write_text("content")
+    for _ in range(2):
+        write_checksums(tmp_path)
+        verify_checksums(tmp_path, ["file"])
 
 
 @every_encoder
