@@ -49,6 +49,24 @@ def test_a_project_may_be_moved(project, tmp_path):
     assert go_on(project.rename(tmp_path / "elsewhere")) == 4
 
 
+@pytest.mark.parametrize(
+    "precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+)
+def test_a_resumed_run_keeps_its_precision(precision, project):
+    """To the bit: in float32 the weights after the last two steps would be others."""
+    settings = [f"train.precision={precision}", "train.learning_rate.schedule=constant"]
+    whole, resumed = project / "whole", project / "resumed"
+    train_recipe(load_recipe(project / "recipe.yaml", [*settings, *MORE]), whole)
+    train_recipe(load_recipe(project / "recipe.yaml", settings), resumed)
+    task, _ = train_recipe(
+        load_recipe(project / "recipe.yaml", [*settings, *MORE]), resumed, resume=True
+    )
+    assert task.model.compute_dtype == precision.removeprefix("mixed_")
+    for name in ("model.safetensors", "optimizer.safetensors"):
+        ours, theirs = (run / "checkpoints" / "step-00000004" / name for run in (resumed, whole))
+        assert ours.read_bytes() == theirs.read_bytes()
+
+
 @pytest.mark.parametrize("name", ["train", "valid"])
 def test_data_that_changed_where_it_lies_is_noticed(name, project):
     with open(project / f"{name}.tsv", "a") as file:
