@@ -25,7 +25,7 @@ class EncoderData(DataSettings):
 class EncoderLearningRate(LearningRateSettings):
     """A learning-rate schedule; see `attention_zoo.train.schedules`."""
 
-    schedule: Literal["noam", "cosine", "linear", "constant"] = with_default(
+    schedule: Literal["noam", "inverse_sqrt", "cosine", "linear", "constant"] = with_default(
         LearningRateSettings, "schedule", "linear"
     )
     default_peak: ClassVar[float] = 1e-4
@@ -36,8 +36,8 @@ class EncoderTrainSettings(TrainSettings):
 
     learning_rate: LearningRateSettings = EncoderLearningRate.model_validate({})
     label_smoothing: Fraction = with_default(TrainSettings, "label_smoothing", 0.0)
-    beta_2: Fraction = with_default(TrainSettings, "beta_2", 0.999)
-    epsilon: Annotated[Real, Field(gt=0)] = with_default(TrainSettings, "epsilon", 1e-6)
+    beta_2: Fraction | None = with_default(TrainSettings, "beta_2", 0.999)
+    epsilon: Annotated[Real, Field(gt=0)] | None = with_default(TrainSettings, "epsilon", 1e-6)
     weight_decay: Annotated[Real, Field(ge=0)] = with_default(TrainSettings, "weight_decay", 0.01)
     average_last: Annotated[Whole, Field(gt=0)] = with_default(TrainSettings, "average_last", 1)
     layer_decay: Annotated[Real, Field(gt=0, le=1)] = Field(

@@ -1,4 +1,4 @@
-"""Adam with decoupled weight decay and layer-wise learning rates."""
+"""Optimizers with decoupled weight decay and layer-wise learning rates."""
 
 import re
 
@@ -12,25 +12,13 @@ from attention_zoo.train.schedules import make_schedule
 _NOT_DECAYED = ("bias", "gamma", "beta")
 
 
-@keras.saving.register_keras_serializable("attention_zoo")
-class AdamW(keras.optimizers.Adam):
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019).
+class _Decoupled(keras.optimizers.Optimizer):
+    """Adds decoupled weight decay, and rates of layers, to an optimizer of Keras.
 
-        w = w - rate (m / (sqrt(v) + epsilon) + weight_decay w)
+        w = w - rate (update + weight_decay w)
 
-    Keras's own class has a single learning rate; layer-wise rates would not apply to its
+    Keras's own optimizers have a single learning rate; layer-wise rates would not apply to their
     weight decay.
-
-    Args:
-        learning_rate: number or schedule.
-        weight_decay: for all weights except norms and biases.
-        rates: a function from a variable to its learning-rate multiplier, or the name of a
-            registered function; None: all are 1. To be saved, a function must be registered
-            (`keras.saving.register_keras_serializable`).
-        **kwargs: arguments of `keras.optimizers.Adam`.
-
-    Raises:
-        ValueError: if no function of this name is registered.
     """
 
     def __init__(self, learning_rate=0.001, weight_decay=0.0, rates=None, **kwargs):
@@ -39,7 +27,7 @@ class AdamW(keras.optimizers.Adam):
         self.rates = _registered(rates) if isinstance(rates, str) else rates
 
     def build(self, variables):
-        """Creates the moments, and determines the rate and the decay of every variable."""
+        """Creates the state, and determines the rate and the decay of every variable."""
         super().build(variables)
         # By key: `update_step` receives the backend's own variables, without their paths.
         self._factors = {
@@ -65,6 +53,51 @@ class AdamW(keras.optimizers.Adam):
         return {**super().get_config(), "weight_decay": self.decay, "rates": rates}
 
 
+@keras.saving.register_keras_serializable("attention_zoo")
+class AdamW(_Decoupled, keras.optimizers.Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019), and rates of layers.
+
+    Args:
+        learning_rate: number or schedule.
+        weight_decay: for all weights except norms and biases.
+        rates: a function from a variable to its learning-rate multiplier, or the name of a
+            registered function; None: all are 1. To be saved, a function must be registered
+            (`keras.saving.register_keras_serializable`).
+        **kwargs: arguments of `keras.optimizers.Adam`.
+
+    Raises:
+        ValueError: if no function of this name is registered.
+    """
+
+
+@keras.saving.register_keras_serializable("attention_zoo")
+class Lion(_Decoupled, keras.optimizers.Lion):
+    """Lion (Chen et al. 2023, algorithm 2): the sign of a mean of gradients; one moment.
+
+    Rates are 3 to 10 times smaller than Adam's, and weight decay as much larger (section 5).
+
+    Args:
+        learning_rate: number or schedule.
+        weight_decay: as for `AdamW`.
+        rates: as for `AdamW`.
+        **kwargs: arguments of `keras.optimizers.Lion`.
+    """
+
+
+@keras.saving.register_keras_serializable("attention_zoo")
+class Adafactor(_Decoupled, keras.optimizers.Adafactor):
+    """Adafactor (Shazeer and Stern 2018): the second moment of a matrix as two vectors.
+
+    A step is the learning rate times the root mean square of the weights (section 8).
+
+    Args:
+        learning_rate: number or schedule.
+        weight_decay: as for `AdamW`.
+        rates: as for `AdamW`.
+        **kwargs: arguments of `keras.optimizers.Adafactor`.
+    """
+
+
 def _registered(name):
     function = keras.saving.get_registered_object(name)
     if function is None:
@@ -84,13 +117,18 @@ def make_optimizer(settings, width, variables, rates=None):
         rates: see `AdamW`.
     """
     options = {
-        "learning_rate": make_schedule(settings.learning_rate, width, settings.steps),
-        "beta_1": settings.beta_1,
-        "beta_2": settings.beta_2,
-        "epsilon": settings.epsilon,
+        name: getattr(settings, name)
+        for name in ("beta_1", "beta_2", "epsilon")
+        if getattr(settings, name) is not None
     }
-    if settings.weight_decay or rates:
-        optimizer = AdamW(**options, rates=rates, weight_decay=settings.weight_decay)
+    options["learning_rate"] = make_schedule(settings.learning_rate, width, settings.steps)
+    decoupled = {"rates": rates, "weight_decay": settings.weight_decay}
+    if settings.optimizer == "lion":
+        optimizer = Lion(**options, **decoupled)
+    elif settings.optimizer == "adafactor":
+        optimizer = Adafactor(**options, **decoupled, relative_step=False)
+    elif settings.weight_decay or rates:
+        optimizer = AdamW(**options, **decoupled)
     else:
         optimizer = keras.optimizers.Adam(**options)
     optimizer.build(variables)

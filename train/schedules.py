@@ -45,6 +45,25 @@ class Noam(_Schedule):
 
 
 @keras.saving.register_keras_serializable("attention_zoo")
+class InverseSqrt(_Schedule):
+    """`peak min(n / warmup, (warmup / n)^0.5)` at the n-th step: Noam's curve with a given peak.
+
+    Example:
+        >>> [round(float(InverseSqrt(peak=1.0, warmup=100)(n - 1)), 3) for n in (50, 100, 400)]
+        [0.5, 1.0, 0.5]
+    """
+
+    def __init__(self, peak, warmup=4000):
+        self.peak = peak
+        self.warmup = warmup
+
+    def __call__(self, step):
+        """The rate at a step."""
+        n = ops.cast(step, "float32") + 1.0
+        return self.peak * ops.minimum(ops.sqrt(max(self.warmup, 1) / n), self._warmed_up(step))
+
+
+@keras.saving.register_keras_serializable("attention_zoo")
 class Constant(_Schedule):
     """`peak`, after the warm-up.
 
@@ -118,6 +137,8 @@ def make_schedule(settings, width, steps):
     """
     if settings.schedule == "noam":
         return Noam(width, settings.warmup, settings.factor)
+    if settings.schedule == "inverse_sqrt":
+        return InverseSqrt(settings.peak, settings.warmup)
     if settings.schedule == "cosine":
         return Cosine(settings.peak, steps, min(settings.warmup, steps))
     if settings.schedule == "linear":

@@ -35,7 +35,7 @@ def with_default(section: type[Section], name: str, default: Any) -> Any:
 class LearningRateSettings(Section):
     """A learning-rate schedule; see `attention_zoo.train.schedules`."""
 
-    schedule: Literal["noam", "cosine", "linear", "constant"] = Field(
+    schedule: Literal["noam", "inverse_sqrt", "cosine", "linear", "constant"] = Field(
         default="cosine", description="how the rate changes after the warmup"
     )
     warmup: _NotNegative = Field(default=200, description="steps of linear warmup")
@@ -58,6 +58,14 @@ class LearningRateSettings(Section):
         default = 1.0 if own == "factor" else cls.default_peak
         return {own: default, **{k: v for k, v in given.items() if (k, v) != (own, None)}}
 
+
+# The settings that optimizers have, and their defaults where they differ from those of the fields.
+_OPTIMIZERS: dict[str, dict[str, Any]] = {
+    "adam": {},
+    "adamw": {"weight_decay": 0.01},
+    "lion": {"beta_2": 0.99, "epsilon": None},
+    "adafactor": {"beta_1": None, "beta_2": None, "epsilon": None},
+}
 
 _NO_EFFECT = "keras.distribution has no effect on the TensorFlow backend; use mirrored, or JAX"
 _UNSUPPORTED = {
@@ -111,9 +119,17 @@ class TrainSettings(Section):
     clip_norm: _AboveZero | None = Field(
         default=1.0, description="largest global norm of the gradient; null does not clip"
     )
-    beta_1: Fraction = Field(default=0.9, description="decay of Adam's first moment")
-    beta_2: Fraction = Field(default=0.98, description="decay of Adam's second moment")
-    epsilon: _AboveZero = Field(default=1e-9, description="Adam's epsilon")
+    optimizer: Literal["adam", "adamw", "adafactor", "lion"] = Field(
+        default="adam",
+        description="adamw is adam with a weight decay of 0.01 unless another one is given",
+    )
+    beta_1: Fraction | None = Field(
+        default=0.9, description="decay of the first moment of adam, adamw and lion"
+    )
+    beta_2: Fraction | None = Field(
+        default=0.98, description="decay of the second moment of adam and adamw; of lion's moment"
+    )
+    epsilon: _AboveZero | None = Field(default=1e-9, description="epsilon of adam and adamw")
     weight_decay: Annotated[Real, Field(ge=0)] = Field(
         default=0.0, description="decoupled; for all weights except norms and biases"
     )
@@ -138,3 +154,19 @@ class TrainSettings(Section):
     )
     log_every: Positive = Field(default=20, description="steps between rows of the log")
     seed: Seed = Field(default=0, description="of initial weights, dropout and the order of data")
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _of_the_optimizer(cls, given: Any) -> Any:
+        name = given.get("optimizer", "adam") if isinstance(given, dict) else None
+        own = _OPTIMIZERS.get(name) if isinstance(name, str) else None
+        if own is None:
+            return given
+        lacking = [key for key, value in own.items() if value is None]
+        has = [key for key in ("beta_1", "beta_2", "epsilon") if key not in lacking]
+        for key in lacking:
+            if given.get(key) is not None:
+                known = ", ".join([*has, "weight_decay"])
+                raise ValueError(f'unknown key "{key}"; {name} has the keys {known}')
+        # A null stands for the default, as in what `save_recipe` writes.
+        return {**own, **{k: v for k, v in given.items() if v is not None or k not in has}}

@@ -11,7 +11,7 @@ from attention_zoo.tasks.classify.settings import ClassifyRecipe
 from attention_zoo.tasks.classify.task import Classify
 from attention_zoo.tasks.embed.task import Embed
 from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
-from attention_zoo.train.optimizer import AdamW, layer_rates, make_optimizer
+from attention_zoo.train.optimizer import Adafactor, AdamW, Lion, layer_rates, make_optimizer
 from attention_zoo.train.settings import TrainSettings
 from attention_zoo.zoo import Bert, BertClassifier
 from attention_zoo.zoo.weights import saved_weights
@@ -44,10 +44,18 @@ def variables():
     ]
 
 
-def test_weight_decay_is_that_of_keras():
+@pytest.mark.parametrize(
+    ("our_class", "their_class", "more"),
+    [
+        (AdamW, keras.optimizers.AdamW, {"epsilon": 1e-6}),
+        (Lion, keras.optimizers.Lion, {"beta_2": 0.9}),
+        (Adafactor, keras.optimizers.Adafactor, {"relative_step": False}),
+    ],
+)
+def test_weight_decay_is_that_of_keras(our_class, their_class, more):
     ours, theirs = variables(), variables()
-    options = {"learning_rate": 0.1, "weight_decay": 0.3, "epsilon": 1e-6}
-    optimizers = AdamW(**options), keras.optimizers.AdamW(**options)
+    options = {"learning_rate": 0.1, "weight_decay": 0.3, **more}
+    optimizers = our_class(**options), their_class(**options)
     optimizers[1].exclude_from_weight_decay(var_names=["bias", "gamma"])
     rng = np.random.default_rng(1)
     for optimizer, values in zip(optimizers, (ours, theirs), strict=True):
@@ -70,6 +78,36 @@ def test_a_rate_moves_weight_and_decay_alike():
         optimizer.build(values)
         optimizer.apply([tf.ones((3, 2))], values)
     assert_allclose(slow[0].numpy(), fast[0].numpy(), atol=1e-7)
+
+
+def settings(**given):
+    return TrainSettings.model_validate(given)
+
+
+def test_settings_of_each_optimizer():
+    """Another optimizer's are an error, and what is written is read again."""
+    adafactor = settings(optimizer="adafactor")
+    assert (adafactor.beta_1, adafactor.beta_2, adafactor.epsilon) == (None, None, None)
+    lion = settings(optimizer="lion")
+    assert (lion.beta_1, lion.beta_2, lion.epsilon) == (0.9, 0.99, None)
+    assert settings(optimizer="adamw").weight_decay == 0.01
+    assert settings(optimizer="adamw", weight_decay=0.2).weight_decay == 0.2
+    assert settings(beta_2=None).beta_2 == 0.98
+    for one in (adafactor, lion):
+        assert TrainSettings.model_validate(one.model_dump()) == one
+    with pytest.raises(ValueError, match='unknown key "beta_2"; adafactor has the keys weight'):
+        settings(optimizer="adafactor", beta_2=0.9)
+    with pytest.raises(ValueError, match='unknown key "epsilon"; lion has the keys beta_1, beta_2'):
+        settings(optimizer="lion", epsilon=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("lion", Lion), ("adafactor", Adafactor), ("adamw", AdamW)]
+)
+def test_an_optimizer_is_chosen_by_name(name, expected):
+    made = make_optimizer(settings(optimizer=name, weight_decay=0.3), 16, variables())
+    assert type(made) is expected
+    assert made.decay == 0.3
 
 
 def test_rates_fall_from_the_head_down():

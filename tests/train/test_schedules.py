@@ -2,7 +2,14 @@
 
 import pytest
 
-from attention_zoo.train.schedules import Constant, Cosine, LinearDecay, Noam, make_schedule
+from attention_zoo.train.schedules import (
+    Constant,
+    Cosine,
+    InverseSqrt,
+    LinearDecay,
+    Noam,
+    make_schedule,
+)
 from attention_zoo.train.settings import LearningRateSettings
 
 
@@ -11,6 +18,12 @@ def test_noam_is_equation_3():
     for n in (1, 100, 4000, 40_000):
         expected = 512**-0.5 * min(n**-0.5, n * 4000**-1.5)
         assert float(schedule(n - 1)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_inverse_sqrt_is_noam_with_another_peak():
+    schedule, noam = InverseSqrt(peak=512**-0.5 * 100**-0.5, warmup=100), Noam(512, 100)
+    for step in (0, 50, 99, 100, 5000):
+        assert float(schedule(step)) == pytest.approx(float(noam(step)), rel=1e-5)
 
 
 def test_cosine_warms_up_and_ends_at_zero():
@@ -29,7 +42,7 @@ def test_linear_decay_warms_up_and_ends_at_zero():
     assert rates == pytest.approx([0.05, 0.25, 0.5, 0.375, 0.25, 0.0, 0.0], abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["noam", "cosine", "linear", "constant"])
+@pytest.mark.parametrize("name", ["noam", "inverse_sqrt", "cosine", "linear", "constant"])
 def test_recipe_names_and_config_round_trip(name):
     schedule = make_schedule(LearningRateSettings(schedule=name, warmup=7), width=16, steps=50)
     copy = type(schedule).from_config(schedule.get_config())

@@ -62,17 +62,26 @@ def test_it_learns_and_leaves_a_task(make_task, pairs, tmp_path):
     assert list((tmp_path / "logs").glob("events.out.tfevents.*"))
 
 
-@pytest.mark.parametrize("family", ["transformer", "rnn"])
-def test_resume_is_exact(family, make_task, pairs, tmp_path):
+@pytest.mark.parametrize(
+    ("family", "more"),
+    [
+        ("transformer", {}),
+        ("rnn", {}),
+        ("transformer", {"optimizer": "lion", "accumulate": 3}),
+        ("transformer", {"optimizer": "adafactor", "steps_per_call": 3}),
+    ],
+)
+def test_resume_is_exact(family, more, make_task, pairs, tmp_path):
     """Losses and weights of a resumed run equal those of a run without a break, to the bit."""
     make_task = functools.partial(make_task, family=family)
+    more = {"average_last": 1, **more}
     whole = make_task(dropout=0.3)
-    _trainer(whole, pairs, tmp_path / "whole", average_last=1).run()
+    _trainer(whole, pairs, tmp_path / "whole", **more).run()
     first = make_task(dropout=0.3)
     # The schedule is constant, so a shorter run takes the same steps.
-    _trainer(first, pairs, tmp_path / "broken", average_last=1, steps=8).run()
+    _trainer(first, pairs, tmp_path / "broken", **more, steps=8).run()
     second = make_task(dropout=0.3, seed=99)
-    trainer = _trainer(second, pairs, tmp_path / "broken", average_last=1)
+    trainer = _trainer(second, pairs, tmp_path / "broken", **more)
     trainer.resume()
     assert trainer.state["step"] == 8
     trainer.run()

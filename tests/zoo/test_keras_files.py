@@ -31,6 +31,7 @@ MADE = {
 }
 SCHEDULES = {
     "Noam": schedules.Noam(512, 100),
+    "InverseSqrt": schedules.InverseSqrt(0.1, 3),
     "Constant": schedules.Constant(0.1, 3),
     "Cosine": schedules.Cosine(0.1, 50, 3),
     "LinearDecay": schedules.LinearDecay(0.1, 50, 3),
@@ -135,7 +136,7 @@ def test_jax_gives_the_same(saved, on_tensorflow):
             assert_allclose(array, expected, atol=1e-4, rtol=1e-4, err_msg=f"{name} {key}")
 
 
-@pytest.mark.parametrize("name", [*LAYERS, *MODELS, *SCHEDULES, "AdamW"])
+@pytest.mark.parametrize("name", [*LAYERS, *MODELS, *SCHEDULES, "AdamW", "Lion", "Adafactor"])
 def test_registered_names_are_part_of_the_file_format(name):
     found = keras.saving.get_registered_object(f"attention_zoo>{name}")
     assert found.__name__ == name
