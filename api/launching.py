@@ -76,7 +76,7 @@ def _train_once(command: list[str], workers: int) -> tuple[int, str | None]:
                 preexec_fn=_die_with_parent,
             )
             processes.append(process)
-        with _forwarded_signals(processes):
+        with _forwarded_signals(processes) as received:
             try:
                 ended = _wait(processes)
             finally:
@@ -92,6 +92,8 @@ def _train_once(command: list[str], workers: int) -> tuple[int, str | None]:
             sys.stderr.write(messages[index].read().decode(errors="replace"))
     if index is None or codes[index] == 2:
         return max(codes), None
+    if received and codes[index] == -received[0]:  # before it could handle the signal
+        return 128 + received[0], None
     return 1, f"{_name(index, workers)} {_ending(codes[index])}"
 
 
@@ -122,10 +124,12 @@ def _ending(code: int) -> str:
 
 
 @contextlib.contextmanager
-def _forwarded_signals(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Sends the workers what this process receives."""
+def _forwarded_signals(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[list[int]]:
+    """Sends the workers the signals that this process receives, and gives a list of them."""
+    received: list[int] = []
 
     def forward(number, _frame):
+        received.append(number)
         for process in processes:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(number)
@@ -133,7 +137,7 @@ def _forwarded_signals(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator
     numbers = (signal.SIGINT, signal.SIGTERM)
     previous = {number: signal.signal(number, forward) for number in numbers}
     try:
-        yield
+        yield received
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -4,12 +4,16 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import tensorflow as tf
+
+from attention_zoo.errors import UserError
 from attention_zoo.files import locked
 from attention_zoo.text.readers import read_examples
 from attention_zoo.train.evaluation import require_metrics
 from attention_zoo.train.metrics import metric_names
 from attention_zoo.train.texts import notes_on_texts
 from attention_zoo.train.trainer import Trainer
+from attention_zoo.train.workers import Workers
 
 
 def fit(task, train, valid=None, out=None, metrics=None, **settings):
@@ -32,8 +36,14 @@ def fit(task, train, valid=None, out=None, metrics=None, **settings):
         The figures of the run, see `Trainer.run`.
 
     Raises:
-        UserError: if a setting is unknown or out of range, or a metric does not apply to the task.
+        UserError: if a setting is unknown or out of range, or a metric does not apply to the task;
+            or within the scope of a strategy of several workers.
     """
+    if Workers(tf.distribute.get_strategy()).count > 1:
+        raise UserError(
+            "several workers share a run directory, which fit does not have: use "
+            "attention_zoo.train_recipe or the command line"
+        )
     metrics = metric_names(metrics or task.metrics)
     require_metrics(task, metrics)
     settings = task.recipe.train_settings(**settings)

@@ -123,6 +123,16 @@ def test_sigterm_saves_and_has_a_status_of_its_own(folder):
     assert "starting again" not in errors
 
 
+def test_sigterm_during_the_start_is_not_a_failure(folder):
+    process = start(folder, "early", "--restarts", "3")
+    while not children_of(process):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate()
+    assert process.returncode == 143, errors
+    assert "starting again" not in errors
+
+
 def test_a_mistake_is_reported_once_and_not_tried_again(folder):
     options = ["--workers", "2", "--restarts", "3", "--set", "data.train=nowhere.tsv"]
     process = start(folder, "mistake", *options)
