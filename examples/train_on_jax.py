@@ -74,7 +74,4 @@ def train(run, epochs):
 
 if __name__ == "__main__":
     command, first, second = sys.argv[1:]
-    if command == "prepare":
-        prepare(first, Path(second))
-    else:
-        train(Path(first), int(second))
+    prepare(first, Path(second)) if command == "prepare" else train(Path(first), int(second))

@@ -1,7 +1,6 @@
 """Trains a recipe into a run directory."""
 
 import hashlib
-import json
 import shutil
 import statistics
 import tempfile
@@ -20,8 +19,17 @@ from attention_zoo.files import (
 )
 from attention_zoo.json_files import json_text
 from attention_zoo.recipes.recipe import load_recipe, save_recipe
+from attention_zoo.recipes.runs import RECIPE_FILE, REPORT_FILE
+from attention_zoo.recipes.training_data import (
+    build_task,
+    differences,
+    digest_of,
+    pretrained_digest,
+    read_training_data,
+)
 from attention_zoo.tasks.loading import load_task
 from attention_zoo.tasks.task_files import TASK_FILE
+from attention_zoo.text.prepared import PreparedExamples
 from attention_zoo.text.readers import read_examples
 from attention_zoo.train.cluster import read_cluster
 from attention_zoo.train.metrics import metric_signatures
@@ -31,10 +39,6 @@ from attention_zoo.train.texts import notes_on_texts
 from attention_zoo.train.trainer import TASK_FOLDER, Trainer
 from attention_zoo.train.workers import Workers
 from attention_zoo.zoo.precision import dtype_policy
-from attention_zoo.zoo.weights import WEIGHTS_FILE
-
-RECIPE_FILE = "recipe.yaml"
-REPORT_FILE = "report.json"
 
 
 def train_recipe(recipe, out, resume=False, progress=lambda message: None):
@@ -71,16 +75,21 @@ def _train(recipe, out, resume, progress):
     keras.utils.set_random_seed(recipe.train.seed)
     strategy = make_strategy(recipe.train.strategy)  # before TensorFlow computes anything
     workers = Workers(strategy)
+    examples = read_training_data(recipe)
     columns, holds = recipe.columns, recipe.holds
-    examples = read_examples(recipe.data.train, columns, holds=holds)
     valid = read_examples(recipe.data.valid, columns, holds=holds) if recipe.data.valid else []
     progress(f"building tokenizers and model for {len(examples):,} examples")
     with strategy.scope(), dtype_policy(recipe.train.precision):
-        task = load_task(out) if resume and (out / TASK_FOLDER).is_dir() else recipe.build(examples)
+        is_known = resume and (out / TASK_FOLDER).is_dir()
+        task = load_task(out) if is_known else build_task(recipe, examples)
     metrics = recipe.evaluate.metrics or task.metrics
-    for note in notes_on_texts(task, examples, recipe.train.max_unknown):
-        progress(note)
-    progress("tokenizing the examples")
+    if isinstance(examples, PreparedExamples):
+        if workers.is_chief:
+            examples.verify()
+    else:
+        for note in notes_on_texts(task, examples, recipe.train.max_unknown):
+            progress(note)
+        progress("tokenizing the examples")
     read = digests(recipe, examples, valid)
     workers.require_same({**read, "tokenizers": _tokenizer_digest(task)})
     trainer = Trainer(task, recipe.train, examples, valid, out, metrics, strategy, read)
@@ -108,15 +117,12 @@ def digests(recipe, examples, valid):
 
     Args:
         recipe: a `Recipe`.
-        examples: the training examples, tuples of strings.
+        examples: the training examples, tuples of strings or prepared.
         valid: the validation examples.
     """
-    result = {"data.train": _digest(examples), "data.valid": _digest(valid)}
-    pretrained = recipe.model.pretrained
-    for folder in (Path(pretrained), Path(pretrained) / TASK_FOLDER) if pretrained else ():
-        if (folder / WEIGHTS_FILE).exists():
-            result["model.pretrained"] = sha256(folder / WEIGHTS_FILE)
-    return result
+    result = {"data.train": digest_of(examples), "data.valid": digest_of(valid)}
+    pretrained = pretrained_digest(recipe)
+    return {**result, "model.pretrained": pretrained} if pretrained else result
 
 
 def _tokenizer_digest(task):
@@ -126,13 +132,6 @@ def _tokenizer_digest(task):
             tokenizer.save(Path(folder) / name)
         files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
         return hashlib.sha256("".join(map(sha256, files)).encode()).hexdigest()
-
-
-def _digest(examples):
-    digest = hashlib.sha256()
-    for example in examples:
-        digest.update(json.dumps(example).encode())
-    return digest.hexdigest()
 
 
 def train_seeds(recipe, out, seeds, resume=False, progress=lambda message: None):
@@ -210,16 +209,5 @@ def require_same(recipe, out):
         for name in ("steps", "minutes", "evaluate_every", "patience", "log_every", "average_last"):
             settings["train"].pop(name)
         settings.pop("export")
-    differences = list(_differences(old, new))
-    if differences:
-        raise UserError(f"{out} is a run of another recipe: {'; '.join(differences)}")
-
-
-def _differences(old, new, name=""):
-    """What differs between two recipes, field by field."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for field in {**old, **new}:
-            path = f"{name}.{field}" if name else field
-            yield from _differences(old.get(field), new.get(field), path)
-    elif old != new:
-        yield f"{name} was {old}, is now {new}"
+    if changed := differences(old, new):
+        raise UserError(f"{out} is a run of another recipe: {'; '.join(changed)}")

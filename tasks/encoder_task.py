@@ -228,21 +228,27 @@ class EncoderTask(Task):
         return layer_rates(getattr(self.model, "bert", self.model), settings.layer_decay)
 
     @classmethod
-    def build(cls, recipe: Any, examples: Sequence[Example]) -> EncoderTask:
+    def build(
+        cls, recipe: Any, examples: Sequence[Example], like: Task | None = None
+    ) -> EncoderTask:
         """See `Task`."""
         base = load_base(recipe)
-        options = cls.options_of(recipe, examples, base)
-        head = cls.head_options(options)
         num_texts = cls.count_texts(recipe.columns)
+        options = _settings_of(like) if like else cls.options_of(recipe, examples, base)
+        head = cls.head_options(options)
+        tokenizer: Any = getattr(like or base, "tokenizer", None)
         if base is None:
-            texts = [text for example in examples for text in example[:num_texts]]
-            tokenizer = train_tokenizer(recipe.tokenizer, texts)
+            if like is None:
+                texts = [text for example in examples for text in example[:num_texts]]
+                tokenizer = train_tokenizer(recipe.tokenizer, texts)
             model = build_preset(recipe, {"vocab_size": tokenizer.vocab_size, **head})
         else:
-            tokenizer = getattr(base, "tokenizer", None)
             model = copied_encoder(recipe, base, head, is_same_task(base, recipe, options))
-        texts = [" ".join(example[:num_texts]) for example in examples]
-        limit = recipe.data.max_length or min(room_for(texts, tokenizer), model.max_length)
+        if like is None:
+            texts = [" ".join(example[:num_texts]) for example in examples]
+            limit = recipe.data.max_length or min(room_for(texts, tokenizer), model.max_length)
+        else:
+            limit = like.max_length  # pyright: ignore[reportAttributeAccessIssue]
         try:
             return cls(model, tokenizer, **options, max_length=limit, fields=recipe.columns)
         except ValueError as error:
@@ -367,6 +373,11 @@ class EncoderTask(Task):
     def load_tokenizers(cls, config: Mapping[str, Any], folder: Path) -> dict[str, Tokenizer]:
         """See `Task`."""
         return {"tokenizer": load_tokenizer(folder / "text")}
+
+
+def _settings_of(task: Task) -> dict[str, Any]:
+    """The constructor's arguments in its `task.json`, but for the length."""
+    return {name: getattr(task, name) for name in task.own_settings() if name != "max_length"}
 
 
 def with_mask(token_ids: Any, segment_ids: Any, **more: Any) -> dict[str, Any]:

@@ -67,11 +67,17 @@ class DataSettings(Section):
     """Files and the columns in them; see `attention_zoo.text.readers.read_examples`."""
 
     train: Files = Field(
-        description="a file, a pattern, a list of these, or a file for each column"
+        description="a file, a pattern, a list of these, a file for each column, or a directory "
+        "that `attention-zoo prepare` wrote"
     )
     valid: Files | None = Field(default=None, description="validation data, in the same form")
     test: Files | None = Field(
         default=None, description="data to verify exports on, in the same form"
+    )
+    tokenizer_examples: Positive = Field(
+        default=1_000_000,
+        description="training examples, evenly spaced, from which tokenizers are trained, and "
+        "lengths and labels chosen",
     )
 
     @classmethod
@@ -167,16 +173,18 @@ class Recipe(Section):
         """
         return {}
 
-    def build(self, examples: Sequence[tuple[str, ...]]) -> Task:
+    def build(self, examples: Sequence[tuple[str, ...]], like: Task | None = None) -> Task:
         """Trains the tokenizers and builds the model, with fresh or pretrained weights.
 
         Args:
             examples: training examples, tuples of strings.
+            like: see `Task.build`; None: everything is chosen from the examples.
 
         Raises:
             UserError: if the recipe does not fit the task or the examples.
         """
-        task = self.task_class().build(self, examples)
+        more = {} if like is None else {"like": like}
+        task = self.task_class().build(self, examples, **more)
         task.metric_options = self.evaluate.metric_options
         return task
 

@@ -23,6 +23,7 @@ from attention_zoo.tasks.sides import Side
 from attention_zoo.tasks.task_files import read_whole_task_config
 from attention_zoo.text.tokenizer import Tokenizer
 from attention_zoo.train.evaluation import evaluate
+from attention_zoo.train.figures import TrainingFigures
 from attention_zoo.train.fit import fit
 
 require_tensorflow_backend()
@@ -51,6 +52,7 @@ class Task(abc.ABC):
         answers_are_even: whether outputs of `serving_default` always have the same number of
             columns, so that the outputs of several calls can be joined.
         by_token: whether there is an output for each token, including padding.
+        ids_by_example: whether the ids of an example do not depend on the others.
     """
 
     recipe: ClassVar[type[Recipe]]
@@ -62,6 +64,7 @@ class Task(abc.ABC):
     answers_alone = True
     answers_are_even = True
     by_token = False
+    ids_by_example = True
 
     def __init__(self, model: keras.Model | Engine, fields: Iterable[str]) -> None:
         self.engine = model if isinstance(model, Engine) else KerasEngine(model)
@@ -275,7 +278,9 @@ class Task(abc.ABC):
         """A function from the step to further arguments of `loss`; None if there are none."""
         return None
 
-    def fit(self, train: Any, valid: Any = None, out: Any = None, **settings: Any) -> Any:
+    def fit(
+        self, train: Any, valid: Any = None, out: Any = None, **settings: Any
+    ) -> TrainingFigures:
         """Trains the task; see `attention_zoo.train.fit.fit` for the arguments."""
         return fit(self, train, valid, out, **settings)
 
@@ -285,12 +290,14 @@ class Task(abc.ABC):
 
     @classmethod
     @abc.abstractmethod
-    def build(cls, recipe: Any, examples: Sequence[Example]) -> Task:
+    def build(cls, recipe: Any, examples: Sequence[Example], like: Task | None = None) -> Task:
         """Trains the tokenizers and builds the model of a recipe.
 
         Args:
             recipe: the recipe of the task.
             examples: training examples, tuples of strings.
+            like: a task without a model, whose tokenizers, lengths and labels to take; then
+                there are no examples.
 
         Raises:
             UserError: if the recipe does not fit the task or the examples.

@@ -33,7 +33,7 @@ MODELS = {
 
 
 @pytest.mark.parametrize(
-    "name", ["seq2seq", "classify", pytest.param("rnn", marks=pytest.mark.slow)]
+    "name", ["seq2seq", *(pytest.param(n, marks=pytest.mark.slow) for n in ("classify", "rnn"))]
 )
 def test_it_is_trained_on_jax_and_used_on_tensorflow(name, tmp_path):
     model, tokenizer, columns = MODELS[name]

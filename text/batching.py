@@ -7,6 +7,7 @@ else, training resumes at any step by planning again and skipping steps.
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -22,11 +23,34 @@ class Bucket:
     lengths: tuple[int, ...]
 
 
+class IdExamples(Protocol):
+    """Examples as arrays of ids or floats, in memory or in files.
+
+    Attributes:
+        lengths: of each field of each example, int array `(N, fields)`.
+    """
+
+    @property
+    def lengths(self) -> np.ndarray: ...  # noqa: D102
+
+    def __getitem__(self, index: int, /) -> Sequence[np.ndarray]: ...
+
+
+class _InMemory:
+    def __init__(self, examples: Sequence[Sequence[Sequence[float]]]) -> None:
+        self._examples = [tuple(map(_as_array, example)) for example in examples]
+        self.lengths = np.array([[len(field) for field in row] for row in self._examples])
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
+        return self._examples[index]
+
+
 class TokenBatches:
     """Batches of id sequences with about `batch_tokens` padded tokens in the longest field.
 
     Args:
-        examples: tuples of sequences of ids or floats, such as (source, target).
+        examples: tuples of sequences of ids or floats, such as (source, target); or
+            `IdExamples`.
         batch_tokens: padded tokens of the longest field of a batch.
         num_buckets: number of batch shapes; 1 makes all batches the same shape.
         multiple: the number of rows is a multiple of this, for example the number of replicas.
@@ -41,21 +65,21 @@ class TokenBatches:
 
     def __init__(
         self,
-        examples: Sequence[Sequence[Sequence[float]]],
+        examples: Sequence[Sequence[Sequence[float]]] | IdExamples,
         batch_tokens: int,
         num_buckets: int = 8,
         multiple: int = 1,
         seed: int = 0,
     ):
-        if not examples:
+        store: Any = examples if hasattr(examples, "lengths") else _InMemory(examples)  # pyright: ignore
+        if not len(store.lengths):
             raise UserError("there are no examples to batch")
-        self.examples = [tuple(map(_as_array, example)) for example in examples]
+        self.examples: IdExamples = store
         self.seed = seed
-        lengths = np.array([[len(field) for field in example] for example in self.examples])
-        self._longest = lengths.max(axis=1)
-        self.buckets = _make_buckets(lengths, batch_tokens, num_buckets, multiple)
+        self.buckets = _make_buckets(store.lengths, batch_tokens, num_buckets, multiple)
         limits = [max(bucket.lengths) for bucket in self.buckets]
-        self._bucket_of = np.searchsorted(limits, self._longest)
+        longest = store.lengths.max(axis=1)
+        self._bucket_of = np.searchsorted(limits, longest).astype("int16")
 
     def plan(self, epoch: int) -> list[tuple[Bucket, np.ndarray]]:
         """The steps of an epoch, in order.
@@ -68,7 +92,7 @@ class TokenBatches:
             entries; -1 is an empty row.
         """
         random = np.random.default_rng((self.seed, epoch))
-        order = random.permutation(len(self.examples))
+        order = random.permutation(len(self._bucket_of))
         steps = []
         for i, bucket in enumerate(self.buckets):
             members = order[self._bucket_of[order] == i]
@@ -94,22 +118,30 @@ class TokenBatches:
                 field[row, : len(ids)] = ids
         return fields
 
-    def steps_from(self, step: int) -> Iterator[tuple[int, tuple[np.ndarray, ...]]]:
+    def steps_from(
+        self, step: int, multiple: int = 1, part: tuple[int, int] = (0, 1)
+    ) -> Iterator[tuple[int, tuple[np.ndarray, ...]]]:
         """All batches from a global step on, in an endless sequence of epochs.
 
         Args:
             step: number of steps already taken.
+            multiple: empty rows are added until the number of rows is a multiple of this.
+            part: index and count: only the rows of this part of each batch are read. The
+                parts of a batch have the same number of rows; `multiple` must be divisible by
+                their count.
 
         Yields:
-            The epoch, and the arrays of the batch.
+            The epoch, and the arrays of the batch, or of its part.
         """
+        index, count = part
         epoch = 0
         plan = self.plan(epoch)
         # All epochs have the same number of steps; only the order differs.
         epoch, skip = divmod(step, len(plan))
         while True:
             for bucket, indices in self.plan(epoch)[skip:]:
-                yield epoch, self.gather(bucket, indices)
+                padded = np.pad(indices, (0, -len(indices) % multiple), constant_values=-1)
+                yield epoch, self.gather(bucket, np.split(padded, count)[index])
             epoch, skip = epoch + 1, 0
 
 

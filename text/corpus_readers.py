@@ -1,7 +1,8 @@
 """Readers of formats whose examples span several lines: CoNLL, plain documents."""
 
+import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from attention_zoo.errors import UserError
 from attention_zoo.text.examples import Example, Field, FilePath, Holds, as_word, location
@@ -160,7 +161,7 @@ def _checked(
 
 def read_documents(
     path: FilePath, lines: Iterable[str], fields: Sequence[Field], holds: Holds | None = None
-) -> list[Example]:
+) -> Iterator[Example]:
     """Reads documents: one sentence or paragraph per line, an empty line after each document.
 
     Args:
@@ -173,12 +174,10 @@ def read_documents(
         Examples of one string: the lines of a document, joined by newlines.
     """
     require_fields(path, fields, 1, "documents")
-    examples: list[Example] = []
     document: list[str] = []
-    for number, line in enumerate([*lines, ""], start=1):
+    for number, line in enumerate(itertools.chain(lines, [""]), start=1):
         if line.strip():
             document.append(line.strip())
         elif document:
-            examples.append(Example(["\n".join(document)], path, number - len(document)))
+            yield Example(["\n".join(document)], path, number - len(document))
             document = []
-    return examples

@@ -5,7 +5,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Self
+from typing import Any, Self
 
 from attention_zoo.errors import UserError
 
@@ -20,6 +20,7 @@ ANSWERS = "answers"  # JSON: a list of objects that say where in another field t
 
 FilePath = str | os.PathLike[str]
 Field = str | int  # the name of a column, or its number from 1
+Files = FilePath | Sequence[FilePath] | Mapping[Any, FilePath]  # see `read_examples`
 Holds = Mapping[Field, str]  # what fields contain: one of the four above
 
 

@@ -11,7 +11,7 @@ import os
 import stat
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol, overload
 
@@ -78,12 +78,40 @@ def read_lines(path: FilePath) -> list[str]:
     Raises:
         UserError: naming file and line, if it is missing, not a file, not UTF-8, or too large.
     """
-    lines: list[str] = []
-    with open_data(path) as (file, name, allowance), _reading(name, lines):
-        for number, line in enumerate(limited_lines(file, f"{name}, "), start=1):
+    return list(iter_lines(path))
+
+
+def iter_lines(path: FilePath) -> Iterator[str]:
+    """Like `read_lines`, one line at a time."""
+    count = 0
+    with (
+        open_data(path) as (file, name, allowance),
+        _reading(name, lambda: f"{name}, after line {count}"),
+    ):
+        for line in limited_lines(file, f"{name}, "):
             allowance.take(len(line) + BYTES_PER_LINE)
-            lines.append(decode_line(line, name, number))
-    return lines
+            yield decode_line(line, name, count + 1)
+            count += 1
+
+
+class Lines:
+    """The lines of a text file; each iteration reads the file again.
+
+    Args:
+        path: a file that can be read again, neither a pipe nor standard input.
+    """
+
+    def __init__(self, path: FilePath) -> None:
+        self.path = path
+
+    def __iter__(self) -> Iterator[str]:
+        """See `iter_lines`."""
+        return iter_lines(self.path)
+
+
+def open_lines(path: FilePath) -> Iterable[str]:
+    """The lines of a file, to be read several times; those of a pipe are kept in memory."""
+    return Lines(path) if os.path.isfile(path) else read_lines(path)
 
 
 def read_text(path: FilePath) -> str:
@@ -244,12 +272,12 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 
 @contextlib.contextmanager
-def _reading(name: FilePath, lines: list[str] | None = None) -> Iterator[None]:
-    """Turns errors of reading into messages; `lines` are those read so far."""
+def _reading(name: FilePath, where: Callable[[], FilePath] | None = None) -> Iterator[None]:
+    """Turns errors of reading into messages; `where` says how far it got."""
     try:
         yield
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        where = name if lines is None else f"{name}, after line {len(lines)}"
-        raise UserError(f"{where}: damaged gzip file: {error}") from error
+        place = where() if where else name
+        raise UserError(f"{place}: damaged gzip file: {error}") from error
     except OSError as error:
         raise UserError(f"{name}: {error.strerror or error}") from error

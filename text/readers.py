@@ -5,8 +5,9 @@ Examples are tuples of strings, one per field. Errors name the file and the line
 """
 
 import glob
+import itertools
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,19 @@ from attention_zoo.text.examples import (
     Example,
     Field,
     FilePath,
+    Files,
     Holds,
     location,
     make_example,
 )
 from attention_zoo.text.json_values import as_text, is_answers, load_json
-from attention_zoo.text.lines import STANDARD_INPUT, read_lines
+from attention_zoo.text.lines import STANDARD_INPUT, iter_lines, open_lines, read_lines
 from attention_zoo.text.squad import read_squad
 from attention_zoo.text.tables import read_csv, read_parquet, read_tsv
 
 
 def read_examples(
-    files: FilePath | Sequence[FilePath] | Mapping[Field, FilePath],
+    files: Files,
     fields: Sequence[Field],
     base: FilePath = ".",
     holds: Holds | None = None,
@@ -68,19 +70,36 @@ def read_examples(
         >>> read_examples(str(path), ["zh", "en"])
         [('你好', 'hello')]
     """
+    return list(iter_examples(files, fields, base, holds))
+
+
+def iter_examples(
+    files: Files,
+    fields: Sequence[Field],
+    base: FilePath = ".",
+    holds: Holds | None = None,
+) -> Iterator[Example]:
+    """Like `read_examples`, one example at a time.
+
+    Memory does not grow with the size of `.tsv`, `.csv`, `.jsonl`, `.parquet`, `.txt` and
+    parallel files; other formats, pipes and standard input are read as a whole.
+    """
     holds = holds or {}
     if isinstance(files, Mapping):
-        return _read_parallel(files, fields, base, holds)
-    patterns = [files] if isinstance(files, str | os.PathLike) else files
-    examples: list[Example] = []
-    for path in _expand(patterns, base):
-        if str(path) == STANDARD_INPUT:
-            examples += _read_standard_input(fields, holds)
-        else:
-            examples += _read_file(path, fields, holds)
-    if not examples:
-        raise UserError(f"{', '.join(map(str, patterns))}: contains no examples")
-    return examples
+        names = ", ".join(map(str, files.values()))
+        examples = _read_parallel(files, fields, base, holds)
+    else:
+        patterns = [files] if isinstance(files, str | os.PathLike) else files
+        names = ", ".join(map(str, patterns))
+        examples = (
+            example for path in _expand(patterns, base) for example in _read(path, fields, holds)
+        )
+    is_empty = True
+    for example in examples:
+        yield example
+        is_empty = False
+    if is_empty:
+        raise UserError(f"{names}: contains no examples")
 
 
 def named_files(
@@ -119,9 +138,8 @@ def named_files(
 
 
 def _read_jsonl(
-    path: FilePath, lines: list[str], fields: Sequence[Field], holds: Holds
-) -> list[Example]:
-    examples: list[Example] = []
+    path: FilePath, lines: Iterable[str], fields: Sequence[Field], holds: Holds
+) -> Iterator[Example]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -133,8 +151,7 @@ def _read_jsonl(
         except UserError as error:
             raise UserError(f"{location(path, number)}: {error}") from error
         answers = {field: ANSWERS for field in fields if is_answers(record[field])}
-        examples += make_example(values, fields, {**answers, **holds}, path, number)
-    return examples
+        yield from make_example(values, fields, {**answers, **holds}, path, number)
 
 
 def _value(record: dict[Any, Any], field: Field, holds: str | None) -> str:
@@ -147,7 +164,7 @@ def _value(record: dict[Any, Any], field: Field, holds: str | None) -> str:
 
 
 # Functions of path, lines, fields and holds, and of path, fields and holds.
-_LINE_READERS: dict[str, Callable[..., list[Example]]] = {
+_LINE_READERS: dict[str, Callable[..., Iterable[Example]]] = {
     ".tsv": read_tsv,
     ".csv": read_csv,
     ".jsonl": _read_jsonl,
@@ -157,13 +174,15 @@ _LINE_READERS: dict[str, Callable[..., list[Example]]] = {
     ".bio": read_conll,
     ".txt": read_documents,
 }
-_FILE_READERS: dict[str, Callable[..., list[Example]]] = {
+_FILE_READERS: dict[str, Callable[..., Iterable[Example]]] = {
     ".json": read_squad,
     ".parquet": read_parquet,
 }
 
 
-def _read_file(path: Path, fields: Sequence[Field], holds: Holds) -> list[Example]:
+def _read(path: Path, fields: Sequence[Field], holds: Holds) -> Iterable[Example]:
+    if str(path) == STANDARD_INPUT:
+        return _read_standard_input(fields, holds)
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     if suffix in _FILE_READERS and not (suffix == ".parquet" and path.suffix == ".gz"):
         return _FILE_READERS[suffix](path, fields, holds)
@@ -180,10 +199,10 @@ def _read_file(path: Path, fields: Sequence[Field], holds: Holds) -> list[Exampl
             f"and for parallel text files a mapping: {{{columns}}} in a recipe, "
             f"{options} on the command line"
         )
-    return reader(path, read_lines(path), fields, holds)
+    return reader(path, open_lines(path), fields, holds)
 
 
-def _read_standard_input(fields: Sequence[Field], holds: Holds) -> list[Example]:
+def _read_standard_input(fields: Sequence[Field], holds: Holds) -> Iterable[Example]:
     lines = read_lines(STANDARD_INPUT)
     start = next((line for line in lines if line.strip()), "")
     reader = _read_jsonl if start.lstrip().startswith("{") else read_tsv
@@ -208,27 +227,30 @@ def _expand(patterns: Iterable[FilePath], base: FilePath) -> list[Path]:
 
 def _read_parallel(
     files: Mapping[Field, FilePath], fields: Sequence[Field], base: FilePath, holds: Holds
-) -> list[Example]:
+) -> Iterator[Example]:
     missing = [field for field in fields if field not in files]
     if missing:
         raise UserError(f'no file for "{missing[0]}"; {suggest(str(missing[0]), map(str, files))}')
     paths = [_expand([files[field]], base) for field in fields]
-    columns = [
-        [(line, path, i) for path in group for i, line in enumerate(read_lines(path), 1)]
-        for group in paths
-    ]
-    lengths = [len(column) for column in columns]
-    if len(set(lengths)) > 1:
-        counts = ", ".join(
-            f"{', '.join(map(str, group))}: {n}" for group, n in zip(paths, lengths, strict=True)
-        )
-        raise UserError(f"parallel files must have the same number of lines; {counts}")
-    examples: list[Example] = []
-    for row in zip(*columns, strict=True):
+    columns = [_numbered_lines(group) for group in paths]
+    for count, row in enumerate(itertools.zip_longest(*columns)):
+        if None in row:
+            lengths = [
+                count + (cell is not None) + sum(1 for _ in column)
+                for cell, column in zip(row, columns, strict=True)
+            ]
+            counts = ", ".join(
+                f"{', '.join(map(str, group))}: {n}"
+                for group, n in zip(paths, lengths, strict=True)
+            )
+            raise UserError(f"parallel files must have the same number of lines; {counts}")
         values = [line for line, _, _ in row]
         _, path, number = row[0]
-        examples += make_example(values, fields, holds, path, number)
-    if not examples:
-        names = ", ".join(map(str, files.values()))
-        raise UserError(f"{names}: contains no examples")
-    return examples
+        yield from make_example(values, fields, holds, path, number)
+
+
+def _numbered_lines(paths: Iterable[Path]) -> Iterator[tuple[str, Path, int]]:
+    """The lines of files, each with its file and number."""
+    for path in paths:
+        for number, line in enumerate(iter_lines(path), start=1):
+            yield line, path, number

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ _QUOTED = "quotes are ordinary characters in .tsv; if they enclose fields, name 
 
 
 def read_tsv(
-    path: FilePath, lines: list[str], fields: Sequence[Field], holds: Holds
-) -> list[Example]:
+    path: FilePath, lines: Iterable[str], fields: Sequence[Field], holds: Holds
+) -> Iterator[Example]:
     """Reads a table with tabs between columns.
 
     Quotes are ordinary characters, unless the whole file is quoted as spreadsheets and pandas do
@@ -28,7 +28,7 @@ def read_tsv(
 
     Args:
         path: the file, for errors.
-        lines: the lines of the file.
+        lines: the lines of the file, which can be iterated over several times.
         fields: names or numbers of columns.
         holds: see `attention_zoo.text.readers.read_examples`.
 
@@ -36,15 +36,19 @@ def read_tsv(
         UserError: naming file and line.
     """
     if is_quoted(lines, has_header=isinstance(fields[0], str)):
-        return _read_records(path, _records(path, lines, "\t"), fields, holds)
+        yield from _read_records(path, _records(path, lines, "\t"), fields, holds)
+        return
     rows = ((number, line.split("\t")) for number, line in enumerate(lines, start=1))
-    hint = f"; {_QUOTED}" if any(_QUOTE in line for line in lines) else ""
-    return _read_records(path, rows, fields, holds, hint)
+
+    def hint():
+        return f"; {_QUOTED}" if any(_QUOTE in line for line in lines) else ""
+
+    yield from _read_records(path, rows, fields, holds, hint)
 
 
 def read_csv(
-    path: FilePath, lines: list[str], fields: Sequence[Field], holds: Holds
-) -> list[Example]:
+    path: FilePath, lines: Iterable[str], fields: Sequence[Field], holds: Holds
+) -> Iterator[Example]:
     """Reads a table in the format of RFC 4180: columns separated by commas, quoted if necessary.
 
     The separator may also be a tab or a semicolon: the first of the three that yields the columns.
@@ -53,7 +57,7 @@ def read_csv(
     return _read_records(path, _records(path, lines, _delimiter(lines, fields)), fields, holds)
 
 
-def _delimiter(lines: list[str], fields: Sequence[Field]) -> str:
+def _delimiter(lines: Iterable[str], fields: Sequence[Field]) -> str:
     for delimiter in ",\t;":
         try:
             first = next(_parsed(lines, delimiter), [])
@@ -122,11 +126,10 @@ def _read_records(
     rows: Iterable[tuple[int, list[str]]],
     fields: Sequence[Field],
     holds: Holds,
-    hint: str = "",
-) -> list[Example]:
+    hint: Callable[[], str] = str,
+) -> Iterator[Example]:
     first: list[str] | None = None
     columns: list[int] = []
-    examples: list[Example] = []
     for number, row in rows:
         if first is None:
             first, columns = row, [_column(field, row, path) for field in fields]
@@ -136,12 +139,11 @@ def _read_records(
             continue
         if len(row) != len(first):
             raise UserError(
-                f"{location(path, number)}: {len(row)} columns, but line 1 has {len(first)}{hint}"
+                f"{location(path, number)}: {len(row)} columns, but line 1 has {len(first)}{hint()}"
             )
-        examples += make_example([row[c] for c in columns], fields, holds, path, number)
+        yield from make_example([row[c] for c in columns], fields, holds, path, number)
     if first is None:
         raise UserError(f"{path}: the file is empty")
-    return examples
 
 
 def _column(field: Field, first_row: list[str], path: FilePath) -> int:
@@ -160,7 +162,7 @@ def _column(field: Field, first_row: list[str], path: FilePath) -> int:
     return first_row.index(field)
 
 
-def read_parquet(path: Path, fields: Sequence[Field], holds: Holds) -> list[Example]:
+def read_parquet(path: Path, fields: Sequence[Field], holds: Holds) -> Iterator[Example]:
     """Reads a Parquet file.
 
     Args:
@@ -181,18 +183,17 @@ def read_parquet(path: Path, fields: Sequence[Field], holds: Holds) -> list[Exam
         ) from error
     try:
         with open_data(path) as (file, _, _):
-            return _read_rows(path, parquet.ParquetFile(file), fields, holds)
+            yield from _read_rows(path, parquet.ParquetFile(file), fields, holds)
     except UserError:
         raise
     except (pyarrow.ArrowException, OSError, ValueError, ArithmeticError) as error:
         raise UserError(f"{path} is damaged or not a Parquet file: {error}") from error
 
 
-def _read_rows(path: Path, table: Any, fields: Sequence[Field], holds: Holds) -> list[Example]:
+def _read_rows(path: Path, table: Any, fields: Sequence[Field], holds: Holds) -> Iterator[Example]:
     names = table.schema_arrow.names
     columns = [names[_column(field, names, path)] for field in fields]
     allowance = Allowance(path, path.stat().st_size)
-    examples: list[Example] = []
     number = 0
     for batch in table.iter_batches(1024, columns=columns):
         for row in batch.to_pylist():
@@ -204,5 +205,4 @@ def _read_rows(path: Path, table: Any, fields: Sequence[Field], holds: Holds) ->
                 except UserError as error:
                     raise UserError(f'{path}, row {number}: "{column}" {error}') from error
             allowance.take(sum(map(len, values)) + BYTES_PER_LINE)
-            examples += make_example(values, fields, holds, path, f"row {number}")
-    return examples
+            yield from make_example(values, fields, holds, path, f"row {number}")

@@ -32,8 +32,7 @@ def evaluate(task, examples, metrics=None, **options):
     require_metrics(task, metrics)
     if not examples:
         raise UserError("no examples to evaluate")
-    sources, answers, references = task.answers_for(examples, **options)
-    scores = compute_metrics(metrics, sources, answers, references, task.metric_options)
+    (_, references, _), scores = answer_and_score(task, examples, metrics, **options)
     signatures = metric_signatures(metrics, references, task.metric_options)
     return {
         "metrics": scores,
@@ -41,6 +40,23 @@ def evaluate(task, examples, metrics=None, **options):
         "truncated": truncation(task, examples)[0],
         "signatures": signatures,
     }
+
+
+def answer_and_score(task, examples, metrics, **options):
+    """Answers examples, and computes metrics.
+
+    Args:
+        task: a task.
+        examples: list of tuples of strings.
+        metrics: names of metrics.
+        **options: options of the task's `predict`.
+
+    Returns:
+        Three lists, sources, references and answers; and a dict from the metrics to their values.
+    """
+    sources, answers, references = task.answers_for(examples, **options)
+    scores = compute_metrics(metrics, sources, answers, references, task.metric_options)
+    return (sources, references, answers), scores
 
 
 def require_metrics(task, names):

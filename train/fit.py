@@ -10,13 +10,14 @@ from attention_zoo.errors import UserError
 from attention_zoo.files import locked
 from attention_zoo.text.readers import read_examples
 from attention_zoo.train.evaluation import require_metrics
+from attention_zoo.train.figures import TrainingFigures
 from attention_zoo.train.metrics import metric_names
 from attention_zoo.train.texts import notes_on_texts
 from attention_zoo.train.trainer import Trainer
 from attention_zoo.train.workers import Workers
 
 
-def fit(task, train, valid=None, out=None, metrics=None, **settings):
+def fit(task, train, valid=None, out=None, metrics=None, **settings) -> TrainingFigures:
     """Trains a task in place.
 
     To train on several devices, create the model and call this within the scope of a
@@ -33,7 +34,7 @@ def fit(task, train, valid=None, out=None, metrics=None, **settings):
             `batch_tokens`, `seed`.
 
     Returns:
-        The figures of the run, see `Trainer.run`.
+        The figures of the run.
 
     Raises:
         UserError: if a setting is unknown or out of range, or a metric does not apply to the task;

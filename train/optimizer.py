@@ -6,7 +6,6 @@ import keras
 from keras import ops
 
 from attention_zoo.layers.keras_internals import variable_key
-from attention_zoo.train.schedules import make_schedule
 
 # Suffixes of the names of norms and biases, which have no weight decay.
 _NOT_DECAYED = ("bias", "gamma", "beta")
@@ -107,12 +106,12 @@ def _registered(name):
     return function
 
 
-def make_optimizer(settings, width, variables, rates=None):
+def make_optimizer(settings, learning_rate, variables, rates=None):
     """The optimizer for a recipe's `train`, built for the trained weights.
 
     Args:
         settings: `TrainSettings`.
-        width: the width of the model, for the schedule noam.
+        learning_rate: number or schedule.
         variables: the weights to train.
         rates: see `AdamW`.
     """
@@ -121,7 +120,7 @@ def make_optimizer(settings, width, variables, rates=None):
         for name in ("beta_1", "beta_2", "epsilon")
         if getattr(settings, name) is not None
     }
-    options["learning_rate"] = make_schedule(settings.learning_rate, width, settings.steps)
+    options["learning_rate"] = learning_rate
     decoupled = {"rates": rates, "weight_decay": settings.weight_decay}
     if settings.optimizer == "lion":
         optimizer = Lion(**options, **decoupled)

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from attention_zoo.files import atomic_file
 from attention_zoo.json_files import json_text
+from attention_zoo.text.lines import one_line
 
 
 class Progress:
@@ -58,8 +59,11 @@ class Progress:
             self._board.close()
 
     def steps(self, step, figures):
-        """Reports training up to a step: loss, tokens/s, learning rate."""
-        summary = f"loss {figures['loss']:.3f}  {figures['tokens_per_second']:,.0f} tokens/s"
+        """Reports training up to a step: loss, tokens/s, learning rate, gradient norm."""
+        summary = (
+            f"loss {figures['loss']:.3f}  {figures['tokens_per_second']:,.0f} tokens/s  "
+            f"rate {figures['learning_rate']:.2g}  norm {figures['gradient_norm']:.2g}"
+        )
         self._bar.update(self._task, completed=step, figures=summary)
         self._record("train", step, figures)
 
@@ -68,6 +72,21 @@ class Progress:
         best = "  (best)" if is_best else ""
         self.say(f"step {step:,} of {self._total:,}: {shown(figures)}{best}")
         self._record("valid", step, figures)
+
+    def samples(self, step, rows):
+        """Shows sample answers in TensorBoard.
+
+        Args:
+            step: the step.
+            rows: tuples of source, reference and answer.
+        """
+        if self._board is None or not rows:
+            return
+        table = ["| source | reference | answer |", "|---|---|---|"]
+        table += ["| " + " | ".join(map(_cell, row)) + " |" for row in rows]
+        with self._board.as_default():
+            tf.summary.text("valid/samples", "\n".join(table), step=step)
+        self._board.flush()
 
     def say(self, message):
         """Prints a line above the progress bar."""
@@ -93,6 +112,12 @@ def shown(figures):
         'loss 1.25  bleu 31.7'
     """
     return "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
+
+
+def _cell(text):
+    """A text, or a tuple of texts, as a cell of a Markdown table."""
+    texts = [text] if isinstance(text, str) else text
+    return one_line(" / ".join(texts)).replace("|", "\\|")
 
 
 def _keep_rows(log, step, evaluated):

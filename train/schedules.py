@@ -16,9 +16,13 @@ class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
         """All constructor arguments."""
         return dict(vars(self))
 
-    def _warmed_up(self, step):
+    def _warmed_up(self, step) -> Any:
         """The completed fraction of the warm-up, at most 1."""
-        return ops.minimum((ops.cast(step, "float32") + 1.0) / max(self.warmup, 1), 1.0)
+        return ops.minimum((_float(step) + 1.0) / max(self.warmup, 1), 1.0)
+
+
+def _float(step) -> Any:
+    return ops.cast(step, "float32")
 
 
 @keras.saving.register_keras_serializable("attention_zoo")
@@ -39,9 +43,10 @@ class Noam(_Schedule):
 
     def __call__(self, step):
         """The rate at a step."""
-        n = ops.cast(step, "float32") + 1.0
+        n = _float(step) + 1.0
         scale = self.factor / math.sqrt(self.width * max(self.warmup, 1))
-        return scale * ops.minimum(ops.rsqrt(n / max(self.warmup, 1)), self._warmed_up(step))
+        curve: Any = ops.minimum(ops.rsqrt(n / max(self.warmup, 1)), self._warmed_up(step))
+        return scale * curve
 
 
 @keras.saving.register_keras_serializable("attention_zoo")
@@ -59,7 +64,7 @@ class InverseSqrt(_Schedule):
 
     def __call__(self, step):
         """The rate at a step."""
-        n = ops.cast(step, "float32") + 1.0
+        n = _float(step) + 1.0
         return self.peak * ops.minimum(ops.sqrt(max(self.warmup, 1) / n), self._warmed_up(step))
 
 
@@ -95,7 +100,7 @@ class _Falling(_Schedule):
 
     def __call__(self, step):
         """The rate at a step."""
-        done = (ops.cast(step, "float32") - self.warmup) / max(self.steps - self.warmup, 1)
+        done = (_float(step) - self.warmup) / max(self.steps - self.warmup, 1)
         return self.peak * self._warmed_up(step) * self._fall(ops.clip(done, 0.0, 1.0))
 
 
@@ -109,7 +114,8 @@ class Cosine(_Falling):
     """
 
     def _fall(self, done):
-        return 0.5 * (1.0 + ops.cos(math.pi * done))
+        cosine: Any = ops.cos(math.pi * done)
+        return 0.5 * (1.0 + cosine)
 
 
 @keras.saving.register_keras_serializable("attention_zoo")

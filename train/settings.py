@@ -59,6 +59,14 @@ class LearningRateSettings(Section):
         return {own: default, **{k: v for k, v in given.items() if (k, v) != (own, None)}}
 
 
+RDrop = Annotated[
+    Annotated[Real, Field(gt=0)] | None,
+    Field(
+        description="weight of the divergence between two passes with different dropout (Liang et "
+        "al. 2021); a batch then takes twice the memory and time; null: one pass"
+    ),
+]
+
 # The settings that optimizers have, and their defaults where they differ from those of the fields.
 _OPTIMIZERS: dict[str, dict[str, Any]] = {
     "adam": {},
@@ -148,6 +156,11 @@ class TrainSettings(Section):
         default=None, description="stop after this many evaluations without improvement"
     )
     average_last: Positive = Field(default=5, description="checkpoints to average at the end")
+    ema: Annotated[Real, Field(gt=0, lt=1)] | None = Field(
+        default=None,
+        description="decay of an exponential moving average of the weights, such as 0.999, which "
+        "is evaluated and saved in place of the weights; null: none",
+    )
     max_unknown: Annotated[Real, Field(gt=0, le=1)] = Field(
         default=MOST_UNKNOWN,
         description="fraction of unknown tokens from which training is refused; 1: no limit",
@@ -170,3 +183,14 @@ class TrainSettings(Section):
                 raise ValueError(f'unknown key "{key}"; {name} has the keys {known}')
         # A null stands for the default, as in what `save_recipe` writes.
         return {**own, **{k: v for k, v in given.items() if v is not None or k not in has}}
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _one_average(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("ema") is None:
+            return given
+        if given.get("average_last", 1) != 1:
+            raise ValueError(
+                "ema averages the weights already: remove average_last, or set it to 1"
+            )
+        return {**given, "average_last": 1}

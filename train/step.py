@@ -43,6 +43,7 @@ class TrainStep:
             are summed over them, and only one part at a time needs memory.
         loss_scale: for float16, a `LossScale` created in the strategy's scope: steps whose
             gradient is not finite are skipped.
+        average: a `MovingAverage` of the variables created in the strategy's scope, or None.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class TrainStep:
         variables=None,
         accumulate=1,
         loss_scale=None,
+        average=None,
     ):
         self.task = task
         self.optimizer = optimizer
@@ -70,6 +72,7 @@ class TrainStep:
         self.variables = task.model.trainable_variables if variables is None else variables
         self.accumulate = accumulate
         self.loss_scale = loss_scale
+        self.average = average
         self._replicas = strategy.num_replicas_in_sync
         self._local_replicas = self._replicas // Workers(strategy).count
         self._seed_states = [
@@ -144,12 +147,23 @@ class TrainStep:
 
     def _step(self, batches, i, step):
         if self.loss_scale is None:
-            return self._first(self.strategy.run(self._replica_step, args=(batches, i, step)))
+            results = self.strategy.run(self._replica_step, args=(batches, i, step))
+            self._update_average(step)
+            return self._first(results)
         grads, results = self.strategy.run(self._mean_gradients, args=(batches, i, step))
         loss_sum, count, norm = self._first(results)
+
+        def apply():
+            self.strategy.run(self._apply, args=(grads,))
+            self._update_average(step)
+
         # Outside of the replicas: within a condition they could not communicate.
-        self.loss_scale.update(norm, lambda: self.strategy.run(self._apply, args=(grads,)))
+        self.loss_scale.update(norm, apply)
         return loss_sum, count, norm
+
+    def _update_average(self, step):
+        if self.average is not None:
+            self.average.update(self.strategy, step)
 
     def _first(self, results):
         """The results of any replica: after the reduction, all have the same ones."""

@@ -1,5 +1,6 @@
 """The training loop: steps, evaluations, checkpoints; resuming is exact to the bit."""
 
+import contextlib
 import copy
 import itertools
 import re
@@ -12,24 +13,34 @@ import tensorflow as tf
 
 from attention_zoo.errors import ResultError, UserError
 from attention_zoo.text.batching import TokenBatches
+from attention_zoo.text.prepared import PreparedExamples
 from attention_zoo.train import checkpoints
 from attention_zoo.train.background import BackgroundWriter
-from attention_zoo.train.evaluation import evaluate
+from attention_zoo.train.evaluation import answer_and_score
+from attention_zoo.train.figures import TrainingFigures
 from attention_zoo.train.loss_scale import LossScale
 from attention_zoo.train.metrics import check_metrics
+from attention_zoo.train.moving_average import MovingAverage
 from attention_zoo.train.optimizer import make_optimizer
+from attention_zoo.train.prefetch import Prefetched
 from attention_zoo.train.progress import Progress, shown
 from attention_zoo.train.ranking import rank
 from attention_zoo.train.schedules import make_schedule
 from attention_zoo.train.signals import StopSignals
 from attention_zoo.train.step import TrainStep
 from attention_zoo.train.workers import Workers
-from attention_zoo.zoo.weights import WEIGHTS_FILE, read_weights
+from attention_zoo.zoo.weights import WEIGHTS_FILE, copy_weights, read_weights
 
 TASK_FOLDER = "task"
 
 # Without validation data, the task keeps this many training examples.
-_EXAMPLES_KEPT = 100
+EXAMPLES_KEPT = 100
+
+# Batches that are ready, in calls of the device.
+_CALLS_AHEAD = 4
+
+# Sample answers in TensorBoard.
+_SAMPLES = 4
 
 
 class Trainer:
@@ -46,7 +57,7 @@ class Trainer:
     Args:
         task: the task; its model was created in the strategy's scope.
         settings: `TrainSettings`.
-        train: training examples, tuples of strings.
+        train: training examples, tuples of strings; or `PreparedExamples`.
         valid: validation examples, or an empty list.
         out: the run directory.
         metrics: names of metrics.
@@ -62,24 +73,26 @@ class Trainer:
         self.valid = list(valid)[: settings.evaluate_examples]
         self.metrics = list(metrics)
         task.metrics = tuple(metrics)
-        task.examples = self.valid or list(train)[-_EXAMPLES_KEPT:]
+        is_prepared = isinstance(train, PreparedExamples)
+        last = map(tuple, train.manifest.last) if is_prepared else train
+        task.examples = self.valid or list(last)[-EXAMPLES_KEPT:]
         self.strategy = strategy or tf.distribute.get_strategy()
         self.workers = Workers(self.strategy)
         self.out = Path(out)
         self.folder = self.out / "checkpoints"
+        ids = train if is_prepared else task.to_ids(train)
         self.batches = TokenBatches(
-            task.to_ids(train), settings.batch_tokens, settings.buckets, seed=settings.seed
+            ids, settings.batch_tokens, settings.buckets, seed=settings.seed
         )
         self._valid_batches: Any = (
             TokenBatches(task.to_ids(self.valid), settings.batch_tokens) if self.valid else None
         )
         variables = task.trained_variables(settings)
-        with self.strategy.scope():
-            self.optimizer = make_optimizer(
-                settings, task.model.width, variables, task.rates(settings)
-            )
-            self.loss_scale = LossScale() if settings.precision == "mixed_float16" else None
         self._rate = make_schedule(settings.learning_rate, task.model.width, settings.steps)
+        with self.strategy.scope():
+            self.optimizer = make_optimizer(settings, self._rate, variables, task.rates(settings))
+            self.loss_scale = LossScale() if settings.precision == "mixed_float16" else None
+            self.average = MovingAverage(variables, settings.ema) if settings.ema else None
         self._train_step = TrainStep(
             task,
             self.optimizer,
@@ -92,13 +105,15 @@ class Trainer:
             variables,
             settings.accumulate,
             self.loss_scale,
+            self.average,
         )
         self._valid_loss = tf.function(
             lambda batch: task.loss(batch, training=False), autograph=False, reduce_retracing=True
         )
         self._writer = BackgroundWriter()
+        self._samples: list[tuple] = []  # sources, references and answers of the last evaluation
         # What a checkpoint stores besides weights and optimizer.
-        self.state = {
+        self.state: dict[str, Any] = {
             "step": 0,
             "seconds": 0.0,
             "tokens": 0,
@@ -112,7 +127,8 @@ class Trainer:
     @property
     def _variables(self):
         """The variables in a checkpoint besides the weights of the model."""
-        return [*self.optimizer.variables, *(self.loss_scale.variables if self.loss_scale else ())]
+        others = [part.variables for part in (self.loss_scale, self.average) if part]
+        return [*self.optimizer.variables, *itertools.chain.from_iterable(others)]
 
     def resume(self, progress=lambda message: None):
         """Loads the newest checkpoint that is not damaged; damaged ones are set aside.
@@ -154,13 +170,8 @@ class Trainer:
             checkpoints.set_aside(path)
         return step
 
-    def run(self):
+    def run(self) -> TrainingFigures:
         """Trains to the end.
-
-        Returns:
-            A dict with the figures of the run: `steps`, `seconds`, `tokens_per_second`,
-            `weights` (which ones were kept), `valid` (their metrics), `interrupted`, and
-            `signal`, the number of the signal that interrupted it.
 
         Raises:
             ResultError: if the loss is not finite, or another worker fails; the last
@@ -177,14 +188,14 @@ class Trainer:
                 f"{reason}; {self._last_checkpoint()}. Start all workers again with --resume"
             ) from error
 
-    def _run(self):
+    def _run(self) -> TrainingFigures:
         state, settings = self.state, self.settings
         logged = state["step"], state["evaluated"]
         folder = self.out / "logs" if self.workers.is_chief else None
         with Progress(folder, settings.steps, *logged) as progress, self._writer:
             with StopSignals() as signals:
                 if not state["evaluated"]:  # the run was killed before the evaluation
-                    self._judge(progress, self._snapshot())
+                    self._judge(progress)
                 reason = self._run_steps(progress, signals)
             if reason:
                 progress.say(reason)
@@ -206,10 +217,14 @@ class Trainer:
 
     def _run_steps(self, progress, signals):
         """Trains until there is a reason to stop, and returns the reason."""
+        ahead = _CALLS_AHEAD * self.settings.steps_per_call
+        with Prefetched(self._worker_batches(self.state["step"]), ahead) as batches:
+            return self._train_on(_SameShapes(batches), progress, signals)
+
+    def _train_on(self, batches, progress, signals):
         state, settings = self.state, self.settings
         pending = []
         started = time.monotonic()
-        batches = _SameShapes(self._worker_batches(state["step"]))
         while state["step"] < settings.steps:
             to_log = settings.log_every - sum(len(losses) for losses, _, _ in pending)
             most = min(
@@ -248,13 +263,8 @@ class Trainer:
         The batches do not depend on the number of replicas: empty rows fill up their parts.
         """
         parts = self.strategy.num_replicas_in_sync * self.settings.accumulate
-        index, count = self.workers.index, self.workers.count
-        for _, batch in self.batches.steps_from(step):
-            padded = [
-                np.pad(field, ((0, -len(field) % parts), *[(0, 0)] * (field.ndim - 1)))
-                for field in batch
-            ]
-            yield tuple(np.split(field, count)[index] for field in padded)
+        part = self.workers.index, self.workers.count
+        return (batch for _, batch in self.batches.steps_from(step, parts, part))
 
     def _report(self, progress, pending, seconds):
         """Reads the losses of the last steps, which waits for the device."""
@@ -299,31 +309,25 @@ class Trainer:
     def _checkpoint(self, progress):
         """Saves, then evaluates: a failing metric does not lose any steps."""
         self.state["evaluated"] = False
-        snapshot = self._snapshot()
-        self._write(checkpoints.save_checkpoint, self.folder, snapshot, self._state_copy())
-        self._judge(progress, snapshot)
+        if self.workers.is_chief:
+            snapshot = checkpoints.take_snapshot(self.task.model, self._variables)
+            self._write(checkpoints.save_checkpoint, self.folder, snapshot, self._state_copy())
+        self._judge(progress)
 
-    def _snapshot(self):
-        """A copy of everything in a checkpoint but its state; only the chief needs it."""
-        if not self.workers.is_chief:
-            return None
-        return checkpoints.take_snapshot(self.task.model, self._variables)
+    def _judge(self, progress):
+        """Evaluates the current weights, or their average, and saves the task if they are best."""
+        with self.average.applied() if self.average else contextlib.nullcontext():
+            self._judge_weights(progress)
 
-    def _judge(self, progress, snapshot):
-        """Evaluates the current weights, and saves the task if they are the best.
-
-        Args:
-            progress: a `Progress`.
-            snapshot: a copy of them, in the chief.
-        """
+    def _judge_weights(self, progress):
         state = self.state
-        figures = self.workers.from_chief(self._evaluate) if self.valid else {}
+        figures = self._evaluated(progress)
         new, old = self._rank(figures), self._rank(state["best"])
         state["evaluations_since_best"] = 0 if new > old else state["evaluations_since_best"] + 1
         is_best = new >= old or not self.valid
         if is_best:
             state.update(best_step=state["step"], best=figures)
-            self._write(self._save_task, snapshot)
+            self._save_task()
         if self.valid:
             progress.evaluation(state["step"], figures, is_best)
         state["evaluated"] = True
@@ -331,8 +335,10 @@ class Trainer:
         keep = max(self.settings.average_last, 2)
         self._write(checkpoints.remove_old, self.folder, keep, state["best_step"])
 
-    def _save_task(self, snapshot):
-        self.task.save(self.out / TASK_FOLDER, weights=snapshot.weights)
+    def _save_task(self):
+        if self.workers.is_chief:
+            weights = copy_weights(self.task.model)
+            self._write(lambda: self.task.save(self.out / TASK_FOLDER, weights=weights))
 
     def _write(self, function, *arguments):
         """Calls a function that writes files: in the background, and only in the chief."""
@@ -345,14 +351,21 @@ class Trainer:
     def _rank(self, figures):
         return rank(figures or {}, self.metrics)
 
-    def _evaluate(self):
+    def _evaluated(self, progress):
         """Loss and metrics on the validation examples, decoded as in the recipe."""
+        figures = self.workers.from_chief(self._evaluate) if self.valid else {}
+        progress.samples(self.state["step"], self._samples)
+        return figures
+
+    def _evaluate(self):
         batches = self._valid_batches
         sums = [self._valid_loss(batches.gather(*step)) for step in batches.plan(epoch=0)]
         loss = float(sum(loss for loss, _ in sums) / sum(count for _, count in sums))
-        return {"loss": loss, **evaluate(self.task, self.valid, self.metrics)["metrics"]}
+        texts, scores = answer_and_score(self.task, self.valid, self.metrics)
+        self._samples = list(zip(*texts, strict=True))[:_SAMPLES]
+        return {"loss": loss, **scores}
 
-    def _keep_the_best(self, progress):
+    def _keep_the_best(self, progress) -> tuple[str, Any]:
         """Loads the best weights into the model: those of one step, or the mean of the last."""
         steps = checkpoints.list_steps(self.folder)
         if not steps:
@@ -362,13 +375,13 @@ class Trainer:
             kept = f"mean of the checkpoints {', '.join(map(str, last))}"
             if not self.valid:
                 return kept, {}
-            figures = self.workers.from_chief(self._evaluate)
+            figures = self._evaluated(progress)
             progress.say(f"{kept}: {shown(figures)}")
             if self._rank(figures) >= self._rank(self.state["best"]):
                 return kept, figures
         self._load_best(progress)
-        figures = self.workers.from_chief(self._evaluate) if self.valid else {}
-        return f"step {self.state['best_step']}", figures
+        average = "moving average at " if self.average else ""
+        return f"{average}step {self.state['best_step']}", self._evaluated(progress)
 
     def _load_average(self, steps, progress):
         """Loads the mean of checkpoints into the model, if all of them can be read."""
@@ -381,6 +394,9 @@ class Trainer:
 
     def _load_best(self, progress):
         """Loads the weights of the best step into the model; the task has a copy of them."""
+        if self.average:
+            read_weights(self.task.model, self.out / TASK_FOLDER / WEIGHTS_FILE)
+            return
         try:
             checkpoints.load_weights(self.folder, self.state["best_step"], self.task.model)
         except UserError as error:

@@ -7,11 +7,16 @@ from pydantic import Field
 import attention_zoo.tasks.classify.metrics
 import attention_zoo.train.correlations  # noqa: F401  (registers metrics, as the one above)
 from attention_zoo.fields import Real
-from attention_zoo.tasks.encoder_settings import EncoderConfig, EncoderData, EncoderRecipe
+from attention_zoo.tasks.encoder_settings import (
+    EncoderConfig,
+    EncoderData,
+    EncoderRecipe,
+    EncoderTrainSettings,
+)
 from attention_zoo.tasks.settings import Column, OptionalColumn, TaskConfig, register_task
 from attention_zoo.text.examples import LABEL, LABELS
 from attention_zoo.train import metrics
-from attention_zoo.train.settings import Section
+from attention_zoo.train.settings import RDrop, Section
 
 Problem = Literal["one", "several", "number"]
 _ANSWERS = {"one": metrics.LABEL, "several": metrics.LABELS, "number": metrics.NUMBER}
@@ -41,6 +46,12 @@ class Options(Section):
     )
 
 
+class Training(EncoderTrainSettings):
+    """The training loop."""
+
+    r_drop: RDrop = None
+
+
 class Config(EncoderConfig):
     """The schema of its `task.json`."""
 
@@ -57,6 +68,7 @@ class ClassifyRecipe(EncoderRecipe):
     task: Literal["classify"]
     data: Data
     options: Options = Options()
+    train: Training = Training()
 
     kind: ClassVar[str] = "classify"
     head: ClassVar[str] = "BertClassifier"

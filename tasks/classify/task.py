@@ -10,7 +10,7 @@ from attention_zoo.tasks.building import is_same_task
 from attention_zoo.tasks.classify.settings import ClassifyRecipe, Problem
 from attention_zoo.tasks.encoder_task import EncoderTask, Prediction, imported_labels
 from attention_zoo.text.examples import SEPARATOR, located, read_number, split_labels
-from attention_zoo.train.losses import smoothed_cross_entropy
+from attention_zoo.train.losses import smoothed_cross_entropy, twice, with_r_drop
 
 _PROBLEMS = get_args(Problem)
 _ROUNDING = 2e-4  # tolerance for numbers written with four decimals
@@ -150,7 +150,7 @@ class Classify(EncoderTask):
             return np.array(ids, dtype="int32")
         return np.isin(np.arange(len(self.labels)), ids).astype("int32")
 
-    def loss(self, batch, training=True, label_smoothing=0.0, seed=None):
+    def loss(self, batch, training=True, label_smoothing=0.0, seed=None, r_drop=None):
         """Cross-entropy, the sum of binary cross-entropies, or the squared error.
 
         Args:
@@ -159,10 +159,13 @@ class Classify(EncoderTask):
             training: whether dropout is on.
             label_smoothing: 0 to 1, only for one label.
             seed: not used.
+            r_drop: as for `Seq2Seq.loss`; only for one label.
 
         Returns:
             The sum of the losses and the number of texts, scalars.
         """
+        if r_drop is not None:
+            batch = twice(batch)
         token_ids, segment_ids, targets = batch
         inputs = {"token_ids": token_ids, "segment_ids": segment_ids}
         logits_BL = tf.cast(self.model(inputs, training=training), tf.float32)
@@ -172,7 +175,8 @@ class Classify(EncoderTask):
         if self.problem == "one":
             ids = targets[:, 0]
             counted *= tf.gather(weights_L, ids)
-            return smoothed_cross_entropy(logits_BL, ids, counted, label_smoothing)
+            sums = smoothed_cross_entropy(logits_BL, ids, counted, label_smoothing)
+            return sums if r_drop is None else with_r_drop(sums, r_drop, logits_BL, counted)
         if self.problem == "number":
             losses = tf.math.squared_difference(logits_BL[:, 0], targets[:, 0])
         else:
@@ -180,6 +184,14 @@ class Classify(EncoderTask):
             losses_BL = tf.nn.sigmoid_cross_entropy_with_logits(wanted, logits_BL)
             losses = tf.reduce_sum(losses_BL * weights_L, axis=1)
         return tf.reduce_sum(losses * counted), tf.reduce_sum(counted)
+
+    def loss_options(self, settings):
+        """See `Task`: R-Drop."""
+        if not settings.r_drop:
+            return None
+        if self.problem != "one":
+            raise UserError(f"train.r_drop is for the problem one, not {self.problem}")
+        return lambda step: {"r_drop": settings.r_drop}
 
     @classmethod
     def options_of(cls, recipe, examples, base):

@@ -158,6 +158,9 @@ class FillMask(EncoderTask):
 
     # Training
 
+    # Segments fill up with the documents that follow, and pairs are drawn from all of them.
+    ids_by_example = False
+
     def to_ids(self, examples):
         """Token ids and segment ids; with sentence logits, also whether the pair is random."""
         documents = self._documents(examples)

@@ -22,20 +22,24 @@ from attention_zoo.zoo.weights import assign_weights
 Parts = tuple[Any, Any, Any, tuple[int, int]]
 
 
-def build_parts(recipe: Any, examples: Sequence[tuple[str, ...]]) -> Parts:
+def build_parts(recipe: Any, examples: Sequence[tuple[str, ...]], like: Any) -> Parts:
     """The model, both tokenizers, and the maximum lengths of source and target in ids."""
     base = load_base(recipe)
-    return _fresh(recipe, examples) if base is None else _continued(recipe, base)
+    return _fresh(recipe, examples, like) if base is None else _continued(recipe, base)
 
 
-def _fresh(recipe: Any, examples: Sequence[tuple[str, ...]]) -> Parts:
-    """The model of a preset, new tokenizers, and lengths chosen from the examples."""
-    source, target = _train_tokenizers(recipe.tokenizer, examples)
-    sources, targets = ([example[side] for example in examples] for side in (0, 1))
-    limits = (
-        recipe.data.max_source_length or room_for(sources, source),
-        recipe.data.max_target_length or room_for(targets, target),
-    )
+def _fresh(recipe: Any, examples: Sequence[tuple[str, ...]], like: Any) -> Parts:
+    """The model of a preset, and tokenizers and lengths: chosen from the examples, or given."""
+    if like is None:
+        source, target = _train_tokenizers(recipe.tokenizer, examples)
+        sources, targets = ([example[side] for example in examples] for side in (0, 1))
+        limits = (
+            recipe.data.max_source_length or room_for(sources, source),
+            recipe.data.max_target_length or room_for(targets, target),
+        )
+    else:
+        source, target = like.source_tokenizer, like.target_tokenizer
+        limits = like.max_source_length, like.max_target_length
     sizes = {"source_vocab_size": source.vocab_size, "target_vocab_size": target.vocab_size}
     defaults = {"share_embeddings": source is target, "max_length": max(limits)}
     return build_preset(recipe, sizes, defaults), source, target, limits

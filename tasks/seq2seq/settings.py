@@ -20,7 +20,7 @@ from attention_zoo.tasks.settings import (
 )
 from attention_zoo.text.tokenizer_options import TokenizerOptions, option_kinds, options_class
 from attention_zoo.train.metrics import TEXT
-from attention_zoo.train.settings import Positive, TrainSettings
+from attention_zoo.train.settings import Positive, RDrop, TrainSettings
 from attention_zoo.zoo.options import LONGEST, Fraction, is_seq2seq
 
 _MaxLength = Annotated[Whole, Field(gt=1, le=LONGEST)] | None
@@ -130,6 +130,7 @@ class Training(TrainSettings):
         description="probability in the last step that a decoder input is the model's own "
         "prediction; it rises from 0, and each step then runs the model twice",
     )
+    r_drop: RDrop = None
 
 
 class Evaluation(EvaluateSettings):

@@ -29,7 +29,7 @@ from attention_zoo.tasks.task import Task
 from attention_zoo.text.registry import load_tokenizer
 from attention_zoo.text.tokenizer import Tokenizer, is_blank
 from attention_zoo.text.vocabulary import END_ID, PAD_ID
-from attention_zoo.train.losses import smoothed_cross_entropy
+from attention_zoo.train.losses import smoothed_cross_entropy, twice, with_r_drop
 
 
 class Seq2Seq(Task):
@@ -228,9 +228,9 @@ class Seq2Seq(Task):
     # Training
 
     @classmethod
-    def build(cls, recipe: Any, examples: Sequence[Example]) -> Seq2Seq:
+    def build(cls, recipe: Any, examples: Sequence[Example], like: Task | None = None) -> Seq2Seq:
         """See `Task`."""
-        model, source, target, limits = build_parts(recipe, examples)
+        model, source, target, limits = build_parts(recipe, examples, like)
         search = recipe.evaluate
         try:
             return cls(
@@ -278,6 +278,7 @@ class Seq2Seq(Task):
         label_smoothing: float = 0.0,
         seed: Any = None,
         sampling_probability: Any = None,
+        r_drop: float | None = None,
     ) -> tuple[Any, Any]:
         """The loss of teacher forcing, or of scheduled sampling.
 
@@ -290,10 +291,14 @@ class Seq2Seq(Task):
                 to 1, that an input of the decoder is the model's own prediction. Predictions
                 come from a first pass under teacher forcing, so that both passes are parallel
                 (Duckworth et al. 2019, with one pass).
+            r_drop: the weight of the divergence of two passes (Liang et al. 2021); the loss is
+                then half of the paper's, so that it is the mean of both passes without it.
 
         Returns:
             The sum of the losses and the number of target tokens, scalars.
         """
+        if r_drop is not None:
+            batch = twice(batch)
         source_ids, target_ids = batch
         inputs = shift_right(target_ids)
         if sampling_probability is not None:
@@ -302,14 +307,18 @@ class Seq2Seq(Task):
             inputs = replace_ids(inputs, predicted, sampling_probability, seed)
         logits = self.model([source_ids, inputs], training=training)
         mask = tf.not_equal(target_ids, PAD_ID)
-        return smoothed_cross_entropy(logits, target_ids, mask, label_smoothing)
+        sums = smoothed_cross_entropy(logits, target_ids, mask, label_smoothing)
+        return sums if r_drop is None else with_r_drop(sums, r_drop, logits, mask)
 
     def loss_options(self, settings: Any) -> Any:
-        """See `Task`: the probability of scheduled sampling, which rises with the step."""
+        """See `Task`: R-Drop, and the probability of scheduled sampling, which rises."""
         last, steps = settings.scheduled_sampling, settings.steps
-        if not last:
-            return None
-        return lambda step: {"sampling_probability": last * tf.cast(step, tf.float32) / steps}
+
+        def options(step):
+            rising = {"sampling_probability": last * tf.cast(step, tf.float32) / steps}
+            return {"r_drop": settings.r_drop, **(rising if last else {})}
+
+        return options if last or settings.r_drop else None
 
     # Exporting
 

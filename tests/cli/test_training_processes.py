@@ -75,6 +75,7 @@ def uninterrupted(folder):
     return folder / "two"
 
 
+@pytest.mark.slow
 def test_one_process_that_accumulates_two_parts_does_the_same(folder, uninterrupted):
     process = start(folder, "one", "--set", "train.accumulate=2", "--set", "train.steps_per_call=3")
     _, errors = process.communicate()

@@ -43,7 +43,7 @@ def export_all(kind, directory, formats, quantize):
 
 
 # The others differ from these in few lines.
-_FAST = {"classify pairs", "tag", "answer", "embed"}
+_FAST = {"classify pairs", "answer"}
 _ALL = [pytest.param(kind, marks=[pytest.mark.slow] * (kind not in _FAST)) for kind in KINDS]
 
 
@@ -79,7 +79,12 @@ def test_a_word_that_is_read_is_masked_in_a_long_text(tmp_path):
 
 @pytest.mark.parametrize(
     ("kind", "quantize"),
-    [("classify", "full_int8"), ("embed", "none"), ("embed", "float16"), ("tag", "dynamic_int8")],
+    [
+        ("classify", "full_int8"),
+        ("embed", "none"),
+        pytest.param("embed", "float16", marks=pytest.mark.slow),
+        pytest.param("tag", "dynamic_int8", marks=pytest.mark.slow),
+    ],
 )
 def test_files_for_phones(kind, quantize, tmp_path):
     export_all(kind, tmp_path / "out", ["litert", "litert_static", "mediapipe"], [quantize])

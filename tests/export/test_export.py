@@ -181,10 +181,10 @@ def _spoil_a_last_bit(directory):
     "spoil",
     [
         _spoil_weights,
-        _truncate,
-        _remove,
+        pytest.param(_truncate, marks=pytest.mark.slow),
+        pytest.param(_remove, marks=pytest.mark.slow),
         _swap_tokenizer,
-        _swap_source_vocabulary,
+        pytest.param(_swap_source_vocabulary, marks=pytest.mark.slow),
         _spoil_a_last_bit,
     ],
 )

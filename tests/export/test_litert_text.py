@@ -19,6 +19,7 @@ from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceToke
 from attention_zoo.zoo import Bert, Transformer
 
 
+@pytest.mark.slow
 def test_a_classifier_gives_labels(tmp_path):
     task, examples = make("classify")
     texts = ["Ab C.", "a" * 300, "", "你 b…", "b?"]  # the last but one is read in another way

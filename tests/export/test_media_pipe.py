@@ -49,7 +49,10 @@ def test_a_task_that_can_have_none_says_why(tmp_path):
             export(task, tmp_path / "out", ["mediapipe"], examples=[("a", "x")])
 
 
-@pytest.mark.parametrize("labels", [["", "x"], ["x", ""], [" a", "a "]])
+@pytest.mark.parametrize(
+    "labels",
+    [["x", ""], *(pytest.param(x, marks=pytest.mark.slow) for x in (["", "x"], [" a", "a "]))],
+)
 def test_any_label_of_one_line(labels, tmp_path):
     task = make()
     task.labels = labels

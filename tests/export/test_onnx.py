@@ -16,7 +16,9 @@ from attention_zoo.export.onnx_graphs import OPSET
 from attention_zoo.tasks.encoder_task import ids_of
 
 
-@pytest.fixture(scope="module", params=[1, 3], ids=["greedy", "beam"])
+@pytest.fixture(
+    scope="module", params=[pytest.param(1, marks=pytest.mark.slow), 3], ids=["greedy", "beam"]
+)
 def exported(request, task, tmp_path_factory):
     directory = tmp_path_factory.mktemp("onnx") / "out"
     before, task.beam_size = task.beam_size, request.param

@@ -81,7 +81,16 @@ SPOILERS = {
 }
 
 
-@pytest.mark.parametrize("spoil", SPOILERS.values(), ids=SPOILERS.keys())
+_FAST = ("another epsilon", "another weight")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(spoil, id=name, marks=[pytest.mark.slow] * (name not in _FAST))
+        for name, spoil in SPOILERS.items()
+    ],
+)
 def test_what_was_changed_afterwards(exported, tmp_path, spoil):
     copy = shutil.copytree(exported, tmp_path / "copy")
     name = spoil(copy)

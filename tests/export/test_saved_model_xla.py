@@ -13,6 +13,7 @@ from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceToke
 from attention_zoo.zoo import BertTokenClassifier
 
 
+@pytest.mark.slow
 def test_decoding(task, tmp_path):
     report = export(task, tmp_path / "out", ["saved_model", "saved_model_xla"])
     assert [artefact["same_answers"] for artefact in report["artefacts"]] == [1.0, 1.0]

@@ -48,6 +48,7 @@ def examples(task):
     return list(zip(texts, task[0](texts), strict=True))
 
 
+@pytest.mark.slow
 def test_the_weight_is_found_and_named(task, examples, tmp_path):
     task, path = task
     quantize = ["none", "dynamic_int8", "selective_int8"]

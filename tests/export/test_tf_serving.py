@@ -213,7 +213,9 @@ def encoders(tmp_path_factory):
     return folder, tasks
 
 
-@pytest.mark.parametrize("even", [True, False], ids=["even", "uneven"])
+@pytest.mark.parametrize(
+    "even", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["even", "uneven"]
+)
 def test_every_task_with_batching(encoders, tmp_path, even):
     folder, tasks = encoders
     chosen = {name: pair for name, pair in tasks.items() if pair[0].answers_are_even == even}
@@ -264,6 +266,7 @@ def test_no_plain_model_has_operators_of_xla(encoders, exported, task, tmp_path)
         assert not [name for name in operators if name.startswith("Xla")]
 
 
+@pytest.mark.slow
 def test_what_xla_compiles_needs_the_flag(task, examples, tmp_path):
     folder = tmp_path / "out"
     write_saved_model_xla(task, folder / "saved_model_xla/1")

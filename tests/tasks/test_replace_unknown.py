@@ -53,6 +53,7 @@ def test_they_are_copies_of_what_was_attended_to(task):
     assert replaced > 3
 
 
+@pytest.mark.slow
 def test_artefacts_and_files_do_the_same(task, tmp_path):
     task.metrics, task.examples = ("exact_match",), [(text, "one") for text in TEXTS[:3]]
     report = export(task, tmp_path / "out")

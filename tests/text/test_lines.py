@@ -92,13 +92,22 @@ def test_names_that_no_file_can_have(name, tmp_path):
         read_examples(name, FIELDS, base=tmp_path)
 
 
-@pytest.mark.parametrize("suffix", ["tsv", "jsonl", "conll", "txt", "csv"])
-def test_a_line_without_an_end(suffix, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("suffix", "first", "fields"),
+    [
+        ("tsv", b"a", ["a"]),
+        ("csv", b"a", ["a"]),
+        ("txt", b"a", ["a"]),
+        ("jsonl", b'{"a": "b"}', ["a"]),
+        ("conll", b"a N", ["word", "tag"]),
+    ],
+)
+def test_a_line_without_an_end(suffix, first, fields, tmp_path, monkeypatch):
     monkeypatch.setattr(lines, "LONGEST_LINE", 2**20)
     path = tmp_path / f"a.{suffix}"
-    path.write_bytes(b"a\n" + b"a" * (2**20 + 1))
+    path.write_bytes(first + b"\n" + b"a" * (2**20 + 1))
     with error(f"{path}, line 2 is longer than 1 MiB"):
-        read_examples(str(path), ["a"])
+        read_examples(str(path), fields)
 
 
 def test_json_without_an_end(tmp_path, monkeypatch):

@@ -313,7 +313,8 @@ def test_a_field_without_a_parallel_file(write, read):
 )
 def test_damaged_gzip_file(damage, reason, kind, read, tmp_path):
     path = tmp_path / f"a.{kind}.gz"
-    path.write_bytes(damage(gzip.compress(b"zh\ten\n" * 1000)))
+    line = b'{"zh": "a", "en": "b"}\n' if kind == "jsonl" else b"zh\ten\n"
+    path.write_bytes(damage(gzip.compress(line * 1000)))
     place = rf"{re.escape(str(path))}, after line \d+"
     with pytest.raises(UserError, match=f"{place}: damaged gzip file: {reason}"):
         read({"zh": path.name, "en": path.name} if kind == "zh" else path.name)

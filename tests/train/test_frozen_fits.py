@@ -89,7 +89,7 @@ def test_a_pooler_that_nothing_looks_at_is_neither_trained_nor_decayed():
     # As in the checkpoints of earlier versions: moments of what is trained.
     settings = task.recipe.train_settings(weight_decay=0.0)
     variables = task.trained_variables(settings)
-    optimizer = make_optimizer(settings, model.width, variables)
+    optimizer = make_optimizer(settings, 0.1, variables)
     assert len(optimizer.variables) == 1 + 2 * len(found)
 
 

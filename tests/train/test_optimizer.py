@@ -105,7 +105,7 @@ def test_settings_of_each_optimizer():
     ("name", "expected"), [("lion", Lion), ("adafactor", Adafactor), ("adamw", AdamW)]
 )
 def test_an_optimizer_is_chosen_by_name(name, expected):
-    made = make_optimizer(settings(optimizer=name, weight_decay=0.3), 16, variables())
+    made = make_optimizer(settings(optimizer=name, weight_decay=0.3), 0.1, variables())
     assert type(made) is expected
     assert made.decay == 0.3
 
@@ -165,11 +165,11 @@ def test_what_cannot_be_frozen():
 
 def test_settings_choose_the_class():
     model = BertClassifier(2, ENCODER)
-    plain = make_optimizer(TrainSettings(), model.width, model.trainable_variables)
+    plain = make_optimizer(TrainSettings(), 0.1, model.trainable_variables)
     assert type(plain) is keras.optimizers.Adam
     settings = ClassifyRecipe.train_settings(layer_decay=0.9)
     rates = Classify(model, TOKENIZER, ["x", "y"]).rates(settings)
-    decayed = make_optimizer(settings, model.width, model.trainable_variables, rates)
+    decayed = make_optimizer(settings, 0.1, model.trainable_variables, rates)
     assert type(decayed) is AdamW
     assert (decayed.decay, float(decayed.beta_2), decayed.epsilon) == (0.01, 0.999, 1e-6)
     head = next(v for v in model.trainable_variables if "head" in v.path)

@@ -50,7 +50,7 @@ def test_a_project_may_be_moved(project, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+    "precision", [pytest.param("mixed_bfloat16", marks=pytest.mark.slow), "mixed_float16"]
 )
 def test_a_resumed_run_keeps_its_precision(precision, project):
     """To the bit: in float32 the weights after the last two steps would be others."""

@@ -93,7 +93,7 @@ def test_dropout_depends_on_step_and_seed_alone(make_task):
     assert len(set(losses.values())) == 3
 
 
-@pytest.mark.parametrize("family", ["transformer", "rnn"])
+@pytest.mark.parametrize("family", ["transformer", pytest.param("rnn", marks=pytest.mark.slow)])
 def test_xla_gives_the_same_losses(family, make_task):
     batches = [_batch()] * 3
     plain = _train(make_task(family=family), batches)
@@ -124,7 +124,10 @@ def run_script(strategy, optimizer, family, accumulate=1, workers=1):
     return [json.loads(output.splitlines()[-1]) for output, _ in outputs]
 
 
-@pytest.mark.parametrize(("optimizer", "family"), [("adamw", "transformer"), ("adam", "rnn")])
+@pytest.mark.parametrize(
+    ("optimizer", "family"),
+    [("adamw", "transformer"), pytest.param("adam", "rnn", marks=pytest.mark.slow)],
+)
 def test_strategies_agree(optimizer, family):
     """Unequal tokens on each replica, and one with none in a step."""
     (one,) = run_script("one_device", optimizer, family)

@@ -1,0 +1,262 @@
+"""Tokenizes the training data of a recipe once, in parallel, into files that training maps."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import itertools
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import rich.progress
+import tensorflow as tf
+from rich.console import Console
+
+from attention_zoo.errors import UserError
+from attention_zoo.files import atomic_file, clear_leftovers, locked, require_empty, sha256
+from attention_zoo.json_files import Content, json_text, read_json
+from attention_zoo.plugins import load_plugin, loaded_plugins
+from attention_zoo.recipes.training_data import ExampleDigest, differences, facts_of, some_of
+from attention_zoo.tasks.loading import load_without_weights
+from attention_zoo.tasks.saving import save_without_weights
+from attention_zoo.tasks.settings import Recipe
+from attention_zoo.tasks.task_files import TASK_FILE
+from attention_zoo.text.examples import Example
+from attention_zoo.text.prepared import (
+    MANIFEST_FILE,
+    Manifest,
+    PreparedExamples,
+    Shard,
+    write_shard,
+)
+from attention_zoo.text.readers import iter_examples
+from attention_zoo.train.texts import notes_on_texts
+from attention_zoo.train.trainer import EXAMPLES_KEPT
+
+# Examples in a shard. A prepared directory is the same however many processes wrote it.
+_SHARD = 20_000
+
+# What a directory is for, until the manifest is written.
+_BEGUN_FILE = "preparing.json"
+
+
+class _Receipt(Content):
+    """What is known of a finished shard until the manifest is written.
+
+    Attributes:
+        examples: SHA-256 of its examples.
+        shard: its entry in the manifest.
+    """
+
+    examples: str
+    shard: Shard
+
+
+def prepare_recipe(
+    recipe: Recipe,
+    out: str | Path,
+    processes: int | None = None,
+    progress: Callable[[str], None] = lambda message: None,
+) -> PreparedExamples:
+    """Tokenizes the training data of a recipe into a directory, which `data.train` may name.
+
+    Training on the directory is the same, to the bit, as training on the files. If it is
+    interrupted, the same call continues after the last finished shard.
+
+    Args:
+        recipe: a recipe.
+        out: the directory to write.
+        processes: how many processes tokenize; default: one for each CPU.
+        progress: called with a line of text before each long step.
+
+    Returns:
+        The prepared examples.
+
+    Raises:
+        UserError: if the recipe or the data are invalid, or the directory holds something else.
+    """
+    out = Path(out)
+    with locked(out):
+        facts = facts_of(recipe)
+        known = _facts_in(out)
+        if known is None:
+            require_empty(out, "choose another --out")
+        elif changed := differences(known, facts):
+            raise UserError(f"{out} was prepared by another recipe: {'; '.join(changed)}")
+        clear_leftovers(out)
+        if not (out / MANIFEST_FILE).exists():
+            with atomic_file(out / _BEGUN_FILE) as temporary:
+                temporary.write_text(json.dumps(facts), encoding="utf-8")
+            _prepare(recipe, out, processes or os.cpu_count() or 1, progress)
+    return PreparedExamples(out)
+
+
+def _prepare(recipe: Recipe, out: Path, processes: int, progress: Callable[[str], None]) -> None:
+    progress("reading the data")
+    count, sample = _sample(recipe)
+    if not (out / TASK_FILE).exists():
+        progress(f"building tokenizers from {len(sample):,} of {count:,} examples")
+        keras.utils.set_random_seed(recipe.train.seed)
+        save_without_weights(recipe.build(sample), out)
+    task = load_without_weights(out)
+    for note in notes_on_texts(task, sample, recipe.train.max_unknown):
+        progress(note)
+    del sample
+    size = _SHARD if task.ids_by_example else count
+    digest = ExampleDigest()
+    last: collections.deque[Example] = collections.deque(maxlen=EXAMPLES_KEPT)
+    blocks = _blocks(_read(recipe), size, digest, last)
+    total = -(-count // size)
+    progress(f"tokenizing {count:,} examples in {min(processes, total)} processes")
+    shards = []
+    with _bar(total) as bar:
+        tracked = bar.add_task("shards", total=total)
+        for shard in _in_order(_jobs(blocks, out), out, min(processes, total)):
+            shards.append(shard)
+            bar.advance(tracked)
+    if digest.count != count:
+        raise UserError("the data changed while they were read: run it again with another --out")
+    manifest = Manifest(
+        examples=count,
+        digest=digest.hexdigest(),
+        shards=shards,
+        last=[list(example) for example in last],
+        facts=facts_of(recipe),
+    )
+    with atomic_file(out / MANIFEST_FILE) as temporary:
+        temporary.write_text(json_text(manifest.model_dump(), indent=1) + "\n", encoding="utf-8")
+    for path in (out / _BEGUN_FILE, *out.glob("train-*.json")):
+        path.unlink()
+
+
+def _facts_in(out: Path) -> dict[str, Any] | None:
+    """The facts of the recipe that prepared a directory, or began to; None: there are none."""
+    if (out / MANIFEST_FILE).exists():
+        return Manifest(**read_json(out / MANIFEST_FILE, Manifest)).facts
+    return read_json(out / _BEGUN_FILE) if (out / _BEGUN_FILE).exists() else None
+
+
+def _read(recipe: Recipe) -> Iterator[Example]:
+    return iter_examples(recipe.data.train, recipe.columns, holds=recipe.holds)
+
+
+def _sample(recipe: Recipe) -> tuple[int, list[Example]]:
+    """The number of examples, and those that tokenizers are built from."""
+    most = recipe.data.tokenizer_examples
+    examples = _read(recipe)
+    first = list(itertools.islice(examples, most))
+    count = len(first) + sum(1 for _ in examples)
+    return count, first if count <= most else list(some_of(_read(recipe), count, most))
+
+
+def _blocks(
+    examples: Iterator[Example],
+    size: int,
+    digest: ExampleDigest,
+    last: collections.deque[Example],
+) -> Iterator[tuple[str, list[Example]]]:
+    """Blocks of examples, each with its SHA-256."""
+    while block := list(itertools.islice(examples, size)):
+        own = ExampleDigest()
+        for example in block:
+            own.update(digest.update(example))
+        last.extend(block)
+        yield own.hexdigest(), block
+
+
+def _jobs(
+    blocks: Iterable[tuple[str, list[Example]]], out: Path
+) -> Iterator[tuple[Path, str, list[Example] | None]]:
+    """For each shard its path, the digest of its examples, and these unless it is finished."""
+    for index, (digest, block) in enumerate(blocks):
+        path = out / f"train-{index:05}.arrow"
+        receipt = _receipt(path)
+        if receipt and receipt.examples != digest:
+            raise UserError(
+                f"the data changed since {out} was begun: choose another --out, or restore them"
+            )
+        yield path, digest, None if receipt else block
+
+
+def _receipt(path: Path) -> _Receipt | None:
+    file = path.with_suffix(".json")
+    if not (file.exists() and path.exists()):
+        return None
+    receipt = _Receipt(**read_json(file, _Receipt))
+    return receipt if sha256(path) == receipt.shard.sha256 else None
+
+
+def _in_order(jobs: Iterable[Any], out: Path, processes: int) -> Iterator[Shard]:
+    """The shards in order, some of which are made at the same time."""
+    if processes == 1:
+        _initialize(out, ())
+        for job in jobs:
+            yield _make_shard(*job)
+        return
+    pool = concurrent.futures.ProcessPoolExecutor(
+        processes,
+        multiprocessing.get_context("spawn"),
+        _initialize_process,
+        (out, loaded_plugins()),
+    )
+    pending: collections.deque[concurrent.futures.Future] = collections.deque()
+    try:
+        for job in jobs:
+            pending.append(pool.submit(_make_shard, *job))
+            if len(pending) > 2 * processes:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    except concurrent.futures.BrokenExecutor as error:
+        raise UserError(
+            "a process was killed, perhaps for lack of memory: run it again with fewer --processes"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_task: Any = None
+
+
+def _initialize(out: Path, plugins: Sequence[str]) -> None:
+    """Loads the task of a process."""
+    global _task
+    for name in plugins:
+        load_plugin(name)
+    _task = load_without_weights(out)
+
+
+def _initialize_process(out: Path, plugins: Sequence[str]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends the others
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    _initialize(out, plugins)
+
+
+def _make_shard(path: Path, digest: str, examples: list[Example] | None) -> Shard:
+    """Writes a shard and its receipt, unless both are there."""
+    if examples is None:
+        return _Receipt(**read_json(path.with_suffix(".json"), _Receipt)).shard
+    rows = _task.to_ids(examples)
+    write_shard(path, rows)
+    shard = Shard(file=path.name, rows=len(rows), sha256=sha256(path))
+    receipt = _Receipt(examples=digest, shard=shard)
+    with atomic_file(path.with_suffix(".json")) as temporary:
+        temporary.write_text(json.dumps(receipt.model_dump()), encoding="utf-8")
+    return shard
+
+
+def _bar(total: int) -> rich.progress.Progress:
+    console = Console(stderr=True)
+    return rich.progress.Progress(
+        *rich.progress.Progress.get_default_columns(),
+        rich.progress.MofNCompleteColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
