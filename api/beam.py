@@ -28,10 +28,10 @@ from attention_zoo.predicting import read_input
 from attention_zoo.text.lines import limited_lines
 
 try:
-    import apache_beam
-    from apache_beam.ml.inference.base import ModelHandler, PredictionResult
-    from apache_beam.options.pipeline_options import PipelineOptions
-    from apache_beam.utils.shared import Shared
+    import apache_beam  # pyright: ignore
+    from apache_beam.ml.inference.base import ModelHandler, PredictionResult  # pyright: ignore
+    from apache_beam.options.pipeline_options import PipelineOptions  # pyright: ignore
+    from apache_beam.utils.shared import Shared  # pyright: ignore
 except ImportError as _error:
     raise UserError("Apache Beam is not installed: pip install 'attention-zoo[beam]'") from _error
 

@@ -35,9 +35,9 @@ BLOCK = re.compile(
     r"```(?P<language>\w+)(?: title=\"(?P<title>.+?)\")?\n(?P<code>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
-# Run in processes of their own by `tests/test_extending.py`, `tests/test_train_on_jax.py` and
-# `tests/cli/test_training_processes.py`.
-ELSEWHERE = {"extend", "jax", "several-devices"}
+# Run in processes of their own by `tests/test_extending.py`, `tests/test_train_on_jax.py`,
+# `tests/cli/test_training_processes.py`, `tests/cli/test_big_data.py` and `tests/beam/`.
+ELSEWHERE = {"extend", "jax", "several-devices", "big-data", "many-texts"}
 HOW_TO = sorted(path.stem for path in DOCS.glob("how-to/*.md") if path.stem not in ELSEWHERE)
 PAGES = ["get-started", *(f"how-to/{name}" for name in HOW_TO)]
 # Appended to commands: what shows that they are right need not take long.

@@ -25,7 +25,7 @@ class MovingAverage:
     Example:
         >>> weight = keras.Variable([2.0])
         >>> average = MovingAverage([weight], decay=0.5)
-        >>> weight.assign([4.0])
+        >>> _ = weight.assign([4.0])
         >>> average.update(tf.distribute.get_strategy(), tf.constant(0))
         >>> average.variables[0].numpy()
         array([3.8], dtype=float32)
