@@ -112,7 +112,9 @@ def _child(recipe: Recipe, connection: Any) -> None:
 
     if not tf.config.list_physical_devices("GPU"):
         # Otherwise the system may kill another process.
-        resource.setrlimit(resource.RLIMIT_DATA, (_available(), resource.RLIM_INFINITY))
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        most = _available() if hard == resource.RLIM_INFINITY else min(_available(), hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
     from attention_zoo.train.range_test import train_largest_batch
 
     try:
@@ -134,15 +136,15 @@ def _available() -> int:
 
 
 @contextlib.contextmanager
-def _built(recipe: Recipe) -> Iterator[tuple[Any, list[Any]]]:
+def _built(recipe: Recipe) -> Iterator[tuple[Any, Any]]:
     """The task of a recipe and its training examples, in the scope of one device."""
     import keras
 
-    from attention_zoo.text.readers import read_examples
+    from attention_zoo.recipes.training_data import build_task, read_training_data
     from attention_zoo.train.strategies import make_strategy
     from attention_zoo.zoo.precision import dtype_policy
 
     keras.utils.set_random_seed(recipe.train.seed)
-    examples = read_examples(recipe.data.train, recipe.columns, holds=recipe.holds)
+    examples = read_training_data(recipe)
     with make_strategy("one_device").scope(), dtype_policy(recipe.train.precision):
-        yield recipe.build(examples), examples
+        yield build_task(recipe, examples), examples

@@ -114,6 +114,16 @@ class PreparedExamples:
                 raise UserError(f"{path} is damaged: its SHA-256 is not that in {MANIFEST_FILE}")
 
 
+def ids_of(task: Any, examples: Any) -> Any:
+    """The ids of examples, for `TokenBatches`: prepared ones have them already.
+
+    Args:
+        task: a task.
+        examples: tuples of strings, or `PreparedExamples`.
+    """
+    return examples if isinstance(examples, PreparedExamples) else task.to_ids(examples)
+
+
 def write_shard(path: Path, rows: Sequence[Sequence[np.ndarray]]) -> None:
     """Writes rows of ids to an Arrow file, atomically.
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from attention_zoo.errors import UserError
 from attention_zoo.text.batching import TokenBatches
+from attention_zoo.text.prepared import ids_of
 from attention_zoo.train.optimizer import make_optimizer
 from attention_zoo.train.step import TrainStep
 
@@ -56,7 +57,7 @@ def range_test(
     Args:
         task: a task.
         settings: `TrainSettings`; their schedule is not used.
-        examples: tuples of strings.
+        examples: tuples of strings, or `PreparedExamples`.
         lowest: the rate of the first step.
         highest: the rate of the last step.
         steps: optimizer steps.
@@ -92,7 +93,7 @@ def train_largest_batch(task, settings, examples, steps=2):
     Args:
         task: a task.
         settings: `TrainSettings`.
-        examples: tuples of strings.
+        examples: tuples of strings, or `PreparedExamples`.
         steps: optimizer steps.
 
     Returns:
@@ -126,7 +127,7 @@ def _make_step(task, settings, examples, schedule):
     )
     # Batches whose rows divide into the parts.
     batches = TokenBatches(
-        task.to_ids(examples),
+        ids_of(task, examples),
         settings.batch_tokens,
         settings.buckets,
         multiple=settings.accumulate,
