@@ -31,6 +31,11 @@ Run = Annotated[
     str,
     typer.Argument(metavar="RUN", help="a run or task directory, or the name of a pretrained task"),
 ]
+RecipeFile = Annotated[Path, typer.Argument(help="a YAML file")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="replace a value, such as train.steps=100"),
+]
 BeamSize = Annotated[int | None, typer.Option(min=1, help="hypotheses; 1 is greedy search")]
 LengthPenalty = Annotated[float | None, typer.Option(help="alpha of Wu et al. 2016")]
 
@@ -85,12 +90,9 @@ def list_models():
 @app.command()
 def train(
     context: typer.Context,
-    recipe: Annotated[Path, typer.Argument(help="a YAML file")],
+    recipe: RecipeFile,
     out: Annotated[Path, typer.Option(help="the run directory to write")],
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="replace a value, such as train.steps=100"),
-    ] = None,
+    set_: Overrides = None,
     resume: Annotated[bool, typer.Option("--resume", help="continue the run in --out")] = False,
     seeds: Annotated[
         str | None, typer.Option(metavar="N,N...", help="train once for each seed, and compare")
@@ -180,12 +182,9 @@ def _train_in_processes(context, recipe, cluster):
 
 @app.command()
 def prepare(
-    recipe: Annotated[Path, typer.Argument(help="a YAML file")],
+    recipe: RecipeFile,
     out: Annotated[Path, typer.Option(help="the directory to write, for data.train")],
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="replace a value, as in train"),
-    ] = None,
+    set_: Overrides = None,
     processes: Annotated[
         int | None, typer.Option(min=1, help="how many tokenize; default: one for each CPU")
     ] = None,
@@ -206,11 +205,8 @@ def prepare(
 
 @app.command()
 def tune(
-    recipe: Annotated[Path, typer.Argument(help="a YAML file")],
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="replace a value, as in train"),
-    ] = None,
+    recipe: RecipeFile,
+    set_: Overrides = None,
     batch: Annotated[
         bool, typer.Option("--batch", help="find the largest batch that fits into memory")
     ] = False,

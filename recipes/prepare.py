@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import itertools
-import json
 import multiprocessing
 import os
 import signal
@@ -46,16 +45,11 @@ _SHARD = 20_000
 _BEGUN_FILE = "preparing.json"
 
 
-class _Receipt(Content):
-    """What is known of a finished shard until the manifest is written.
+class _Begun(Content):
+    """What a directory is for: the facts of its recipe, and the SHA-256 of its examples."""
 
-    Attributes:
-        examples: SHA-256 of its examples.
-        shard: its entry in the manifest.
-    """
-
-    examples: str
-    shard: Shard
+    facts: dict[str, object]
+    digest: str
 
 
 def prepare_recipe(
@@ -84,22 +78,35 @@ def prepare_recipe(
     out = Path(out)
     with locked(out):
         facts = facts_of(recipe)
-        known = _facts_in(out)
+        known = _begun(out)
         if known is None:
             require_empty(out, "choose another --out")
-        elif changed := differences(known, facts):
+        elif changed := differences(known.facts, facts):
             raise UserError(f"{out} was prepared by another recipe: {'; '.join(changed)}")
+        progress("reading the data")
+        count, digest, sample = _survey(recipe)
+        if known is not None and known.digest != digest:
+            raise UserError(
+                f"the data changed since {out} was begun: choose another --out, or restore them"
+            )
         clear_leftovers(out)
         if not (out / MANIFEST_FILE).exists():
             with atomic_file(out / _BEGUN_FILE) as temporary:
-                temporary.write_text(json.dumps(facts), encoding="utf-8")
-            _prepare(recipe, out, processes or os.cpu_count() or 1, progress)
+                begun = _Begun(facts=facts, digest=digest)
+                temporary.write_text(json_text(begun.model_dump()), encoding="utf-8")
+            _prepare(recipe, out, processes or os.cpu_count() or 1, progress, count, sample)
     return PreparedExamples(out)
 
 
-def _prepare(recipe: Recipe, out: Path, processes: int, progress: Callable[[str], None]) -> None:
-    progress("reading the data")
-    count, sample = _sample(recipe)
+def _prepare(
+    recipe: Recipe,
+    out: Path,
+    processes: int,
+    progress: Callable[[str], None],
+    count: int,
+    sample: list[Example],
+) -> None:
+    begun = _Begun(**read_json(out / _BEGUN_FILE, _Begun))
     if not (out / TASK_FILE).exists():
         progress(f"building tokenizers from {len(sample):,} of {count:,} examples")
         keras.utils.set_random_seed(recipe.train.seed)
@@ -120,14 +127,14 @@ def _prepare(recipe: Recipe, out: Path, processes: int, progress: Callable[[str]
         for shard in _in_order(_jobs(blocks, out), out, min(processes, total)):
             shards.append(shard)
             bar.advance(tracked)
-    if digest.count != count:
+    if digest.hexdigest() != begun.digest:
         raise UserError("the data changed while they were read: run it again with another --out")
     manifest = Manifest(
         examples=count,
-        digest=digest.hexdigest(),
+        digest=begun.digest,
         shards=shards,
         last=[list(example) for example in last],
-        facts=facts_of(recipe),
+        facts=begun.facts,
     )
     with atomic_file(out / MANIFEST_FILE) as temporary:
         temporary.write_text(json_text(manifest.model_dump(), indent=1) + "\n", encoding="utf-8")
@@ -135,24 +142,29 @@ def _prepare(recipe: Recipe, out: Path, processes: int, progress: Callable[[str]
         path.unlink()
 
 
-def _facts_in(out: Path) -> dict[str, Any] | None:
-    """The facts of the recipe that prepared a directory, or began to; None: there are none."""
-    if (out / MANIFEST_FILE).exists():
-        return Manifest(**read_json(out / MANIFEST_FILE, Manifest)).facts
-    return read_json(out / _BEGUN_FILE) if (out / _BEGUN_FILE).exists() else None
+def _begun(out: Path) -> _Begun | None:
+    """What a directory was prepared for, wholly or in part; None: it was not."""
+    for name in (MANIFEST_FILE, _BEGUN_FILE):
+        if (out / name).exists():
+            return _Begun(**read_json(out / name, _Begun))
+    return None
 
 
 def _read(recipe: Recipe) -> Iterator[Example]:
     return iter_examples(recipe.data.train, recipe.columns, holds=recipe.holds)
 
 
-def _sample(recipe: Recipe) -> tuple[int, list[Example]]:
-    """The number of examples, and those that tokenizers are built from."""
+def _survey(recipe: Recipe) -> tuple[int, str, list[Example]]:
+    """The number of examples, their SHA-256, and those that tokenizers are built from."""
     most = recipe.data.tokenizer_examples
-    examples = _read(recipe)
-    first = list(itertools.islice(examples, most))
-    count = len(first) + sum(1 for _ in examples)
-    return count, first if count <= most else list(some_of(_read(recipe), count, most))
+    digest = ExampleDigest()
+    examples = map(digest.update, _read(recipe))
+    sample = list(itertools.islice(examples, most))
+    collections.deque(examples, maxlen=0)  # reads the others
+    count = digest.count
+    if count > most:
+        sample = list(some_of(_read(recipe), count, most))
+    return count, digest.hexdigest(), sample
 
 
 def _blocks(
@@ -160,36 +172,28 @@ def _blocks(
     size: int,
     digest: ExampleDigest,
     last: collections.deque[Example],
-) -> Iterator[tuple[str, list[Example]]]:
-    """Blocks of examples, each with its SHA-256."""
-    while block := list(itertools.islice(examples, size)):
-        own = ExampleDigest()
-        for example in block:
-            own.update(digest.update(example))
+) -> Iterator[list[Example]]:
+    """Blocks of examples, which are added to the digest and to the last ones."""
+    read = map(digest.update, examples)
+    while block := list(itertools.islice(read, size)):
         last.extend(block)
-        yield own.hexdigest(), block
+        yield block
 
 
 def _jobs(
-    blocks: Iterable[tuple[str, list[Example]]], out: Path
-) -> Iterator[tuple[Path, str, list[Example] | None]]:
-    """For each shard its path, the digest of its examples, and these unless it is finished."""
-    for index, (digest, block) in enumerate(blocks):
+    blocks: Iterable[list[Example]], out: Path
+) -> Iterator[tuple[Path, list[Example] | None]]:
+    """For each shard its path, and its examples unless it is finished."""
+    for index, block in enumerate(blocks):
         path = out / f"train-{index:05}.arrow"
-        receipt = _receipt(path)
-        if receipt and receipt.examples != digest:
-            raise UserError(
-                f"the data changed since {out} was begun: choose another --out, or restore them"
-            )
-        yield path, digest, None if receipt else block
+        yield path, None if _is_finished(path) else block
 
 
-def _receipt(path: Path) -> _Receipt | None:
-    file = path.with_suffix(".json")
-    if not (file.exists() and path.exists()):
-        return None
-    receipt = _Receipt(**read_json(file, _Receipt))
-    return receipt if sha256(path) == receipt.shard.sha256 else None
+def _is_finished(path: Path) -> bool:
+    receipt = path.with_suffix(".json")
+    if not (receipt.exists() and path.exists()):
+        return False
+    return sha256(path) == Shard(**read_json(receipt, Shard)).sha256
 
 
 def _in_order(jobs: Iterable[Any], out: Path, processes: int) -> Iterator[Shard]:
@@ -239,16 +243,15 @@ def _initialize_process(out: Path, plugins: Sequence[str]) -> None:
     _initialize(out, plugins)
 
 
-def _make_shard(path: Path, digest: str, examples: list[Example] | None) -> Shard:
+def _make_shard(path: Path, examples: list[Example] | None) -> Shard:
     """Writes a shard and its receipt, unless both are there."""
     if examples is None:
-        return _Receipt(**read_json(path.with_suffix(".json"), _Receipt)).shard
+        return Shard(**read_json(path.with_suffix(".json"), Shard))
     rows = _task.to_ids(examples)
     write_shard(path, rows)
     shard = Shard(file=path.name, rows=len(rows), sha256=sha256(path))
-    receipt = _Receipt(examples=digest, shard=shard)
     with atomic_file(path.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(receipt.model_dump()), encoding="utf-8")
+        temporary.write_text(json_text(shard.model_dump()), encoding="utf-8")
     return shard
 
 

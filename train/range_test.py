@@ -10,8 +10,9 @@ import tensorflow as tf
 from attention_zoo.errors import UserError
 from attention_zoo.text.batching import TokenBatches
 from attention_zoo.text.prepared import ids_of
+from attention_zoo.train.loss_scale import LossScale
 from attention_zoo.train.optimizer import make_optimizer
-from attention_zoo.train.step import TrainStep
+from attention_zoo.train.step import make_step
 
 _SMOOTHING = 0.9
 _DIVERGED = 4.0  # times the lowest loss
@@ -113,18 +114,9 @@ def _make_step(task, settings, examples, schedule):
     """A `TrainStep` with a schedule, on one device, and the batches."""
     variables = task.trained_variables(settings)
     optimizer = make_optimizer(settings, schedule, variables, task.rates(settings))
-    step = TrainStep(
-        task,
-        optimizer,
-        tf.distribute.get_strategy(),
-        settings.label_smoothing,
-        settings.clip_norm,
-        settings.seed,
-        settings.jit_compile,
-        task.loss_options(settings),
-        variables,
-        settings.accumulate,
-    )
+    strategy = tf.distribute.get_strategy()
+    scale = LossScale() if settings.precision == "mixed_float16" else None
+    step = make_step(task, settings, optimizer, strategy, variables, scale)
     # Batches whose rows divide into the parts.
     batches = TokenBatches(
         ids_of(task, examples),

@@ -236,6 +236,24 @@ class TrainStep:
         return grads, loss_sum, count
 
 
+def make_step(task, settings, optimizer, strategy, variables, loss_scale=None, average=None):
+    """The `TrainStep` of a recipe's `train`; the arguments are those of the class."""
+    return TrainStep(
+        task,
+        optimizer,
+        strategy,
+        settings.label_smoothing,
+        settings.clip_norm,
+        settings.seed,
+        settings.jit_compile,
+        task.loss_options(settings),
+        variables,
+        settings.accumulate,
+        loss_scale,
+        average,
+    )
+
+
 def _repeat(body, count, values):
     """Calls `body(i, values) -> (i + 1, values)` `count` times, in-graph."""
     if count == 1:

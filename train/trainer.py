@@ -27,7 +27,7 @@ from attention_zoo.train.progress import Progress, shown
 from attention_zoo.train.ranking import rank
 from attention_zoo.train.schedules import make_schedule
 from attention_zoo.train.signals import StopSignals
-from attention_zoo.train.step import TrainStep
+from attention_zoo.train.step import make_step
 from attention_zoo.train.workers import Workers
 from attention_zoo.zoo.weights import WEIGHTS_FILE, copy_weights, read_weights
 
@@ -92,17 +92,12 @@ class Trainer:
             self.optimizer = make_optimizer(settings, self._rate, variables, task.rates(settings))
             self.loss_scale = LossScale() if settings.precision == "mixed_float16" else None
             self.average = MovingAverage(variables, settings.ema) if settings.ema else None
-        self._train_step = TrainStep(
+        self._train_step = make_step(
             task,
+            settings,
             self.optimizer,
             self.strategy,
-            settings.label_smoothing,
-            settings.clip_norm,
-            settings.seed,
-            settings.jit_compile,
-            task.loss_options(settings),
             variables,
-            settings.accumulate,
             self.loss_scale,
             self.average,
         )

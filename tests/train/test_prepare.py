@@ -92,11 +92,11 @@ def test_it_continues_after_the_last_shard(recipe, tmp_path, monkeypatch):
     out = tmp_path / "ids"
     made = []
 
-    def make(path, digest, examples, make_shard=preparing._make_shard):
+    def make(path, examples, make_shard=preparing._make_shard):
         made.append((path.name, examples is not None))
         if len(made) == 3:
             raise KeyboardInterrupt
-        return make_shard(path, digest, examples)
+        return make_shard(path, examples)
 
     monkeypatch.setattr(preparing, "_make_shard", make)
     with pytest.raises(KeyboardInterrupt):
@@ -119,10 +119,10 @@ def test_it_continues_after_the_last_shard(recipe, tmp_path, monkeypatch):
 def test_other_data_are_not_mixed_in(recipe, tmp_path, monkeypatch):
     out = tmp_path / "ids"
 
-    def fail(path, digest, examples, make_shard=preparing._make_shard):
+    def fail(path, examples, make_shard=preparing._make_shard):
         if path.name == "train-00001.arrow":
             raise KeyboardInterrupt
-        return make_shard(path, digest, examples)
+        return make_shard(path, examples)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(preparing, "_make_shard", fail)
@@ -133,6 +133,12 @@ def test_other_data_are_not_mixed_in(recipe, tmp_path, monkeypatch):
     train.write_text(train.read_text().replace("c7\n", "c3\n"))
     with pytest.raises(UserError, match="the data changed since"):
         prepare_recipe(recipe(), out, processes=1)
+    # Nor are stale ids taken for those of the data.
+    whole = tmp_path / "whole"
+    prepare_recipe(recipe(), whole, processes=1)
+    train.write_text(train.read_text() + "ab\tc1\n")
+    with pytest.raises(UserError, match="the data changed since"):
+        prepare_recipe(recipe(), whole, processes=1)
     before = (tmp_path / "recipe.yaml").read_text()
     with pytest.raises(UserError, match="is not empty; choose another --out"):
         prepare_recipe(recipe(), tmp_path, processes=1)
