@@ -8,6 +8,7 @@ from attention_zoo.tasks.classify.task import Classify
 from attention_zoo.tasks.embed.task import Embed
 from attention_zoo.tasks.fill_mask.task import FillMask
 from attention_zoo.train.optimizer import make_optimizer
+from attention_zoo.train.schedules import make_schedule
 from attention_zoo.zoo import Bert, BertClassifier, BertPretrainer
 from attention_zoo.zoo.weights import saved_weights
 
@@ -89,7 +90,8 @@ def test_a_pooler_that_nothing_looks_at_is_neither_trained_nor_decayed():
     # As in the checkpoints of earlier versions: moments of what is trained.
     settings = task.recipe.train_settings(weight_decay=0.0)
     variables = task.trained_variables(settings)
-    optimizer = make_optimizer(settings, 0.1, variables)
+    schedule = make_schedule(settings.learning_rate, model.width, settings.steps)
+    optimizer = make_optimizer(settings, schedule, variables)
     assert len(optimizer.variables) == 1 + 2 * len(found)
 
 
