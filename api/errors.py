@@ -99,13 +99,20 @@ def _explain_field(field, section, problems):
 
 def section_of(field: Any) -> Any:
     """The pydantic model in the type of a field, such as `Section | None`; None for values."""
-    members = (field.annotation, *getattr(field.annotation, "__args__", ()))
-    return next((member for member in members if hasattr(member, "model_fields")), None)
+    return next((m for m in _members(field.annotation) if hasattr(m, "model_fields")), None)
+
+
+def _members(annotation):
+    """A type, and the types that it is composed of."""
+    yield annotation
+    for member in getattr(annotation, "__args__", ()):
+        yield from _members(member)
 
 
 def _section_at(section, path):
     for name in path:
-        section = section_of(section.model_fields[name])
+        if not (isinstance(name, int) or _is_union_branch(name)):
+            section = section_of(section.model_fields[name])
     return section
 
 

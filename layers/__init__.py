@@ -37,6 +37,8 @@ from attention_zoo.layers.functional import (
     project,
     recur,
     scaled_dot_product_attention,
+    segment_mask,
+    segment_positions,
     sinusoid,
 )
 from attention_zoo.layers.linear import Linear
@@ -78,5 +80,7 @@ __all__ = [
     "project",
     "recur",
     "scaled_dot_product_attention",
+    "segment_mask",
+    "segment_positions",
     "sinusoid",
 ]

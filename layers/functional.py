@@ -73,6 +73,43 @@ def causal_mask(length):
     return ops.greater_equal(ops.expand_dims(position, 1), ops.expand_dims(position, 0))
 
 
+def segment_mask(query_segments, key_segments):
+    """Lets each position attend to its own segment, where a row holds several sequences.
+
+    Args:
+        query_segments: integer tensor `(B, T)`, such as 1, 1, 1, 2, 2, 0: two sequences and
+            padding, which is a segment of its own.
+        key_segments: integer tensor `(B, S)`.
+
+    Returns:
+        Boolean tensor `(B, T, S)`, True = may attend.
+
+    Example:
+        >>> segment_mask(np.array([[1, 2]]), np.array([[1, 1, 2]])).numpy().astype(int).tolist()
+        [[[1, 1, 0], [0, 0, 1]]]
+    """
+    return ops.equal(ops.expand_dims(query_segments, 2), ops.expand_dims(key_segments, 1))
+
+
+def segment_positions(segments):
+    """The position of each token in its segment, from 0.
+
+    Args:
+        segments: integer tensor `(B, T)`; the tokens of a segment are next to each other, and
+            0 is padding.
+
+    Returns:
+        Int32 tensor `(B, T)`, 0 for padding.
+
+    Example:
+        >>> segment_positions(np.array([[1, 1, 1, 2, 2, 0, 0]])).numpy().tolist()
+        [[0, 1, 2, 0, 1, 0, 0]]
+    """
+    same = ops.logical_and(segment_mask(segments, segments), causal_mask(ops.shape(segments)[1]))
+    positions = ops.sum(ops.cast(same, "int32"), axis=2) - 1
+    return ops.where(padding_mask(segments), positions, 0)
+
+
 def attention_weights(scores, mask=None, masked_score=MASKED_SCORE):
     """Turns scores into weights that sum to 1 over the keys.
 

@@ -15,8 +15,11 @@ class _PositionalEncoding(Layer):
         super().__init__(**kwargs)
         self.max_length = max_length
 
-    def call(self, inputs):
-        """Adds rows 0, 1, 2 ... to `(B, T, D)`."""
+    def call(self, inputs, positions=None):
+        """Adds rows 0, 1, 2 ... to `(B, T, D)`, or those of `positions`."""
+        if positions is not None:
+            rows_BTD = ops.take(ops.convert_to_tensor(self.table), positions, axis=0)
+            return inputs + ops.cast(rows_BTD, inputs.dtype)
         length = inputs.shape[1]
         # In JAX an unknown length is a symbol, not an integer.
         if isinstance(length, int) and length > self.max_length:
@@ -54,6 +57,8 @@ class SinusoidalPositionalEncoding(_PositionalEncoding):
 
     Call arguments:
         inputs: float tensor `(B, T, D)` with T at most `max_length`, D even.
+        positions: integer tensor `(B, T)`, values in `[0, max_length)`; default: 0, 1, 2 and so
+            on. T may then be greater.
 
     Returns:
         Float tensor `(B, T, D)`.
@@ -82,6 +87,8 @@ class LearnedPositionalEncoding(_PositionalEncoding):
 
     Call arguments:
         inputs: float tensor `(B, T, D)` with T at most `max_length`.
+        positions: integer tensor `(B, T)`, values in `[0, max_length)`; default: 0, 1, 2 and so
+            on. T may then be greater.
 
     Returns:
         Float tensor `(B, T, D)`.

@@ -21,11 +21,18 @@ from attention_zoo.errors import UserError
 from attention_zoo.files import atomic_file, clear_leftovers, locked, require_empty, sha256
 from attention_zoo.json_files import Content, json_text, read_json
 from attention_zoo.plugins import load_plugin, loaded_plugins
-from attention_zoo.recipes.training_data import ExampleDigest, differences, facts_of, some_of
+from attention_zoo.recipes.training_data import (
+    ExampleDigest,
+    corpora_of,
+    differences,
+    facts_of,
+    some_of,
+)
 from attention_zoo.tasks.loading import load_without_weights
 from attention_zoo.tasks.saving import save_without_weights
 from attention_zoo.tasks.settings import Recipe
 from attention_zoo.tasks.task_files import TASK_FILE
+from attention_zoo.text.corpora import Corpus
 from attention_zoo.text.examples import Example
 from attention_zoo.text.prepared import (
     MANIFEST_FILE,
@@ -84,7 +91,7 @@ def prepare_recipe(
         elif changed := differences(known.facts, facts):
             raise UserError(f"{out} was prepared by another recipe: {'; '.join(changed)}")
         progress("reading the data")
-        count, digest, sample = _survey(recipe)
+        corpora, digest, sample = _survey(recipe)
         if known is not None and known.digest != digest:
             raise UserError(
                 f"the data changed since {out} was begun: choose another --out, or restore them"
@@ -94,7 +101,7 @@ def prepare_recipe(
             with atomic_file(out / _BEGUN_FILE) as temporary:
                 begun = _Begun(facts=facts, digest=digest)
                 temporary.write_text(json_text(begun.model_dump()), encoding="utf-8")
-            _prepare(recipe, out, processes or os.cpu_count() or 1, progress, count, sample)
+            _prepare(recipe, out, processes or os.cpu_count() or 1, progress, corpora, sample)
     return PreparedExamples(out)
 
 
@@ -103,9 +110,10 @@ def _prepare(
     out: Path,
     processes: int,
     progress: Callable[[str], None],
-    count: int,
+    corpora: list[Corpus],
     sample: list[Example],
 ) -> None:
+    count = sum(corpus.size for corpus in corpora)
     begun = _Begun(**read_json(out / _BEGUN_FILE, _Begun))
     if not (out / TASK_FILE).exists():
         progress(f"building tokenizers from {len(sample):,} of {count:,} examples")
@@ -115,11 +123,12 @@ def _prepare(
     for note in notes_on_texts(task, sample, recipe.train.max_unknown):
         progress(note)
     del sample
-    size = _SHARD if task.ids_by_example else count
+    sizes = [_SHARD if task.ids_by_example else corpus.size for corpus in corpora]
     digest = ExampleDigest()
     last: collections.deque[Example] = collections.deque(maxlen=EXAMPLES_KEPT)
-    blocks = _blocks(_read(recipe), size, digest, last)
-    total = -(-count // size)
+    blocks = _blocks(_read(recipe), sizes, digest, last)
+    shards_of = [-(-corpus.size // size) for corpus, size in zip(corpora, sizes, strict=True)]
+    total = sum(shards_of)
     progress(f"tokenizing {count:,} examples in {min(processes, total)} processes")
     shards = []
     with _bar(total) as bar:
@@ -127,12 +136,13 @@ def _prepare(
         for shard in _in_order(_jobs(blocks, out), out, min(processes, total)):
             shards.append(shard)
             bar.advance(tracked)
-    if digest.hexdigest() != begun.digest:
+    if digest.hexdigest(corpora) != begun.digest:
         raise UserError("the data changed while they were read: run it again with another --out")
     manifest = Manifest(
         examples=count,
         digest=begun.digest,
         shards=shards,
+        corpora=_rows_of(corpora, shards_of, shards),
         last=[list(example) for example in last],
         facts=begun.facts,
     )
@@ -150,34 +160,54 @@ def _begun(out: Path) -> _Begun | None:
     return None
 
 
-def _read(recipe: Recipe) -> Iterator[Example]:
-    return iter_examples(recipe.data.train, recipe.columns, holds=recipe.holds)
+def _rows_of(corpora: list[Corpus], shards_of: list[int], shards: list[Shard]) -> list[Corpus]:
+    """The corpora with their numbers of rows of ids, not of examples; none if all weigh 1."""
+    if all(corpus.weight == 1 for corpus in corpora):
+        return []
+    remaining = iter(shards)
+    rows = [sum(s.rows for s in itertools.islice(remaining, count)) for count in shards_of]
+    return [
+        Corpus(size=size, weight=corpus.weight) for size, corpus in zip(rows, corpora, strict=True)
+    ]
 
 
-def _survey(recipe: Recipe) -> tuple[int, str, list[Example]]:
-    """The number of examples, their SHA-256, and those that tokenizers are built from."""
+def _read(recipe: Recipe) -> list[Iterator[Example]]:
+    """The examples of each corpus."""
+    return [
+        iter_examples(corpus.files, recipe.columns, holds=recipe.holds)
+        for corpus in corpora_of(recipe)
+    ]
+
+
+def _survey(recipe: Recipe) -> tuple[list[Corpus], str, list[Example]]:
+    """The corpora, the SHA-256 of the examples, and those that tokenizers are built from."""
     most = recipe.data.tokenizer_examples
     digest = ExampleDigest()
-    examples = map(digest.update, _read(recipe))
-    sample = list(itertools.islice(examples, most))
-    collections.deque(examples, maxlen=0)  # reads the others
-    count = digest.count
-    if count > most:
-        sample = list(some_of(_read(recipe), count, most))
-    return count, digest.hexdigest(), sample
+    corpora, sample = [], []
+    for settings, read in zip(corpora_of(recipe), _read(recipe), strict=True):
+        before = digest.count
+        examples = map(digest.update, read)
+        sample += itertools.islice(examples, most - len(sample))
+        collections.deque(examples, maxlen=0)  # reads the others
+        corpora.append(Corpus(size=digest.count - before, weight=settings.weight))
+    if digest.count > most:
+        every = itertools.chain.from_iterable(_read(recipe))
+        sample = list(some_of(every, digest.count, most))
+    return corpora, digest.hexdigest(corpora), sample
 
 
 def _blocks(
-    examples: Iterator[Example],
-    size: int,
+    corpora: list[Iterator[Example]],
+    sizes: list[int],
     digest: ExampleDigest,
     last: collections.deque[Example],
 ) -> Iterator[list[Example]]:
-    """Blocks of examples, which are added to the digest and to the last ones."""
-    read = map(digest.update, examples)
-    while block := list(itertools.islice(read, size)):
-        last.extend(block)
-        yield block
+    """Blocks of the examples of each corpus, which are added to the digest and the last ones."""
+    for examples, size in zip(corpora, sizes, strict=True):
+        read = map(digest.update, examples)
+        while block := list(itertools.islice(read, size)):
+            last.extend(block)
+            yield block
 
 
 def _jobs(

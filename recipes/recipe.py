@@ -16,7 +16,7 @@ from attention_zoo.errors import UserError, explain, shown
 from attention_zoo.pretrained import pretrained_tasks
 from attention_zoo.recipes.version_0_1 import is_written_by_0_1, without_foreign_keys
 from attention_zoo.recipes.yaml_text import override, plain_values, read_yaml
-from attention_zoo.tasks.settings import TASKS, Recipe
+from attention_zoo.tasks.settings import TASKS, CorpusSettings, Recipe
 
 _DEFAULT_TASK = "seq2seq"
 
@@ -99,6 +99,8 @@ def save_recipe(recipe: Recipe, path: str | Path) -> None:
 
 
 def _absolute(files: Any, base: Path) -> Any:
+    if isinstance(files, CorpusSettings):
+        return files.model_copy(update={"files": _absolute(files.files, base)})
     if isinstance(files, dict):
         return {field: _absolute(path, base) for field, path in files.items()}
     if isinstance(files, list):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from attention_zoo.errors import UserError
 from attention_zoo.files import sha256
 from attention_zoo.tasks.loading import load_without_weights
-from attention_zoo.tasks.settings import Recipe
+from attention_zoo.tasks.settings import CorpusSettings, Recipe
 from attention_zoo.tasks.task import Task
+from attention_zoo.text.corpora import Corpus, Mixture
 from attention_zoo.text.examples import Example
 from attention_zoo.text.prepared import PreparedExamples, is_prepared
 from attention_zoo.text.readers import read_examples
@@ -37,9 +38,16 @@ class ExampleDigest:
         self.count += 1
         return example
 
-    def hexdigest(self) -> str:
-        """The digest so far, in hexadecimal digits."""
-        return self._digest.hexdigest()
+    def hexdigest(self, corpora: Sequence[Corpus] = ()) -> str:
+        """The digest so far, in hexadecimal digits.
+
+        Args:
+            corpora: the corpora that the examples belong to, if there are several.
+        """
+        digest = self._digest.copy()
+        if any(corpus.weight != 1 for corpus in corpora):
+            digest.update(json.dumps([corpus.model_dump() for corpus in corpora]).encode())
+        return digest.hexdigest()
 
 
 def digest_of(examples: Iterable[Example] | PreparedExamples) -> str:
@@ -49,7 +57,25 @@ def digest_of(examples: Iterable[Example] | PreparedExamples) -> str:
     digest = ExampleDigest()
     for example in examples:
         digest.update(example)
-    return digest.hexdigest()
+    return digest.hexdigest(examples.corpora if isinstance(examples, Mixture) else ())
+
+
+def corpora_of(recipe: Recipe) -> list[CorpusSettings]:
+    """The corpora of a recipe's training data; a single one if it names files alone.
+
+    Raises:
+        UserError: if one of several is a directory of prepared examples.
+    """
+    train: Any = recipe.data.train
+    if not (isinstance(train, list) and train and isinstance(train[0], CorpusSettings)):
+        return [CorpusSettings.model_construct(files=train)]
+    for corpus in train:
+        if is_prepared(corpus.files):
+            raise UserError(
+                f"{corpus.files} has been prepared: it cannot be one of several corpora; prepare "
+                "them together"
+            )
+    return train
 
 
 def some_of(examples: Iterable[Example], count: int, most: int) -> Iterator[Example]:
@@ -110,7 +136,12 @@ def read_training_data(recipe: Recipe) -> list[Example] | PreparedExamples:
     """
     files = recipe.data.train
     if not is_prepared(files):
-        return read_examples(files, recipe.columns, holds=recipe.holds)
+        return Mixture(
+            [
+                (read_examples(corpus.files, recipe.columns, holds=recipe.holds), corpus.weight)
+                for corpus in corpora_of(recipe)
+            ]
+        )
     prepared = PreparedExamples(str(files))
     changed = differences(prepared.manifest.facts, facts_of(recipe))
     if changed:

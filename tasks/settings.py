@@ -15,6 +15,7 @@ import pydantic
 from pydantic import Field
 
 from attention_zoo.errors import UserError, explain, suggest
+from attention_zoo.fields import Real
 from attention_zoo.json_files import Content
 from attention_zoo.plugins import is_registered
 from attention_zoo.registry import Registry
@@ -26,7 +27,14 @@ from attention_zoo.zoo.presets import PRESETS
 if TYPE_CHECKING:
     from attention_zoo.tasks.task import Task
 
-Files = str | list[str] | dict[str, str]
+
+def _not_empty(files: Any) -> Any:
+    if not files:
+        raise ValueError("at least one file is needed")
+    return files
+
+
+Files = Annotated[str | list[str] | dict[str, str], pydantic.AfterValidator(_not_empty)]
 
 
 class _IsColumn:
@@ -63,12 +71,35 @@ class ModelSettings(pydantic.BaseModel):
         return self.model_dump(exclude={"preset", "pretrained"})
 
 
+class CorpusSettings(Section):
+    """One of several corpora that are trained on together."""
+
+    files: Files = Field(description="a file, a pattern, a list of these, or a file per column")
+    weight: Annotated[Real, Field(gt=0, le=1000)] = Field(
+        default=1.0, description="how often each of its examples occurs in an epoch"
+    )
+
+
+def _lists_corpora(value: Any) -> str:
+    is_list = isinstance(value, list)
+    has_sections = is_list and any(isinstance(v, dict | CorpusSettings) for v in value)
+    # The brackets keep these names out of messages.
+    return "[corpora]" if has_sections else "[files]"
+
+
+TrainingFiles = Annotated[
+    Annotated[Files, pydantic.Tag("[files]")]
+    | Annotated[list[CorpusSettings], pydantic.Tag("[corpora]")],
+    pydantic.Discriminator(_lists_corpora),
+]
+
+
 class DataSettings(Section):
     """Files and the columns in them; see `attention_zoo.text.readers.read_examples`."""
 
-    train: Files = Field(
-        description="a file, a pattern, a list of these, a file for each column, or a directory "
-        "that `attention-zoo prepare` wrote"
+    train: TrainingFiles = Field(
+        description="a file, a pattern, a list of these, a file for each column, a list of corpora "
+        "with `files` and `weight`, or a directory that `attention-zoo prepare` wrote"
     )
     valid: Files | None = Field(default=None, description="validation data, in the same form")
     test: Files | None = Field(

@@ -21,6 +21,8 @@ from attention_zoo.tasks.saving import read_task, save_task
 from attention_zoo.tasks.settings import Recipe, TaskConfig
 from attention_zoo.tasks.sides import Side
 from attention_zoo.tasks.task_files import read_whole_task_config
+from attention_zoo.text.batching import Batches, TokenBatches
+from attention_zoo.text.prepared import ids_of
 from attention_zoo.text.tokenizer import Tokenizer
 from attention_zoo.train.evaluation import evaluate
 from attention_zoo.train.figures import TrainingFigures
@@ -240,6 +242,17 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def to_ids(self, examples: Sequence[Example]) -> list[tuple[np.ndarray, ...]]:
         """Examples as tuples of arrays, for batches."""
+
+    def training_batches(self, examples: Any, settings: Any) -> Batches:
+        """The batches of a training.
+
+        Args:
+            examples: training examples, tuples of strings; or `PreparedExamples`.
+            settings: the section `train` of the task's recipe.
+        """
+        return TokenBatches(
+            ids_of(self, examples), settings.batch_tokens, settings.buckets, seed=settings.seed
+        )
 
     @abc.abstractmethod
     def loss(

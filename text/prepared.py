@@ -6,6 +6,7 @@ and so on: Arrow IPC files with a list column for each field.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import pydantic
 from attention_zoo.errors import UserError
 from attention_zoo.files import atomic_file, sha256
 from attention_zoo.json_files import Content, read_json
+from attention_zoo.text.batching import IdRows
+from attention_zoo.text.corpora import Corpus, Mixture
 
 MANIFEST_FILE = "prepared.json"
 
@@ -42,6 +45,7 @@ class Manifest(Content):
         examples: the number of examples, each of which may be several rows of ids.
         digest: SHA-256 of the examples, as in the state of checkpoints.
         shards: the shards, in order.
+        corpora: if there are several, with weights, the rows of ids of each, in order.
         last: the last examples, as text.
         facts: the parts of the recipe that determine the ids.
     """
@@ -50,6 +54,7 @@ class Manifest(Content):
     examples: int
     digest: str
     shards: list[Shard]
+    corpora: list[Corpus] = pydantic.Field(default=[])
     last: list[list[str]]
     facts: dict[str, object]
 
@@ -71,6 +76,7 @@ class PreparedExamples:
     Attributes:
         manifest: its `Manifest`.
         lengths: of each field of each example, int32 array `(N, fields)`.
+        corpora: see `IdExamples`.
 
     Raises:
         UserError: if pyarrow is missing, or a file is missing, damaged or of another format.
@@ -83,6 +89,11 @@ class PreparedExamples:
         shards = [_open_shard(self.directory, shard) for shard in self.manifest.shards]
         if not shards:
             raise UserError(f"{path} names no shards")
+        self.corpora = self.manifest.corpora
+        if self.corpora and sum(corpus.size for corpus in self.corpora) != sum(
+            shard.rows for shard in self.manifest.shards
+        ):
+            raise UserError(f"{path}: the corpora do not have as many rows as the shards")
         # For each shard, the values and the offsets of each field.
         self._shards = shards
         self._starts = np.cumsum([0, *(shard.rows for shard in self.manifest.shards)])
@@ -115,13 +126,22 @@ class PreparedExamples:
 
 
 def ids_of(task: Any, examples: Any) -> Any:
-    """The ids of examples, for `TokenBatches`: prepared ones have them already.
+    """The ids of examples, for `Batches`: prepared ones have them already.
 
     Args:
         task: a task.
-        examples: tuples of strings, or `PreparedExamples`.
+        examples: tuples of strings, perhaps a `Mixture`; or `PreparedExamples`.
     """
-    return examples if isinstance(examples, PreparedExamples) else task.to_ids(examples)
+    if isinstance(examples, PreparedExamples):
+        return examples
+    if isinstance(examples, Mixture):
+        parts = [task.to_ids(part) for part in examples.parts()]
+        corpora = [
+            Corpus(size=len(part), weight=corpus.weight)
+            for part, corpus in zip(parts, examples.corpora, strict=True)
+        ]
+        return IdRows(itertools.chain.from_iterable(parts), corpora)
+    return task.to_ids(examples)
 
 
 def write_shard(path: Path, rows: Sequence[Sequence[np.ndarray]]) -> None:

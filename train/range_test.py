@@ -8,8 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from attention_zoo.errors import UserError
-from attention_zoo.text.batching import TokenBatches
-from attention_zoo.text.prepared import ids_of
 from attention_zoo.train.loss_scale import LossScale
 from attention_zoo.train.optimizer import make_optimizer
 from attention_zoo.train.step import make_step
@@ -73,7 +71,9 @@ def range_test(
     )
     step_function, batches = _make_step(task, settings, examples, schedule)
     rates, losses, mean = [], [], 0.0
-    for step, (_, batch) in zip(range(steps), batches.steps_from(0), strict=False):
+    for step, (_, batch) in zip(
+        range(steps), batches.steps_from(0, settings.accumulate), strict=False
+    ):
         loss_sum, count, _ = step_function(batch, step)
         loss = float(loss_sum) / max(float(count), 1.0)
         mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss
@@ -104,7 +104,7 @@ def train_largest_batch(task, settings, examples, steps=2):
     step_function, batches = _make_step(task, settings, examples, rate)
     plan = batches.plan(epoch=0)
     largest = max(plan, key=lambda step: step[0].rows * sum(step[0].lengths))
-    batch = batches.gather(*largest)
+    batch = batches.gather(largest[0], batches.padded(largest[1], settings.accumulate))
     for step in range(steps):
         float(step_function(batch, step)[0])
     return len(plan)
@@ -117,15 +117,7 @@ def _make_step(task, settings, examples, schedule):
     strategy = tf.distribute.get_strategy()
     scale = LossScale() if settings.precision == "mixed_float16" else None
     step = make_step(task, settings, optimizer, strategy, variables, scale)
-    # Batches whose rows divide into the parts.
-    batches = TokenBatches(
-        ids_of(task, examples),
-        settings.batch_tokens,
-        settings.buckets,
-        multiple=settings.accumulate,
-        seed=settings.seed,
-    )
-    return step, batches
+    return step, task.training_batches(examples, settings)
 
 
 def largest_that_fits(fits: Callable[[int], bool], start: int, most: int, tolerance=0.1) -> int:

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from attention_zoo.errors import ResultError, UserError
 from attention_zoo.text.batching import TokenBatches
-from attention_zoo.text.prepared import PreparedExamples, ids_of
+from attention_zoo.text.prepared import PreparedExamples
 from attention_zoo.train import checkpoints
 from attention_zoo.train.background import BackgroundWriter
 from attention_zoo.train.evaluation import answer_and_score
@@ -80,9 +80,7 @@ class Trainer:
         self.workers = Workers(self.strategy)
         self.out = Path(out)
         self.folder = self.out / "checkpoints"
-        self.batches = TokenBatches(
-            ids_of(task, train), settings.batch_tokens, settings.buckets, seed=settings.seed
-        )
+        self.batches = task.training_batches(train, settings)
         self._valid_batches: Any = (
             TokenBatches(task.to_ids(self.valid), settings.batch_tokens) if self.valid else None
         )

@@ -57,7 +57,13 @@ class Seq2SeqModel(PresetModel):
     Subclasses define `call`, `encode`, `start`, `step` and `attention_weights`; the contract is
     in `zoo/__init__.py`. Tasks and training read the constructor arguments
     `source_vocab_size`, `target_vocab_size`, `width` and `max_length`.
+
+    Attributes:
+        takes_segments: whether `call` takes rows that hold several examples; its inputs are then
+            followed by segment ids `(B, S)` and `(B, T)`.
     """
+
+    takes_segments = False
 
     @property
     def attends(self):

@@ -11,6 +11,8 @@ from attention_zoo.layers import (
     SinusoidalPositionalEncoding,
     TokenEmbedding,
     padding_mask,
+    segment_mask,
+    segment_positions,
 )
 from attention_zoo.layers.build_once import build_once
 from attention_zoo.layers.options import BlockOptions, options_of
@@ -52,7 +54,10 @@ class Transformer(Seq2SeqModel):
 
     Call arguments:
         inputs: a pair of integer tensors: `source_ids (B, S)` and `target_ids (B, T)`,
-            the target with the start id in front. Id 0 is padding.
+            the target with the start id in front. Id 0 is padding. If a row holds several
+            examples, two more say which ids belong together: `source_segments (B, S)` and
+            `target_segments (B, T)`, 1 for the first example, 2 for the second and so on, 0 for
+            padding. Their attention stays apart, and positions count anew in each.
 
     Returns:
         Logits `(B, T, V)` of the token after each target position.
@@ -67,6 +72,8 @@ class Transformer(Seq2SeqModel):
         >>> model([np.array([[5, 6, 3]]), np.array([[2, 7]])]).shape
         TensorShape([1, 2, 100])
     """
+
+    takes_segments = True
 
     def __init__(
         self,
@@ -176,31 +183,38 @@ class Transformer(Seq2SeqModel):
 
     def call(self, inputs, training=False):
         """Teacher forcing; see the class docstring."""
-        source_ids, target_ids = inputs
-        hidden_BTD, _ = self._decode(source_ids, target_ids)
+        hidden_BTD, _ = self._decode(*inputs)
         return self._logits(hidden_BTD, training)
 
     def attention_weights(self, inputs):
         """The cross-attention weights of all decoder blocks, `(B, blocks, H, T, S)`."""
-        source_ids, target_ids = inputs
-        _, weights = self._decode(source_ids, target_ids)
+        _, weights = self._decode(*inputs)
         return ops.stack(weights, axis=1)
 
-    def _decode(self, source_ids, target_ids):
-        hidden_BSD, memory_mask = self._encode(source_ids)
-        hidden_BTD = self.target_position(self.target_embedding(target_ids))
+    def _decode(self, source_ids, target_ids, source_segments=None, target_segments=None):
+        hidden_BSD, memory_mask = self._encode(source_ids, source_segments)
+        positions = mask = None
+        if target_segments is not None:
+            positions = segment_positions(target_segments)
+            mask = segment_mask(target_segments, target_segments)
+            memory_mask = segment_mask(target_segments, source_segments)
+        hidden_BTD = self.target_position(self.target_embedding(target_ids), positions)
         hidden_BTD = self.target_dropout(hidden_BTD)
         weights = []
         for block in self.decoder_blocks:
             hidden_BTD, weights_BHTS = block(
-                hidden_BTD, hidden_BSD, memory_mask=memory_mask, return_weights=True
+                hidden_BTD, hidden_BSD, mask, memory_mask, return_weights=True
             )
             weights.append(weights_BHTS)
         return hidden_BTD, weights
 
-    def _encode(self, source_ids):
+    def _encode(self, source_ids, segments=None):
+        positions = None
         mask = padding_mask(source_ids)
-        hidden_BSD = self.source_position(self.source_embedding(source_ids))
+        if segments is not None:
+            positions = segment_positions(segments)
+            mask = segment_mask(segments, segments)
+        hidden_BSD = self.source_position(self.source_embedding(source_ids), positions)
         hidden_BSD = self.source_dropout(hidden_BSD)
         for block in self.encoder_blocks:
             hidden_BSD = block(hidden_BSD, attention_mask=mask)

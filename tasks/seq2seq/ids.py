@@ -22,10 +22,24 @@ def pad_rows(rows: Sequence[np.ndarray]) -> np.ndarray:
     return padded
 
 
-def shift_right(target_ids: Any) -> tf.Tensor:
-    """The decoder's inputs: the target after the start id, without its last id."""
+def shift_right(target_ids: Any, segments: Any = None) -> tf.Tensor:
+    """The decoder's inputs: the target after the start id, without its last id.
+
+    Args:
+        target_ids: int32 tensor `(B, T)`.
+        segments: int32 tensor `(B, T)`: which ids form a target, if a row holds several.
+
+    Example:
+        >>> segments = np.array([[1, 1, 2, 2, 0]], "int32")
+        >>> shift_right(np.array([[7, 3, 8, 3, 0]], "int32"), segments).numpy().tolist()
+        [[2, 7, 2, 8, 2]]
+    """
     start = tf.fill([tf.shape(target_ids)[0], 1], START_ID)
-    return tf.concat([start, target_ids[:, :-1]], axis=1)
+    shifted = tf.concat([start, target_ids[:, :-1]], axis=1)
+    if segments is None:
+        return shifted
+    before = tf.concat([tf.zeros_like(start), segments[:, :-1]], axis=1)
+    return tf.where(tf.equal(segments, before), shifted, START_ID)
 
 
 def replace_ids(inputs: Any, predicted: Any, probability: Any, seed: Any) -> tf.Tensor:

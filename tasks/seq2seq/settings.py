@@ -131,6 +131,20 @@ class Training(TrainSettings):
         "prediction; it rises from 0, and each step then runs the model twice",
     )
     r_drop: RDrop = None
+    packing: Annotated[Whole, Field(gt=1, le=LONGEST)] | None = Field(
+        default=None,
+        description="tokens in a row that holds several examples, in place of buckets; attention "
+        "does not cross them; for a Transformer; null: one example in a row",
+    )
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _one_shape(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("packing") is None:
+            return given
+        if given.get("buckets", 1) != 1:
+            raise ValueError("packed batches have one shape: remove buckets, or set it to 1")
+        return {**given, "buckets": 1}
 
 
 class Evaluation(EvaluateSettings):

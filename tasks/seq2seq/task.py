@@ -26,6 +26,9 @@ from attention_zoo.tasks.seq2seq.settings import Seq2SeqRecipe
 from attention_zoo.tasks.seq2seq.signatures import saved_model_signatures
 from attention_zoo.tasks.sides import Side
 from attention_zoo.tasks.task import Task
+from attention_zoo.text.batching import Batches
+from attention_zoo.text.packing import PackedBatches
+from attention_zoo.text.prepared import ids_of
 from attention_zoo.text.registry import load_tokenizer
 from attention_zoo.text.tokenizer import Tokenizer, is_blank
 from attention_zoo.text.vocabulary import END_ID, PAD_ID
@@ -271,6 +274,19 @@ class Seq2Seq(Task):
             for source, target in zip(sources, targets, strict=True)
         ]
 
+    def training_batches(self, examples: Any, settings: Any) -> Batches:
+        """See `Task`: several examples in a row if `train.packing` asks for it."""
+        if settings.packing is None:
+            return super().training_batches(examples, settings)
+        if not self.model.takes_segments:
+            raise UserError(
+                f"train.packing: {type(self.model).__name__} cannot keep the examples in a row "
+                "apart; a Transformer can"
+            )
+        return PackedBatches(
+            ids_of(self, examples), settings.batch_tokens, settings.packing, settings.seed
+        )
+
     def loss(
         self,
         batch: Any,
@@ -283,7 +299,8 @@ class Seq2Seq(Task):
         """The loss of teacher forcing, or of scheduled sampling.
 
         Args:
-            batch: source ids `(B, S)` and target ids `(B, T)`, both ending in the end id.
+            batch: source ids `(B, S)` and target ids `(B, T)`, both ending in the end id; if a
+                row holds several examples, also the segment ids of both.
             training: whether dropout is on.
             label_smoothing: 0 to 1.
             seed: int32 tensor `(2,)`, of scheduled sampling.
@@ -299,13 +316,15 @@ class Seq2Seq(Task):
         """
         if r_drop is not None:
             batch = twice(batch)
-        source_ids, target_ids = batch
-        inputs = shift_right(target_ids)
+        source_ids, target_ids, *segments = batch
+        target_segments = segments[1] if segments else None
+        inputs = shift_right(target_ids, target_segments)
         if sampling_probability is not None:
-            logits = self.model([source_ids, inputs], training=training)
-            predicted = shift_right(tf.argmax(logits, axis=2, output_type=tf.int32))
+            logits = self.model([source_ids, inputs, *segments], training=training)
+            best = tf.argmax(logits, axis=2, output_type=tf.int32)
+            predicted = shift_right(best, target_segments)
             inputs = replace_ids(inputs, predicted, sampling_probability, seed)
-        logits = self.model([source_ids, inputs], training=training)
+        logits = self.model([source_ids, inputs, *segments], training=training)
         mask = tf.not_equal(target_ids, PAD_ID)
         sums = smoothed_cross_entropy(logits, target_ids, mask, label_smoothing)
         return sums if r_drop is None else with_r_drop(sums, r_drop, logits, mask)

@@ -158,7 +158,7 @@ def test_shapes_are_at_most_as_many_as_buckets(lengths, options):
 
 def test_rows_fill_the_budget(examples):
     batches = TokenBatches(examples, batch_tokens=2000, num_buckets=6, multiple=2)
-    counts = np.bincount(batches._bucket_of)
+    counts = batches._draws.sizes
     for bucket, count in zip(batches.buckets, counts, strict=True):
         most = 2000 // (2 * max(bucket.lengths)) * 2
         assert bucket.rows <= most

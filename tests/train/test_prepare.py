@@ -63,6 +63,31 @@ def test_training_is_the_same_to_the_bit(recipe, tmp_path):
         )
 
 
+def test_corpora_have_the_same_weights_as_files(recipe, tmp_path):
+    rows = [f"{'b' * (i % 6 + 1)}\t{'a' * (i % 4 + 1)}\n" for i in range(80)]
+    (tmp_path / "more.tsv").write_text("zh\ten\n" + "".join(rows))
+    train = [f"{{files: {tmp_path}/train.tsv}}", f"{{files: {tmp_path}/more.tsv, weight: 2.5}}"]
+    weighted = f"data.train=[{', '.join(train)}]"
+    prepared = prepare_recipe(recipe(weighted), tmp_path / "ids", processes=1)
+    assert [(c.size, c.weight) for c in prepared.corpora] == [(250, 1.0), (80, 2.5)]
+    # No shard holds examples of both.
+    assert [shard.rows for shard in prepared.manifest.shards] == [70, 70, 70, 40, 70, 10]
+    train_recipe(recipe(weighted), tmp_path / "files")
+    train_recipe(recipe(f"data.train={tmp_path}/ids"), tmp_path / "prepared")
+    assert losses(tmp_path / "files") == losses(tmp_path / "prepared")
+    train_recipe(
+        recipe(weighted, "train.steps=6", "train.evaluate_every=6"), tmp_path / "prepared", True
+    )
+    with pytest.raises(UserError, match="the data changed since"):
+        prepare_recipe(recipe(weighted.replace("2.5", "2")), tmp_path / "ids", processes=1)
+    with pytest.raises(UserError, match=r"ids has been prepared: .* prepare them together"):
+        train_recipe(recipe(f"data.train=[{{files: {tmp_path}/ids}}]"), tmp_path / "both")
+    manifest = tmp_path / "ids" / "prepared.json"
+    manifest.write_text(manifest.read_text().replace('"size": 80', '"size": 81'))
+    with pytest.raises(UserError, match="do not have as many rows as the shards"):
+        PreparedExamples(tmp_path / "ids")
+
+
 def test_ids_are_those_of_the_task(recipe, tmp_path):
     prepared = prepare_recipe(recipe(), tmp_path / "ids", processes=1)
     examples = read_examples(recipe().data.train, ["zh", "en"])
