@@ -17,6 +17,7 @@ from attention_zoo.pretrained import pretrained_tasks
 from attention_zoo.recipes.version_0_1 import is_written_by_0_1, without_foreign_keys
 from attention_zoo.recipes.yaml_text import override, plain_values, read_yaml
 from attention_zoo.tasks.settings import TASKS, CorpusSettings, Recipe
+from attention_zoo.text.tfds import is_tfds
 
 _DEFAULT_TASK = "seq2seq"
 
@@ -105,6 +106,8 @@ def _absolute(files: Any, base: Path) -> Any:
         return {field: _absolute(path, base) for field, path in files.items()}
     if isinstance(files, list):
         return [_absolute(path, base) for path in files]
+    if is_tfds(files):
+        return files
     # Brackets in the folder's name are not a pattern, even if those in the file's name are.
     if glob.has_magic(files) and not os.path.lexists(base / files):
         return os.path.join(glob.escape(str(base)), files)

@@ -28,6 +28,7 @@ from attention_zoo.text.json_values import as_text, is_answers, load_json
 from attention_zoo.text.lines import STANDARD_INPUT, iter_lines, open_lines, read_lines
 from attention_zoo.text.squad import read_squad
 from attention_zoo.text.tables import read_csv, read_parquet, read_tsv
+from attention_zoo.text.tfds import is_tfds, read_tfds
 
 
 def read_examples(
@@ -45,6 +46,7 @@ def read_examples(
             task each `.conll` (words and tags; also `.conllu`, `.iob`, `.bio`), `.json`
             (SQuAD) and `.txt` (documents, separated by empty lines); all but `.parquet` also
             with `.gz`. `"-"` is standard input: JSONL if it begins with a brace, otherwise TSV.
+            `"tfds:NAME@SPLIT"` is a dataset of TensorFlow Datasets on this machine.
         fields: the fields to read. In a table, a name is a column in the header line, and an
             integer is a column number (from 1) in a file without a header; in JSONL, a name is
             a key; in a mapping, a key of the mapping.
@@ -180,9 +182,11 @@ _FILE_READERS: dict[str, Callable[..., Iterable[Example]]] = {
 }
 
 
-def _read(path: Path, fields: Sequence[Field], holds: Holds) -> Iterable[Example]:
+def _read(path: Any, fields: Sequence[Field], holds: Holds) -> Iterable[Example]:
     if str(path) == STANDARD_INPUT:
         return _read_standard_input(fields, holds)
+    if is_tfds(path):
+        return read_tfds(str(path), fields, holds)
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     if suffix in _FILE_READERS and not (suffix == ".parquet" and path.suffix == ".gz"):
         return _FILE_READERS[suffix](path, fields, holds)
@@ -209,12 +213,16 @@ def _read_standard_input(fields: Sequence[Field], holds: Holds) -> Iterable[Exam
     return reader("standard input", lines, fields, holds)
 
 
-def _expand(patterns: Iterable[FilePath], base: FilePath) -> list[Path]:
-    paths: list[Path] = []
+def _expand(patterns: Iterable[FilePath], base: FilePath) -> list[Any]:
+    """The paths that match patterns; names of `tfds:` datasets as they are."""
+    paths: list[Any] = []
     for pattern in patterns:
         full = os.path.join(base, pattern)
         if str(pattern) == STANDARD_INPUT:
             full = STANDARD_INPUT
+        if is_tfds(pattern):
+            paths.append(pattern)
+            continue
         matches = [full]
         # A file of that very name takes precedence: brackets are common in names of folders.
         if glob.has_magic(str(pattern)) and not os.path.lexists(full):

@@ -1,0 +1,1 @@
+"""Recipe: BERT base of its paper on Wikipedia."""

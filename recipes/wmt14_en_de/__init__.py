@@ -1,0 +1,1 @@
+"""Recipe: the Transformer of its paper on WMT 2014."""
