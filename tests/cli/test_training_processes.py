@@ -1,7 +1,9 @@
 """Training in several processes: `--workers`, `--restarts`, signals, exit statuses."""
 
+import hashlib
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -60,8 +62,8 @@ def losses(run):
     return {row["step"]: row["loss"] for row in rows if row["kind"] == "train"}
 
 
-def weights(run):
-    return (run / "checkpoints" / "step-00000024" / "model.safetensors").read_bytes()
+def weights(run, step=24):
+    return (run / "checkpoints" / f"step-{step:08d}" / "model.safetensors").read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +102,53 @@ def test_a_dead_worker_ends_all_and_a_restart_resumes(worker, folder, uninterrup
     assert f"worker {worker} of 2 was killed by SIGKILL; starting again (1 of 1)" in errors
     assert losses(out) == losses(uninterrupted)
     assert weights(out) == weights(uninterrupted)
+
+
+KILLS, SOAK_STEPS = 30, 1500
+SOAK = [
+    f"--set=train.steps={SOAK_STEPS}",
+    "--set=train.evaluate_every=30",
+    "--set=train.log_every=1",
+]
+
+
+def last_step(out):
+    """The last step in the log, which a killed process may have left half-written."""
+    path = out / "logs" / "metrics.jsonl"
+    steps = re.findall(r'"step": (\d+)', path.read_text()) if path.exists() else []
+    return int(steps[-1]) if steps else 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_soak_of_kills(workers, folder):
+    options = (*SOAK, *(("--workers", "2") if workers == 2 else ()))
+    process = start(folder, f"whole-{workers}", *options)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    rng = random.Random(1)
+    targets = sorted(rng.sample(range(1, SOAK_STEPS - 10), KILLS))
+    out = folder / f"soak-{workers}"
+    process = start(folder, out.name, *options, "--restarts", str(KILLS + 5))
+    killed = []
+    while targets and process.poll() is None:
+        children = children_of(process)
+        if len(children) == workers and last_step(out) >= targets[0]:
+            os.kill(rng.choice(children), signal.SIGKILL)
+            killed.append((last_step(out), targets.pop(0)))
+            while process.poll() is None and {*children} & {*children_of(process)}:
+                time.sleep(0.01)
+        time.sleep(0.002)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors[-2000:]
+    assert len(killed) == KILLS
+    assert errors.count("was killed by SIGKILL; starting again") == KILLS
+    print(f"killed at the steps {[step for step, _ in killed]}")
+    # Most fell in the middle of the training, not at its start.
+    assert sum(60 < step < SOAK_STEPS - 60 for step, _ in killed) >= 0.7 * KILLS
+    assert losses(out) == losses(folder / f"whole-{workers}")
+    ours, theirs = (weights(run, SOAK_STEPS) for run in (out, folder / f"whole-{workers}"))
+    assert hashlib.sha256(ours).hexdigest() == hashlib.sha256(theirs).hexdigest()
 
 
 def test_the_page_has_these_options():
