@@ -14,6 +14,8 @@ import pytest
 # So that tests can `import reference.transformer`, whatever the import mode.
 sys.path.append(str(Path(__file__).parent))
 
+from reference.forks import Forks
+
 
 @pytest.fixture(autouse=True)
 def same_start():
@@ -39,6 +41,13 @@ def randomize(rng):
         return layer
 
     return add_noise
+
+
+@pytest.fixture(scope="session")
+def forks():
+    """The command line in forks."""
+    with Forks() as made:
+        yield made
 
 
 def _folder_of(package):

@@ -4,8 +4,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -25,21 +23,20 @@ DATA = {
 BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
 
-def run(folder, arguments, status=0, path=None):
-    command = [sys.executable, "-m", "attention_zoo.cli", *arguments]
-    paths = [str(path), str(folder)] if path else []
-    paths = os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "PYTHONPATH": paths}
-    process = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8"
-    )
-    assert process.returncode == status, process.stderr
-    assert "Traceback" not in process.stderr
-    return process
+@pytest.fixture(scope="module")
+def run(forks):
+    def run_in(folder, arguments, status=0, path=None):
+        paths = [str(path), str(folder)] if path else []
+        paths = os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")])
+        process = forks.run(*arguments, check=status, cwd=folder, PYTHONPATH=paths)
+        assert "Traceback" not in process.stderr
+        return process
+
+    return run_in
 
 
 @pytest.fixture(scope="module", params=BLOCKS, ids=["model, tokenizer", "task, metric, format"])
-def folder_and_outputs(request, tmp_path_factory):
+def folder_and_outputs(run, request, tmp_path_factory):
     """A folder in which the commands of a block were run, and what each printed."""
     folder = tmp_path_factory.mktemp("extending")
     for file in PLUGINS.iterdir():
@@ -69,14 +66,14 @@ def without_plugins(command):
     return ["again" if words[0] == "train" and word == words[-1] else word for word in words]
 
 
-def test_without_the_plugin_its_name_is_asked_for(folder_and_outputs):
+def test_without_the_plugin_its_name_is_asked_for(run, folder_and_outputs):
     folder, outputs = folder_and_outputs
     for words in map(without_plugins, outputs):
         if words[0] in ("train", "predict"):
             assert "--plugin" in run(folder, words, status=2).stderr
 
 
-def test_an_installed_plugin_needs_no_name(folder_and_outputs, tmp_path):
+def test_an_installed_plugin_needs_no_name(run, folder_and_outputs, tmp_path):
     folder, outputs = folder_and_outputs
     modules = [file.stem for file in PLUGINS.glob("*.py")]
     (tmp_path / "theirs-1.dist-info").mkdir()
@@ -114,6 +111,6 @@ def test_a_function_is_a_metric_of_fit():
         ("broken.py", "--plugin broken.py: NameError: name 'oops' is not defined"),
     ],
 )
-def test_a_plugin_that_cannot_be_imported(plugin, message, tmp_path):
+def test_a_plugin_that_cannot_be_imported(run, plugin, message, tmp_path):
     (tmp_path / "broken.py").write_text("oops\n", encoding="utf-8")
     assert message in run(tmp_path, ["schema", "--plugin", plugin], status=2).stderr

@@ -29,8 +29,7 @@ def folder(tmp_path_factory, minilm):
     return place
 
 
-def _shell(command, folder):
-    tools = Path(sys.executable).parent
+def _shell(command, folder, tools):
     environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
     process = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", command],
@@ -52,14 +51,15 @@ def test_the_make_targets_exist():
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
 
 
-def test_the_command_line(folder):
+def test_the_command_line(folder, forks):
+    forks.start()
     commands = [line for line in "".join(_blocks("sh")).splitlines() if "attention-zoo" in line]
     assert len(commands) == 11
     answers, looks = [], []
     for command in commands:
         if " train " in command:
             command += f" {SMALL}"
-        output = _shell(command, folder)
+        output = _shell(command, folder, forks.bin)
         if " predict " in command:
             answers.append(output)
         elif " explain " in command:
@@ -77,7 +77,7 @@ def test_the_python(folder):
     for code in _blocks("python"):
         script = folder / "example.py"
         script.write_text(code, encoding="utf-8")
-        _shell(f"{sys.executable} example.py", folder)
+        _shell("python example.py", folder, Path(sys.executable).parent)
     assert (folder / "exported/from_python/report.md").exists()
 
 

@@ -1,10 +1,6 @@
 """A tiny trained run, and the command line as a user has it."""
 
-import os
 import random
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -19,27 +15,10 @@ export: {quantize: [none, dynamic_int8]}
 """
 
 
-def _run(*arguments, stdin="", check=0, cwd=None):
-    """Runs the installed command; returns the finished process with text output."""
-    command = Path(sys.executable).parent / "attention-zoo"
-    environment = {**os.environ, "COLUMNS": "160"}
-    process = subprocess.run(
-        [str(command), *map(str, arguments)],
-        input=stdin.encode() if isinstance(stdin, str) else stdin,
-        capture_output=True,
-        env=environment,
-        cwd=cwd,
-        check=False,
-    )
-    process.stdout, process.stderr = process.stdout.decode(), process.stderr.decode()
-    assert process.returncode == check, process.stderr[-3000:]
-    return process
-
-
 @pytest.fixture(scope="session")
-def zoo():
-    """The command line as a function."""
-    return _run
+def zoo(forks):
+    """The command line as a function that returns the finished process."""
+    return forks.run
 
 
 @pytest.fixture(scope="session")
