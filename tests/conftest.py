@@ -14,7 +14,9 @@ import pytest
 # So that tests can `import reference.transformer`, whatever the import mode.
 sys.path.append(str(Path(__file__).parent))
 
-from reference.forks import Forks
+from reference.forks import CommandLine, Runners
+
+from attention_zoo.export import running
 
 
 @pytest.fixture(autouse=True)
@@ -46,8 +48,16 @@ def randomize(rng):
 @pytest.fixture(scope="session")
 def forks():
     """The command line in forks."""
-    with Forks() as made:
+    with CommandLine() as made:
         yield made
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked_runners():
+    """Artefacts are run in forks."""
+    with Runners(running._start) as runners, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "_start", runners.start)
+        yield
 
 
 def _folder_of(package):

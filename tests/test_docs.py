@@ -2,11 +2,10 @@
 
 Every block of `sh`, `python` and `yaml` on the pages below is run, in the order of the page and in
 a folder with the files that the page supposes. A line `<!-- not run: why -->` before a block
-exempts it; few may. Commands of the package run in this process, which has TensorFlow already.
+exempts it; few may.
 """
 
 import contextlib
-import json
 import os
 import re
 import shlex
@@ -20,15 +19,12 @@ import keras
 import pytest
 import yaml
 from reference.small_dates import SMALL, write_dates
-from typer.testing import CliRunner
 
 import attention_zoo as az
 from attention_zoo import testing
-from attention_zoo.commands import app
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-SHIM = Path(__file__).parent / "reference" / "command_shim.py"
 STAND_IN = Path(__file__).parent / "export" / "tf_serving_stand_in.py"
 BLOCK = re.compile(
     r"(?:<!-- (?P<why>not run: .+?) -->\n)?"
@@ -127,28 +123,23 @@ def folder(request, page, tmp_path):
 
 
 class Shell:
-    """Bash, in which `attention-zoo` is a command of this process, and `docker` a stand-in."""
+    """Bash, in which `attention-zoo` is a fork, and `docker` a stand-in."""
 
-    def __init__(self, folder, shorter):
+    def __init__(self, folder, forks, shorter):
+        forks.start()
         self.folder = folder
-        self.shorter = shorter
         self.server = None  # the running stand-in
-        self.commands = []
-        self.directory = tempfile.TemporaryDirectory()  # short enough a path for a socket
-        tools = Path(self.directory.name)
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(str(tools / "socket"))
-        self.listener.listen()
-        self.listener.settimeout(0.05)
+        self.directory = tempfile.TemporaryDirectory()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
+        longer = " ".join(f'{name}) set -- "$@" {more} ;;' for name, more in shorter.items())
+        self._tool("attention-zoo", f'case "$1" in {longer} esac\nexec "{forks.client}" "$@"')
         python = shlex.quote(sys.executable)
-        self._tool("attention-zoo", f'exec {python} -S -E "{SHIM}" "{tools}/socket" "$@"')
         self._tool("docker", f'exec {python} "{STAND_IN}" "$@"')
         self.environment = {
             **os.environ,
-            "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
+            "PATH": f"{self.directory.name}{os.pathsep}{os.environ['PATH']}",
             "STAND_IN_PORT": str(self.port),
         }
 
@@ -162,7 +153,6 @@ class Shell:
             self.server.kill()
             self.server.wait()
             self.server.stdout.close()
-        self.listener.close()
         self.directory.cleanup()
 
     def run(self, code):
@@ -171,22 +161,16 @@ class Shell:
             return self._serve(code)
         code = code.replace("localhost:8501", f"127.0.0.1:{self.port}")
         code = code.replace("curl ", "curl --silent --fail-with-body ")
-        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-            process = subprocess.Popen(
-                ["bash", "-euo", "pipefail", "-c", code],
-                cwd=self.folder,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=errors,
-            )
-            while process.poll() is None:
-                with contextlib.suppress(TimeoutError):
-                    self._answer(self.listener.accept()[0])
-            output.seek(0)
-            errors.seek(0)
-            assert process.returncode == 0, f"{code}\n{errors.read().decode()[-3000:]}"
-            return output.read().decode()
+        process = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", code],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+        )
+        assert process.returncode == 0, f"{code}\n{process.stderr[-3000:]}"
+        return process.stdout
 
     def _serve(self, code):
         self.server = subprocess.Popen(
@@ -199,27 +183,10 @@ class Shell:
         assert "Entering the event loop" in self.server.stdout.readline()
         return ""
 
-    def _answer(self, connection):
-        """Runs one command of the package for the shim."""
-        with connection, connection.makefile("rwb") as file:
-            call = json.loads(file.readline())
-            arguments = call["arguments"]
-            self.commands.append(arguments)
-            arguments += shlex.split(self.shorter.get(arguments[0], ""))
-            with contextlib.chdir(call["folder"]):
-                result = CliRunner().invoke(app, arguments, input=call["input"])
-            reason = "" if isinstance(result.exception, SystemExit) else str(result.exception or "")
-            answer = {
-                "output": result.stdout,
-                "errors": f"{result.stderr}{reason}\n",
-                "status": result.exit_code,
-            }
-            file.write(json.dumps(answer).encode() + b"\n")
-
 
 @pytest.fixture
-def shell(folder, page):
-    made = Shell(folder, SHORTER.get(page, {}))
+def shell(folder, forks, page):
+    made = Shell(folder, forks, SHORTER.get(page, {}))
     yield made
     made.close()
 
@@ -235,7 +202,13 @@ def run_python(code, folder):
         exec(compile(code, "page", "exec"), {"__name__": "page"})
 
 
-@pytest.mark.parametrize("page", PAGES)
+# What these show is also shown by `tests/test_readme.py` and `tests/export/test_tf_serving.py`.
+_SLOW = {"get-started", "how-to/tf-serving"}
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=[pytest.mark.slow] * (page in _SLOW)) for page in PAGES]
+)
 def test_the_page(page, folder, shell):
     run = 0
     for block in blocks(page):
@@ -252,7 +225,6 @@ def test_the_page(page, folder, shell):
             run_python(block["code"], folder)
         run += block["language"] in ("sh", "python")
     assert run > 1
-    assert shell.commands
 
 
 def test_few_blocks_are_not_run():

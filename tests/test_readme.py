@@ -59,7 +59,7 @@ def test_the_command_line(folder, forks):
     for command in commands:
         if " train " in command:
             command += f" {SMALL}"
-        output = _shell(command, folder, forks.bin)
+        output = _shell(command, folder, forks.client.parent)
         if " predict " in command:
             answers.append(output)
         elif " explain " in command:
