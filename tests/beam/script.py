@@ -23,16 +23,22 @@ def inputs(folder):
     (folder / "in-2.txt").write_text("query\nkey", encoding="utf-8")
 
 
+def rounded(answer):
+    """An answer whose score does not depend on the rest of its batch."""
+    return {**answer.record, "score": round(answer.record["score"], 3)}
+
+
 def run_inference(source):
     task = az.load(source)
-    texts = ["zoo", "memory", "head"]
-    expected = [(i, answer.record) for i, answer in enumerate(task.predict(texts))]
+    texts = ["zoo", "key", "head"]
+    expected = [(i, rounded(answer)) for i, answer in enumerate(task.predict(texts))]
+    assert len({record["text"] for _, record in expected}) > 1
     with beam.Pipeline() as pipeline:
         found = (
             pipeline
             | beam.Create(list(enumerate(texts)))
             | RunInference(KeyedModelHandler(ours.Predict(source, batch_size=2)))
-            | beam.MapTuple(lambda key, result: (key, result.inference.record))
+            | beam.MapTuple(lambda key, result: (key, rounded(result.inference)))
         )
         assert_that(found, equal_to(expected))
 

@@ -8,7 +8,10 @@ import sys
 import time
 from pathlib import Path
 
+import keras
 import pytest
+
+import attention_zoo as az
 
 BEAM = Path(sys.prefix) / "beam"
 COMMAND = [sys.executable, "-m", "attention_zoo.cli"]
@@ -16,10 +19,23 @@ COMMAND = [sys.executable, "-m", "attention_zoo.cli"]
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """A SavedModel."""
+    """The SavedModel of a small task, untrained."""
+    keras.utils.set_random_seed(3)
+    tokenizer = az.CharacterTokenizer("abcdefghijklmnopqrstuvwxyz ")
+    model = az.Transformer.from_preset(
+        "transformer_tiny",
+        source_vocab_size=tokenizer.vocab_size,
+        width=32,
+        num_heads=2,
+        num_encoder_blocks=1,
+        num_decoder_blocks=1,
+    )
+    for variable in model.trainable_variables:  # so that answers differ
+        variable.assign(variable * 3.0)
+    task = az.Seq2Seq(model, tokenizer, max_target_length=8)
+    task.metrics, task.examples = ("exact_match",), [("zoo", "zoo")] * 3
     out = tmp_path_factory.mktemp("beam") / "export"
-    command = [*COMMAND, "export", "g2p_rnn", "--out", str(out), "--formats", "saved_model"]
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    az.export(task, out, formats=["saved_model"])
     return str(out / "saved_model")
 
 

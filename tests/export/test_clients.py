@@ -235,7 +235,12 @@ def change(path):
 
 @pytest.mark.parametrize(
     "name",
-    ["task.json", "tokenizer/target/tokenizer.json", "serving/batching.config", "tokenizer/new"],
+    [
+        "task.json",
+        pytest.param("tokenizer/target/tokenizer.json", marks=pytest.mark.slow),
+        pytest.param("serving/batching.config", marks=pytest.mark.slow),
+        "tokenizer/new",
+    ],
 )
 def test_whatever_lies_beside_the_artefacts_is_covered(copy, name):
     path = copy / name

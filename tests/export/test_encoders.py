@@ -43,7 +43,7 @@ def export_all(kind, directory, formats, quantize):
 
 
 # The others differ from these in few lines.
-_FAST = {"classify pairs", "answer"}
+_FAST = {"answer"}
 _ALL = [pytest.param(kind, marks=[pytest.mark.slow] * (kind not in _FAST)) for kind in KINDS]
 
 
@@ -81,7 +81,7 @@ def test_a_word_that_is_read_is_masked_in_a_long_text(tmp_path):
     ("kind", "quantize"),
     [
         ("classify", "full_int8"),
-        ("embed", "none"),
+        pytest.param("embed", "none", marks=pytest.mark.slow),
         pytest.param("embed", "float16", marks=pytest.mark.slow),
         pytest.param("tag", "dynamic_int8", marks=pytest.mark.slow),
     ],

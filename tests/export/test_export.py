@@ -183,7 +183,7 @@ def _spoil_a_last_bit(directory):
         _spoil_weights,
         pytest.param(_truncate, marks=pytest.mark.slow),
         pytest.param(_remove, marks=pytest.mark.slow),
-        _swap_tokenizer,
+        pytest.param(_swap_tokenizer, marks=pytest.mark.slow),
         pytest.param(_swap_source_vocabulary, marks=pytest.mark.slow),
         _spoil_a_last_bit,
     ],

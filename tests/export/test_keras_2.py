@@ -33,7 +33,10 @@ def read_back(task, examples, path):
     return found[:, : numbers.shape[1]], numbers
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=[pytest.mark.slow] * (kind == "classify pairs")) for kind in KINDS],
+)
 def test_every_task_of_an_encoder(kind, tmp_path):
     task, examples = make(kind)
     np.testing.assert_allclose(*read_back(task, examples, tmp_path / "model.h5"), atol=1e-5)
@@ -106,14 +109,17 @@ def test_it_learns_like_any_model(tmp_path):
     "options",
     [
         {"attention": "luong", "score": "dot", "share_embeddings": True},
-        {
-            "attention": "luong",
-            "score": "general",
-            "cell": "lstm",
-            "num_encoder_layers": 2,
-            "num_decoder_layers": 2,
-            "residual": True,
-        },
+        pytest.param(
+            {
+                "attention": "luong",
+                "score": "general",
+                "cell": "lstm",
+                "num_encoder_layers": 2,
+                "num_decoder_layers": 2,
+                "residual": True,
+            },
+            marks=pytest.mark.slow,
+        ),
         {"attention": "luong", "score": "concat", "initial_state": "zero", "reset_after": False},
         {"attention": "none", "initial_state": "last", "bidirectional": "none"},
     ],

@@ -147,16 +147,17 @@ main()
         return process
 
 
+_IMPORTS = {
+    "run_saved_model.py": "tensorflow, tensorflow_text",
+    "run_keras.py": "keras, tensorflow",
+}
+
+
 class Runners:
     """Starts the runners of artefacts, those with TensorFlow in forks; a context manager.
 
     The server has what a runner imports, and not this package.
     """
-
-    _IMPORTS = {
-        "run_saved_model.py": "tensorflow, tensorflow_text",
-        "run_keras.py": "keras, tensorflow",
-    }
 
     def __init__(self, start):
         self._start = start
@@ -171,13 +172,12 @@ class Runners:
 
     def start(self, python, *arguments):
         """In place of `attention_zoo.export.running._start`."""
-        imports = self._IMPORTS.get(arguments[0].name)
+        imports = _IMPORTS.get(arguments[0].name)
         if str(python) != sys.executable or imports is None:
             return self._start(python, *arguments)
         if imports not in self._servers:
-            preparation = (
-                f"import runpy\nos.environ['KERAS_BACKEND'] = 'tensorflow'\nimport {imports}"
-            )
+            backend = "os.environ['KERAS_BACKEND'] = 'tensorflow'"
+            preparation = f"import runpy\n{backend}\nimport {imports}"
             work = "sys.argv = sys.argv[2:]\nrunpy.run_path(sys.argv[0], run_name='__main__')"
             server = ForkServer(preparation, work, options=["-I"])
             self._servers[imports] = server.__enter__()

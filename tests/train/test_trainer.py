@@ -68,7 +68,11 @@ def test_it_learns_and_leaves_a_task(make_task, pairs, tmp_path):
         ("transformer", {}),
         ("rnn", {}),
         pytest.param("transformer", {"optimizer": "lion", "accumulate": 3}, marks=pytest.mark.slow),
-        ("transformer", {"optimizer": "adafactor", "steps_per_call": 3, "ema": 0.9}),
+        pytest.param(
+            "transformer",
+            {"optimizer": "adafactor", "steps_per_call": 3, "ema": 0.9},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_resume_is_exact(family, more, make_task, pairs, tmp_path):

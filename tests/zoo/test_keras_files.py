@@ -157,7 +157,10 @@ def half(variable):
     return 0.5
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (i > 1)) for i, name in enumerate(SCHEDULES)],
+)
 def test_a_compiled_model_goes_on_as_it_would_have(name, rng, tmp_path):
     keras.saving.register_keras_serializable("test")(half)
     inputs, targets = rng.normal(size=(4, 3, 12)), rng.normal(size=(4, 3, 12))

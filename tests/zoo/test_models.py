@@ -105,7 +105,13 @@ KINDS = {
 }
 
 
-@pytest.fixture(scope="module", params=KINDS)
+_SLOW = "rnn, stacked additive"
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(kind, marks=[pytest.mark.slow] * (kind == _SLOW)) for kind in KINDS],
+)
 def kind(request):
     return KINDS[request.param]
 
