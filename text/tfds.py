@@ -42,13 +42,13 @@ def read_tfds(path: str, fields: Sequence[Field], holds: Holds) -> Iterator[Exam
     builder = _load(path, parts["name"])
     features = builder.info.features
     for field in fields:
-        if field not in features:
+        if str(field) not in features:
             raise UserError(f'{path} has no feature "{field}"; {suggest(field, features)}')
     for number, record in enumerate(_records(path, builder, parts["split"]), start=1):
         values = []
         for field in fields:
             try:
-                value = _plain(record[field], features[field])
+                value = _plain(record[str(field)], features[str(field)])
                 values.append(as_text(value, holds.get(field)))
             except UserError as error:
                 raise UserError(f'{path}, example {number}: "{field}" {error}') from error
