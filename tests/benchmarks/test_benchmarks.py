@@ -20,6 +20,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
         ("decoding.py", ["--rounds", "1", "--batches", "2"]),
         ("memory.py", ["--task", "g2p_rnn", "--threads", "2", "--trim"]),
         ("decoding_profile.py", ["--cases", "beam4 b1", "--repeats", "1"]),
+        ("workers.py", ["--rounds", "1", "--batch-tokens", "512"]),
     ],
 )
 def test_quick_run(script, options, tmp_path):
