@@ -55,13 +55,13 @@ def _read(path):
     digests = {}
     for number, line in enumerate(lines[:-1] if lines[-1] == "" else lines, start=1):
         match = _LINE.fullmatch(line)
-        if not match or not _is_inside(match[2]):
+        if not match or not is_inside(match[2]):
             raise UserError(f"{path} is damaged in line {number}; {_ADVICE}")
         digests[match[2]] = match[1]
     return digests
 
 
-def _is_inside(name):
+def is_inside(name):
     """Whether a name is a path in or below the directory."""
     parts = PurePosixPath(name).parts
     return ".." not in parts and not PurePosixPath(name).is_absolute()

@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -458,7 +459,12 @@ def import_(
         import_tensorflow()
         from attention_zoo.tasks.importing import import_task
 
-        task = import_task(source, _names(fields))
+        with warnings.catch_warnings(record=True) as notes:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", UserWarning)
+            task = import_task(source, _names(fields))
+        for note in notes:
+            say(str(note.message))
         task.save(out / "task")
     say(f"{out}: {task.kind}, {task.model.count_params():,} weights, all accounted for")
 

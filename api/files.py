@@ -21,6 +21,8 @@ try:
 except ImportError:  # not Unix: no such locks
     fcntl = None
 
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
 # Temporary names that a killed process may leave behind.
 _LEFTOVER = re.compile(r"\.(?P<name>.+)\.([a-z0-9_]{8}|\d+)\.(?P<kind>tmp|old)")
 
@@ -243,13 +245,16 @@ def read_file(path):
     """Reads the bytes of a file.
 
     Raises:
-        UserError: if it is missing, cannot be read, or is a device or a pipe.
+        UserError: if it is missing, cannot be read, or is a device, a pipe or a Git LFS pointer.
     """
     require_regular(path)
     try:
-        return Path(path).read_bytes()
+        content = Path(path).read_bytes()
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
+    if content.startswith(_LFS_POINTER):
+        raise UserError(f"{path} is a pointer of Git LFS, not the file itself: run git lfs pull")
+    return content
 
 
 def sha256(path):

@@ -9,6 +9,7 @@ from attention_zoo.tasks.embed.task import Embed
 from attention_zoo.tasks.encoder_settings import EncoderRecipe
 from attention_zoo.tasks.google_checkpoint import read_checkpoint
 from attention_zoo.tasks.settings import TASKS
+from attention_zoo.text.hugging_face import read_hugging_face_tokenizer
 from attention_zoo.text.wordpiece_tokenizer import WordPieceTokenizer, read_vocabulary
 from attention_zoo.zoo.importers.bert import head_of, make_bert
 from attention_zoo.zoo.importers.bert_names import from_google
@@ -36,35 +37,6 @@ class _Config(Content):
     architectures: list[str] | None = None
     id2label: dict[str, str | int | float] | None = None
     problem_type: str | None = None
-
-
-class _TokenizerConfig(Content):
-    tokenize_chinese_chars: bool = True
-    do_lower_case: bool = True
-    strip_accents: bool | None = None
-
-
-class _Typed(Content):
-    type: str | None = None
-
-
-class _TokenizerKind(Content):
-    model: _Typed | None = None
-    normalizer: _Typed | None = None
-
-
-class _WordPiece(Content):
-    vocab: dict[str, int]
-
-
-class _Normalizer(Content):
-    lowercase: bool
-    strip_accents: bool | None = None
-
-
-class _TokenizerJson(Content):
-    model: _WordPiece
-    normalizer: _Normalizer
 
 
 class _GoogleConfig(Content):
@@ -123,14 +95,14 @@ def _import(folder, given):
 
 def _import_hugging_face(folder, config, given):
     check_content(config, _Config, folder / "config.json")
+    arguments = bert_arguments(config, folder / "config.json")
     weights = read_hugging_face_weights(folder)
     recipe = _recipe_of(folder, config, weights)
     task_class, head = recipe.task_class(), _HEAD_OF_MODEL[recipe.head]
     weights = task_class.import_weights(config, weights)
-    arguments = bert_arguments(config, folder / "config.json")
     model = make_bert(arguments, weights, head, folder)
     settings = task_class.import_settings(config, model, folder)
-    return task_class(model, _hugging_face_tokenizer(folder), **{**settings, **given})
+    return task_class(model, read_hugging_face_tokenizer(folder), **{**settings, **given})
 
 
 def _recipe_of(folder: Path, config: Any, weights: Any) -> Any:
@@ -148,44 +120,6 @@ def _recipe_of(folder: Path, config: Any, weights: Any) -> Any:
     raise UserError(
         f"{folder / 'config.json'}: no task for {architecture}; supported: {', '.join(known)}"
     )
-
-
-def _hugging_face_tokenizer(folder):
-    options, vocabulary = {}, None
-    whole = folder / "tokenizer.json"
-    if whole.exists():
-        vocabulary, options = _from_tokenizer_json(whole)
-    settings = folder / "tokenizer_config.json"
-    if settings.exists():
-        content = read_json(settings, _TokenizerConfig)
-        if not content.get("tokenize_chinese_chars", True):
-            raise UserError(f"{settings}: tokenize_chinese_chars must be true")
-        if "do_lower_case" in content:
-            options["lower_case"] = content["do_lower_case"]
-        if "strip_accents" in content:
-            options["strip_accents"] = content["strip_accents"]
-    if (folder / "vocab.txt").exists():
-        vocabulary = read_vocabulary(folder / "vocab.txt")
-    if vocabulary is None:
-        raise UserError(f"{folder} has neither vocab.txt nor tokenizer.json")
-    return WordPieceTokenizer(vocabulary, **options)
-
-
-def _from_tokenizer_json(path):
-    content = read_json(path)
-    kind = check_content(content, _TokenizerKind, path)
-    model, normalizer = kind.model or _Typed(), kind.normalizer or _Typed()
-    kinds = model.type or "WordPiece", normalizer.type
-    if kinds != ("WordPiece", "BertNormalizer"):
-        raise UserError(f"{path}: WordPiece with a BertNormalizer is needed, received {kinds}")
-    checked = check_content(content, _TokenizerJson, path)
-    vocabulary = sorted(checked.model.vocab, key=checked.model.vocab.get)
-    if sorted(checked.model.vocab.values()) != list(range(len(vocabulary))):
-        raise UserError(f"{path}: model.vocab: the ids must be 0, 1, 2 ... without gaps")
-    return vocabulary, {
-        "lower_case": checked.normalizer.lowercase,
-        "strip_accents": checked.normalizer.strip_accents,
-    }
 
 
 def _import_google(folder, given):

@@ -289,8 +289,16 @@ class _Settings(Content):
     strip_accents: bool | None
 
 
+def unused_piece(id_: int) -> str:
+    """Stands for an id that no text gets: words contain no spaces."""
+    return f"[no piece {id_}]"
+
+
 def read_vocabulary(path: FilePath) -> list[str]:
     """Reads a `vocab.txt`: one piece per line, in the order of their ids.
+
+    As in the reference implementation, each line has an id, even if it is empty; a piece on
+    several lines has the last one's. A byte order mark is ignored.
 
     Raises:
         UserError: if the file is missing or not UTF-8.
@@ -300,8 +308,12 @@ def read_vocabulary(path: FilePath) -> list[str]:
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8: {error}") from error
     # Not splitlines: a piece may contain U+2028, which splitlines takes for a line end.
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
-    return lines[:-1] if lines[-1] == "" else lines
+    lines = [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
+    lines = lines[:-1] if lines[-1] == "" else lines
+    last = {piece: i for i, piece in enumerate(lines)}
+    return [
+        piece if piece and last[piece] == i else unused_piece(i) for i, piece in enumerate(lines)
+    ]
 
 
 def truncate_pair(

@@ -12,6 +12,22 @@ from attention_zoo.files import read_file
 
 WEIGHTS_FILE = "model.safetensors"
 
+# NumPy's names of the dtypes of safetensors.
+_DTYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "i1",
+    "U64": "<u8",
+    "U32": "<u4",
+    "U16": "<u2",
+    "U8": "u1",
+    "BOOL": "?",
+}
+
 
 def saved_weights(model):
     """The variables that are saved, by their names in a file.
@@ -89,13 +105,32 @@ def read_safetensors(path):
     """Reads a safetensors file into a dict from name to array.
 
     Raises:
-        UserError: if the file is missing or damaged, or has a dtype that NumPy lacks.
+        UserError: if the file is missing or damaged, or has a dtype that NumPy lacks; bfloat16 is
+            read as float32.
     """
     content = read_file(path)
     try:
-        return safetensors.numpy.load(content)
+        views = safetensors.deserialize(content)
+        return {name: _array(name, view, path) for name, view in views}
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is damaged or has an unsupported dtype: {error}") from error
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{path} is damaged: {error}") from error
+
+
+def _array(name, view, path):
+    """An array from its view in a safetensors file."""
+    dtype, shape, data = view["dtype"], view["shape"], view["data"]
+    if dtype == "BF16":
+        # The upper half of a float32.
+        wide = np.frombuffer(data, "<u2").astype("<u4") << 16
+        return wide.view("<f4").reshape(shape)
+    if dtype not in _DTYPES:
+        raise UserError(
+            f"{path}: {name} has the unsupported dtype {dtype}; accepted are BF16, "
+            f"{', '.join(_DTYPES)}"
+        )
+    return np.frombuffer(data, _DTYPES[dtype]).reshape(shape)
 
 
 def assign_weights(model, arrays, origin):

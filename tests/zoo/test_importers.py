@@ -362,3 +362,36 @@ def test_written_tokenizers_are_read_by_the_reference(make, tmp_path):
     assert expected.type_ids == segments.numpy()[0].tolist()
     (tmp_path / "vocab.txt").unlink()
     assert import_task(tmp_path).tokenizer.vocabulary == PIECES
+
+
+def test_weights_in_bfloat16_are_read_exactly(write, rng, tmp_path):
+    import ml_dtypes
+
+    arrays = {
+        name: array.astype(ml_dtypes.bfloat16)
+        for name, array in hugging_face_arrays(rng, None, prefix="").items()
+    }
+    folder = write({name: array.astype("float32") for name, array in arrays.items()})
+    expected = import_task(folder).model.get_weights()
+    header, data = {}, b""
+    for name, array in arrays.items():
+        offsets = [len(data), len(data) + array.nbytes]
+        header[name] = {"dtype": "BF16", "shape": array.shape, "data_offsets": offsets}
+        data += array.tobytes()
+    text = json.dumps(header).encode()
+    content = len(text).to_bytes(8, "little") + text + data
+    (folder / "model.safetensors").write_bytes(content)
+    for ours, theirs in zip(import_task(folder).model.get_weights(), expected, strict=True):
+        assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("mode", ["mean", "cls", "max"])
+def test_pooling_by_name_in_any_folder(mode, write, rng):
+    folder = write(hugging_face_arrays(rng, None, prefix=""))
+    steps = [("Transformer", ""), ("Pooling", "pool/ing")]
+    modules = [{"type": f"sentence_transformers.models.{t}", "path": p} for t, p in steps]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "pool/ing").mkdir(parents=True)
+    (folder / "pool/ing/config.json").write_text(json.dumps({"pooling_mode": mode}))
+    task = import_task(folder)
+    assert (task.pooling, task.normalize) == (mode, False)

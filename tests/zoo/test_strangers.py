@@ -86,6 +86,13 @@ def test_config_json_that_says_what_cannot_be(config, message, folder):
         ("modules.json", '{"type": "x"}', "modules: Input should be a valid list"),
         ("modules.json", "[1]", r"modules\.0"),
         ("modules.json", "[", "is damaged, or not JSON"),
+        ("modules.json", '[{"type": "Transformer"}]', "one Pooling is needed, received 0"),
+        ("modules.json", '[{"type": "Pooling", "path": "../x"}]', "is not a folder in this"),
+        ("1_Pooling/config.json", '{"pooling_mode": "lasttoken"}', "received lasttoken"),
+        ("1_Pooling/config.json", '{"pooling_mode": ["mean", "max"]}', "received mean, max"),
+        ("model.safetensors", "version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        ("config.json", '{"model_type": "bert", "is_decoder": true}', "is_decoder is true"),
+        ("config.json", '{"model_type": "roberta"}', "model_type is 'roberta'; accepted is"),
         ("1_Pooling/config.json", "[]", "a JSON object is needed"),
         ("sentence_bert_config.json", '{"max_seq_length": "x"}', "max_seq_length: Input"),
         ("tokenizer_config.json", '{"do_lower_case": "no"}', "do_lower_case: Input"),
@@ -133,6 +140,7 @@ def test_a_link_to_a_device_is_no_weights_file(folder):
         (folder / name).write_bytes(content)
 
 
+@pytest.mark.filterwarnings("ignore:.*disagrees with tokenizer.json")
 def test_a_flipped_bit_is_no_traceback(folder):
     for _ in flips(files_in(folder), 20):
         try:

@@ -44,6 +44,8 @@ class _Kind(Content):
     model_type: str = "bert"
     position_embedding_type: str = "absolute"
     hidden_act: str = "gelu"
+    is_decoder: bool = False
+    add_cross_attention: bool = False
 
 
 class _Config(Content):
@@ -80,6 +82,9 @@ def bert_arguments(config, origin):
     kind = check_content(config, _Kind, origin)
     if kind.model_type != "bert":
         raise UserError(f'{origin}: model_type is {kind.model_type!r}; accepted is "bert"')
+    for name in ("is_decoder", "add_cross_attention"):
+        if getattr(kind, name):
+            raise UserError(f"{origin}: {name} is true; accepted are encoders, where it is false")
     if kind.position_embedding_type != "absolute":
         raise UserError(
             f"{origin}: position_embedding_type is {kind.position_embedding_type!r}; "
