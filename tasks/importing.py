@@ -5,7 +5,6 @@ from typing import Any
 
 from attention_zoo.errors import UserError
 from attention_zoo.json_files import Content, check_content, read_json
-from attention_zoo.tasks.embed.task import Embed
 from attention_zoo.tasks.encoder_settings import EncoderRecipe
 from attention_zoo.tasks.google_checkpoint import read_checkpoint
 from attention_zoo.tasks.settings import TASKS
@@ -14,7 +13,11 @@ from attention_zoo.text.wordpiece_tokenizer import WordPieceTokenizer, read_voca
 from attention_zoo.zoo.importers.bert import head_of, make_bert
 from attention_zoo.zoo.importers.bert_names import from_google
 from attention_zoo.zoo.importers.hugging_face import bert_arguments, read_hugging_face_weights
-from attention_zoo.zoo.importers.keras_hub import keras_hub_arguments, read_keras_hub_weights
+from attention_zoo.zoo.importers.keras_hub import (
+    keras_hub_arguments,
+    read_keras_hub_head,
+    read_keras_hub_weights,
+)
 
 # The default task for each head.
 _TASK_OF_HEAD = {
@@ -146,11 +149,14 @@ def _import_google(folder, given):
 def _import_keras_hub(folder, config, given):
     arguments = keras_hub_arguments(config, folder / "config.json")
     weights = read_keras_hub_weights(folder / "model.weights.h5")
-    model = make_bert(arguments, weights, None, folder)
+    head, of_the_head = read_keras_hub_head(folder)
+    model = make_bert(arguments, {**weights, **of_the_head}, head, folder)
     path = folder / "assets" / "tokenizer" / "vocabulary.txt"
     settings = read_json(folder / "tokenizer.json", _KerasHubTokenizer).get("config", {})
     lower_case, strip_accents = (
         bool(settings.get(name)) for name in ("lowercase", "strip_accents")
     )
     tokenizer = WordPieceTokenizer(read_vocabulary(path), lower_case, strip_accents)
-    return Embed(model, tokenizer, **given)
+    task_class: Any = TASKS[_TASK_OF_HEAD[head]].task_class()
+    settings = task_class.import_settings({}, model, folder)
+    return task_class(model, tokenizer, **{**settings, **given})

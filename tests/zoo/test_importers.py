@@ -395,3 +395,37 @@ def test_pooling_by_name_in_any_folder(mode, write, rng):
     (folder / "pool/ing/config.json").write_text(json.dumps({"pooling_mode": mode}))
     task = import_task(folder)
     assert (task.pooling, task.normalize) == (mode, False)
+
+
+def test_the_head_of_a_keras_hub_classifier(tmp_path):
+    models = keras_hub.models
+    backbone = models.BertBackbone(8, 1, 2, 8, 12, max_sequence_length=16)
+    tokenizer = models.BertTokenizer(vocabulary=PIECES, lowercase=True)
+    preprocessor = models.BertTextClassifierPreprocessor(tokenizer, sequence_length=16)
+    theirs = models.BertTextClassifier(backbone, preprocessor=preprocessor, num_classes=3)
+    draw = np.random.default_rng(0)
+    theirs.set_weights([w + draw.normal(size=w.shape) for w in theirs.get_weights()])
+    theirs.save_to_preset(tmp_path)
+    task = import_task(tmp_path)
+    assert task.kind == "classify"
+    assert task.labels == ["LABEL_0", "LABEL_1", "LABEL_2"]
+    ids = np.array([[2, 5, 6, 3, 0, 0], [2, 6, 5, 7, 7, 3]])
+    mask, segments = (ids > 0).astype("int32"), np.zeros_like(ids)
+    expected = theirs({"token_ids": ids, "segment_ids": segments, "padding_mask": mask})
+    found = task.model({"token_ids": ids, "segment_ids": segments, "mask": mask})
+    assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("BertMaskedLM", "'BertMaskedLM'; its head has another gelu .* accepted is BertTextClass"),
+        ("BertRanker", "class_name is 'BertRanker'; accepted is BertTextClassifier"),
+    ],
+)
+def test_other_heads_of_keras_hub_are_refused(name, message, tmp_path):
+    backbone = keras_hub.models.BertBackbone(8, 1, 2, 8, 12, max_sequence_length=16)
+    backbone.save_to_preset(tmp_path)
+    (tmp_path / "task.json").write_text(json.dumps({"class_name": name}))
+    with pytest.raises(UserError, match=message):
+        import_task(tmp_path)

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from attention_zoo.errors import UserError
-from attention_zoo.json_files import Content, check_content
+from attention_zoo.json_files import Content, check_content, read_json
 from attention_zoo.zoo.importers.bert_names import fuse
 from attention_zoo.zoo.importers.h5_file import read_h5
 from attention_zoo.zoo.weights import as_float32
@@ -41,6 +41,24 @@ _ARGUMENTS = {
     "num_segments": "num_segments",
     "dropout": "dropout",
 }
+
+
+# The tasks of KerasHub whose heads are read: our head, and the names in `task.weights.h5`.
+_HEADS = {
+    "BertTextClassifier": (
+        "classifier",
+        {"layers/dense/vars/0": "head/kernel", "layers/dense/vars/1": "head/bias"},
+    ),
+}
+_WHY_NOT = {
+    "BertMaskedLM": "; its head has another gelu and another epsilon than its encoder",
+}
+
+
+class _TaskFile(Content):
+    """The fields of a preset's `task.json`."""
+
+    class_name: str
 
 
 class _Backbone(Content):
@@ -90,6 +108,35 @@ def read_keras_hub_weights(path):
     if unknown:
         raise UserError(f"{path}: unknown weights: {', '.join(sorted(unknown))}")
     return fuse(ours, path)
+
+
+def read_keras_hub_head(folder):
+    """The head of a preset, if it is that of a task, and its weights by our names.
+
+    Args:
+        folder: the folder of the preset.
+
+    Returns:
+        A pair: the head, see `make_bert`, or None; and a dict.
+
+    Raises:
+        UserError: if the head is of another task, or its weights are missing or unknown.
+    """
+    path = folder / "task.json"
+    if not path.exists():
+        return None, {}
+    name = read_json(path, _TaskFile)["class_name"]
+    if name not in _HEADS:
+        why = _WHY_NOT.get(name, "")
+        raise UserError(f"{path}: class_name is {name!r}{why}; accepted is {', '.join(_HEADS)}")
+    head, names = _HEADS[name]
+    weights = folder / "task.weights.h5"
+    arrays = {n: a for n, a in read_h5(weights).items() if not n.startswith("optimizer/")}
+    problems = [f"unknown: {n}" for n in arrays.keys() - names.keys()]
+    problems += [f"missing: {n}" for n in names.keys() - arrays.keys()]
+    if problems:
+        raise UserError(f"{weights}: {'; '.join(sorted(problems))}")
+    return head, {names[n]: as_float32(array, f"{weights}: {n}") for n, array in arrays.items()}
 
 
 def _translate(name):
