@@ -75,7 +75,7 @@ class CorpusSettings(Section):
     """One of several corpora that are trained on together."""
 
     files: Files = Field(description="a file, a pattern, a list of these, or a file per column")
-    weight: Annotated[Real, Field(gt=0, le=1000)] = Field(
+    weight: Annotated[Real, Field(ge=0.001, le=1000)] = Field(
         default=1.0, description="how often each of its examples occurs in an epoch"
     )
 

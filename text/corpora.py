@@ -22,7 +22,7 @@ class Corpus(Content):
     """
 
     size: int
-    weight: float = pydantic.Field(gt=0)
+    weight: float = pydantic.Field(ge=0.001, le=1000)
 
 
 class Mixture(list[Example]):

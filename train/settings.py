@@ -27,6 +27,15 @@ class Section(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+def with_one(given: Any, name: str, other: str, reason: str) -> Any:
+    """For a validator: where a section sets `name`, `other` is 1, and may not be anything else."""
+    if not isinstance(given, dict) or given.get(name) is None:
+        return given
+    if given.get(other, 1) != 1:
+        raise ValueError(f"{reason}: remove {other}, or set it to 1")
+    return {**given, other: 1}
+
+
 def with_default(section: type[Section], name: str, default: Any) -> Any:
     """A field of a subclass: like the section's, but with a different default."""
     return Field(default=default, description=section.model_fields[name].description)
@@ -187,10 +196,4 @@ class TrainSettings(Section):
     @pydantic.model_validator(mode="before")
     @classmethod
     def _one_average(cls, given: Any) -> Any:
-        if not isinstance(given, dict) or given.get("ema") is None:
-            return given
-        if given.get("average_last", 1) != 1:
-            raise ValueError(
-                "ema averages the weights already: remove average_last, or set it to 1"
-            )
-        return {**given, "average_last": 1}
+        return with_one(given, "ema", "average_last", "ema averages the weights already")

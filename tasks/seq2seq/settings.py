@@ -20,7 +20,7 @@ from attention_zoo.tasks.settings import (
 )
 from attention_zoo.text.tokenizer_options import TokenizerOptions, option_kinds, options_class
 from attention_zoo.train.metrics import TEXT
-from attention_zoo.train.settings import Positive, RDrop, TrainSettings
+from attention_zoo.train.settings import Positive, RDrop, TrainSettings, with_one
 from attention_zoo.zoo.options import LONGEST, Fraction, is_seq2seq
 
 _MaxLength = Annotated[Whole, Field(gt=1, le=LONGEST)] | None
@@ -140,11 +140,7 @@ class Training(TrainSettings):
     @pydantic.model_validator(mode="before")
     @classmethod
     def _one_shape(cls, given: Any) -> Any:
-        if not isinstance(given, dict) or given.get("packing") is None:
-            return given
-        if given.get("buckets", 1) != 1:
-            raise ValueError("packed batches have one shape: remove buckets, or set it to 1")
-        return {**given, "buckets": 1}
+        return with_one(given, "packing", "buckets", "packed batches have one shape")
 
 
 class Evaluation(EvaluateSettings):

@@ -116,7 +116,7 @@ def test_an_rnn_cannot_keep_examples_apart(make_task, pairs):
         ("train.buckets=4", "packed batches have one shape: remove buckets"),
         ("train.packing=1", r"train\.packing: .*greater than 1, received 1"),
         ("data.train=[{files: a.tsv, wieght: 2}]", 'wieght"; did you mean "weight"'),
-        ("data.train=[{files: a.tsv, weight: 0}]", r"weight: .*greater than 0, received 0"),
+        ("data.train=[{files: a.tsv, weight: 0}]", r"weight: .*equal to 0.001, received 0"),
         ("data.train=[{weight: 2}]", r'the key "data\.train\.0\.files" is missing'),
         ("data.train=[a.tsv, {files: b.tsv}]", r"data\.train\.0: must be a section"),
         ("data.train=[]", "data.train"),
