@@ -247,7 +247,7 @@ class FillMask(EncoderTask):
 
     def references(self, examples):
         """The masked words, as the tokenizer writes them."""
-        words = tf.constant([self._mask_one_word(example)[1] for example in examples])
+        words = tf.constant([self._mask_one_word(example)[1] for example in examples], tf.string)
         ids = self.tokenizer.tokenize(words).to_tensor(0)
         return [word.decode() for word in self.tokenizer.decode(ids).numpy()]
 

@@ -135,6 +135,12 @@ def test_the_rest_of_the_batch_changes_no_embedding(case, task):
         assert_allclose(alone.record["embedding"], prediction.record["embedding"], atol=1e-5)
 
 
+@every_kind
+def test_no_examples_have_no_references(task):
+    # As after a training without validation data.
+    assert task.references([]) == []
+
+
 @every_encoder
 def test_an_answer_is_a_line(case, task):
     for prediction in task.predict(case.texts):
