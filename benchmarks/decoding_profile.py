@@ -148,9 +148,12 @@ class Pieces:
         return (hidden, *new)
 
     def _cross_attention(self, hidden, _position):
-        mask = tf.ones((self.batch, self.length), tf.bool)
+        mask = tf.ones((self.batch, 1, 1, self.length), tf.bool)
         for block in self.model.decoder_blocks:
-            hidden, _ = block._attend_to_memory(hidden, self.memory, mask)
+            norm = block.cross_attention_add_norm
+            query = block.cross_attention.project_query(norm.before(hidden))
+            attended, _ = block.cross_attention.attend(query, *self.memory, mask)
+            hidden = norm(hidden, attended)
         return hidden
 
     def _feed_forward(self, hidden, _position):
