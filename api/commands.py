@@ -443,14 +443,18 @@ def export(
 
 @app.command("import")
 def import_(
-    source: Annotated[Path, typer.Argument(help="a folder with a trained BERT")],
+    source: Annotated[Path, typer.Argument(help="a folder with a trained model")],
     out: Annotated[Path, typer.Option(help="the run directory to write")],
     fields: Annotated[
         str | None,
         typer.Option(help="columns of an example, such as text,pair,label for pairs of texts"),
     ] = None,
+    target_language: Annotated[
+        str | None,
+        typer.Option(help="what a translator into several languages translates into: cmn_Hans"),
+    ] = None,
 ):
-    """Import a Hugging Face folder, a google-research/bert folder or a KerasHub preset."""
+    """Import a model of Hugging Face, Marian, google-research/bert or KerasHub."""
     from attention_zoo.files import new_directory
 
     if not source.is_dir():
@@ -462,7 +466,7 @@ def import_(
         with warnings.catch_warnings(record=True) as notes:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", UserWarning)
-            task = import_task(source, _names(fields))
+            task = import_task(source, _names(fields), target_language)
         for note in notes:
             say(str(note.message))
         task.save(out / "task")

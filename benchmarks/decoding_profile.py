@@ -179,9 +179,9 @@ class Pieces:
         few = tf.reshape(tf.range(8 * self.beam, dtype=tf.float32), (1, self.beam, 8))
         logits = few + tf.expand_dims(hypotheses.scores, 2)
         if self.beam == 1:
-            choice = _most_probable(logits, hypotheses, position)
+            choice = _most_probable(logits, hypotheses, ())
         else:
-            choice = _best_continuations(logits, hypotheses, position, self.beam, 0.6)
+            choice = _best_continuations(logits, hypotheses, position, self.beam, BeamOptions(0.6))
         return _extend(hypotheses, position, choice, None)
 
 

@@ -2,11 +2,11 @@
 
 import tensorflow as tf
 
-from attention_zoo.decoding.loop import Choice, decode, log_probability
+from attention_zoo.decoding.loop import Choice, decode, exclude, log_probability
 from attention_zoo.text.vocabulary import PAD_ID
 
 
-def greedy_search(model, source_ids, max_length, return_attention=False):
+def greedy_search(model, source_ids, max_length, return_attention=False, suppressed=()):
     """Decodes with the most probable token at each step.
 
     Args:
@@ -14,6 +14,7 @@ def greedy_search(model, source_ids, max_length, return_attention=False):
         source_ids: int32 tensor `(B, S)`, 0 is padding.
         max_length: largest number of tokens L, including the end id.
         return_attention: also return the attention weights of each token.
+        suppressed: ids of tokens that are never chosen.
 
     Returns:
         `Hypotheses` with N = 1; the scores are log-probabilities.
@@ -24,12 +25,17 @@ def greedy_search(model, source_ids, max_length, return_attention=False):
         >>> greedy_search(RNNAttention(9, width=4), source_ids, max_length=4).ids.shape
         TensorShape([1, 1, 4])
     """
-    return decode(model, source_ids, _most_probable, max_length, 1, return_attention)
+
+    def choose(logits_BNV, hypotheses, _position):
+        return _most_probable(logits_BNV, hypotheses, suppressed)
+
+    return decode(model, source_ids, choose, max_length, 1, return_attention)
 
 
-def _most_probable(logits_BNV, hypotheses, _position):
-    tokens = tf.argmax(logits_BNV, axis=2, output_type=tf.int32)
-    log_probs = log_probability(logits_BNV, tf.reduce_max(logits_BNV, axis=2))
+def _most_probable(logits_BNV, hypotheses, suppressed):
+    allowed_BNV = exclude(logits_BNV, suppressed)
+    tokens = tf.argmax(allowed_BNV, axis=2, output_type=tf.int32)
+    log_probs = log_probability(logits_BNV, tf.reduce_max(allowed_BNV, axis=2))
     return Choice(
         tokens=tf.where(hypotheses.finished, PAD_ID, tokens),
         scores=hypotheses.scores + tf.where(hypotheses.finished, 0.0, log_probs),

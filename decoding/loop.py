@@ -7,6 +7,7 @@ under XLA.
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from attention_zoo.backend import require_tensorflow_backend
@@ -14,6 +15,8 @@ from attention_zoo.text.vocabulary import END_ID, PAD_ID, START_ID
 from attention_zoo.zoo.model import gather_hypotheses
 
 require_tensorflow_backend()
+
+IMPOSSIBLE = -1e9  # a logit or score that is never chosen
 
 
 class Hypotheses(NamedTuple):
@@ -66,7 +69,7 @@ def decode(model, source_ids, choose, max_length, num_hypotheses=1, return_atten
     batch_size = tf.shape(source_ids)[0]
     source_length = tf.shape(source_ids)[1]
     # Only the first hypothesis counts at the start; N equal ones would stay equal.
-    scores_N = tf.where(tf.equal(tf.range(num_hypotheses), 0), 0.0, -1e9)
+    scores_N = tf.where(tf.equal(tf.range(num_hypotheses), 0), 0.0, IMPOSSIBLE)
     pair = [batch_size, num_hypotheses]
     hypotheses = Hypotheses(
         ids=tf.fill([*pair, max_length], PAD_ID),
@@ -117,6 +120,28 @@ def _extend(hypotheses, position, choice, attention_BNS):
         finished=hypotheses.finished | tf.equal(choice.tokens, END_ID),
         attention=attention,
     )
+
+
+def exclude(logits_BNV, suppressed):
+    """Lowers the logits of tokens that must not be chosen.
+
+    Args:
+        logits_BNV: float tensor.
+        suppressed: token ids, integers. Their probability is not given to others: `log_probability`
+            takes the logits as they were.
+
+    Returns:
+        Float tensor of the same shape; the logits themselves if no token is suppressed.
+
+    Example:
+        >>> exclude(tf.zeros((1, 1, 3)), [0, 2]).numpy().tolist()
+        [[[-1000000000.0, 0.0, -1000000000.0]]]
+    """
+    if not suppressed:
+        return logits_BNV
+    allowed = np.ones(logits_BNV.shape[2], bool)
+    allowed[list(suppressed)] = False
+    return tf.where(allowed, tf.cast(logits_BNV, tf.float32), IMPOSSIBLE)
 
 
 def log_probability(logits_BNV, chosen_logits):

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from attention_zoo.decoding.loop import Choice, decode, log_probability
+from attention_zoo.decoding.loop import Choice, decode, exclude, log_probability
 from attention_zoo.errors import UserError
 from attention_zoo.text.vocabulary import PAD_ID
 
@@ -21,6 +21,7 @@ def sample(
     top_p=1.0,
     num_samples=1,
     return_attention=False,
+    suppressed=(),
 ):
     """Samples answers from the model's distribution.
 
@@ -35,6 +36,7 @@ def sample(
             to at least this (nucleus sampling, Holtzman et al. 2020); 1 means all.
         num_samples: answers N per sentence.
         return_attention: also return the attention weights of each token.
+        suppressed: ids of tokens that are never chosen.
 
     Returns:
         `Hypotheses`; the scores are the model's log-probabilities, without temperature, top-k
@@ -56,7 +58,7 @@ def sample(
 
     def choose(logits_BNV, hypotheses, position):
         # The largest logit becomes 0, and so stays the largest at any temperature.
-        logits = tf.cast(logits_BNV, tf.float32)
+        logits = tf.cast(exclude(logits_BNV, suppressed), tf.float32)
         logits -= tf.reduce_max(logits, axis=2, keepdims=True)
         kept = restrict(logits / tf.maximum(temperature, _MIN_TEMPERATURE), top_k, top_p)
         # The argmax of logits + Gumbel noise is a sample from the softmax.

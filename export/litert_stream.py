@@ -19,7 +19,7 @@ def write_litert_stream(task: Any, path: Path | str, quantize: str = "none") -> 
     """Converts a sequence-to-sequence task to a LiteRT file with two signatures.
 
     `encode(source_ids)` takes one source, int32 `(1, S)`, padded with 0 to the maximum length,
-    and gives the maximum number of steps. `decode_step(token_id, position)` takes the last
+    and gives the maximum number of steps, and the ids that must not be chosen if there are any. `decode_step(token_id, position)` takes the last
     token and its position, int32 `(1, 1)` and `()`, and gives the logits of the next token,
     float32 `(1, V)`. All shapes are fixed.
 
@@ -41,7 +41,10 @@ def write_litert_stream(task: Any, path: Path | str, quantize: str = "none") -> 
         for name, tensor in read.items():
             module.memory[name].assign(tensor)
         _assign(module.cache, model.start(read, length))
-        return {"max_length": tf.constant(length)}
+        outputs = {"max_length": tf.constant(length)}
+        if task.suppressed:
+            outputs["suppressed"] = tf.constant(task.suppressed)
+        return outputs
 
     def decode_step(token_id, position):
         known = {name: variable.read_value() for name, variable in module.memory.items()}

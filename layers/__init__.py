@@ -52,9 +52,12 @@ from attention_zoo.layers.positional_encoding import (
 from attention_zoo.layers.recurrent import Recurrent
 from attention_zoo.layers.recurrent_decoder import RecurrentDecoder
 from attention_zoo.layers.recurrent_encoder import RecurrentEncoder
+from attention_zoo.layers.ssru import SSRU
+from attention_zoo.layers.ssru_decoder_block import SSRUDecoderBlock
 from attention_zoo.layers.token_embedding import TokenEmbedding
 
 __all__ = [
+    "SSRU",
     "AddNorm",
     "AdditiveAttention",
     "AdditiveDecoder",
@@ -69,6 +72,7 @@ __all__ = [
     "Recurrent",
     "RecurrentDecoder",
     "RecurrentEncoder",
+    "SSRUDecoderBlock",
     "ScaledDotProductAttention",
     "SinusoidalPositionalEncoding",
     "TokenEmbedding",

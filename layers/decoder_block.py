@@ -74,12 +74,25 @@ class DecoderBlock(EncoderBlock):
         hidden = self.apply_feed_forward(hidden)
         return (hidden, weights) if return_weights else hidden
 
+    def start_cache(self, batch_size, max_length, num_hypotheses):
+        """Creates an empty cache for `step`.
+
+        Args:
+            batch_size: number of sentences, an integer or a scalar tensor.
+            max_length: largest number of steps.
+            num_hypotheses: hypotheses per sentence.
+
+        Returns:
+            A list of tensors, see `MultiHeadAttention.start_cache`.
+        """
+        return self.self_attention.start_cache(batch_size, max_length * num_hypotheses)
+
     def step(self, inputs, cache, slot, mask, projected_memory, memory_mask=None):
         """Decodes one position of N hypotheses per sentence.
 
         Args:
             inputs: float tensor `(B, N, D)`.
-            cache: keys and values, see `MultiHeadAttention.start_cache`.
+            cache: what `start_cache` or the previous `step` returned.
             slot: int32 scalar, see `MultiHeadAttention.step`.
             mask: boolean tensor `(B, N, L)`, True for the slots of each hypothesis's past.
             projected_memory: what `cross_attention.project_memory` returned.

@@ -68,7 +68,7 @@ class EncoderBlock(Layer):
         self.activation_dropout = activation_dropout
         self.attention_bias = attention_bias
         self.epsilon = epsilon
-        self.self_attention = self._attention("self_attention")
+        self.self_attention = self._past_layer()
         self.self_attention_add_norm = self._add_norm("self_attention_add_norm")
         self.feed_forward = FeedForward(
             feed_forward_width,
@@ -78,6 +78,10 @@ class EncoderBlock(Layer):
             name="feed_forward",
         )
         self.feed_forward_add_norm = self._add_norm("feed_forward_add_norm")
+
+    def _past_layer(self):
+        """The sub-layer by which a position reads others."""
+        return self._attention("self_attention")
 
     def _attention(self, name):
         return MultiHeadAttention(

@@ -327,7 +327,10 @@ def _recur_by_scan(step, states, inputs, reverse):
     return [ops.transpose(ops.squeeze(y, 2), (1, 0, 2)) for y in sequences], states
 
 
-def sinusoid(length, width):
+SINUSOID_LAYOUTS = ("interleaved", "halves", "marian")
+
+
+def sinusoid(length, width, layout="interleaved"):
     """Sinusoidal position vectors, "Attention Is All You Need", section 3.5.
 
         table[position, 2 i]     = sin(position / 10000^(2 i / width))
@@ -336,12 +339,15 @@ def sinusoid(length, width):
     Args:
         length: number of positions.
         width: size of a vector, even.
+        layout: `"interleaved"` as above; `"halves"`, with all sines before all cosines, as in
+            Hugging Face's models; or `"marian"`, the halves with the exponents `i / (width / 2 - 1)`
+            in place of `2 i / width`, as in Marian and Tensor2Tensor.
 
     Returns:
         float32 NumPy array `(length, width)`, computed in float64.
 
     Raises:
-        ValueError: if the width is odd.
+        ValueError: if the width is odd, or the layout unknown.
 
     Example:
         >>> sinusoid(2, 4).astype("float64").round(3).tolist()
@@ -350,8 +356,12 @@ def sinusoid(length, width):
     if width % 2:
         raise ValueError(f"sinusoid needs an even width, received width={width}")
     position = np.arange(length, dtype="float64")[:, None]
-    frequency = np.power(10000.0, -np.arange(0, width, 2, dtype="float64") / width)
-    table = np.empty((length, width), dtype="float64")
-    table[:, 0::2] = np.sin(position * frequency)
-    table[:, 1::2] = np.cos(position * frequency)
-    return table.astype("float32")
+    if layout not in SINUSOID_LAYOUTS:
+        raise ValueError(f"layout must be one of {SINUSOID_LAYOUTS}, received {layout!r}")
+    count = width // 2
+    steps = max(1, count - 1) if layout == "marian" else count
+    frequency = np.power(10000.0, -np.arange(count, dtype="float64") / steps)
+    waves = [np.sin(position * frequency), np.cos(position * frequency)]
+    # Stacked along a new last axis, sines and cosines take turns.
+    table = np.stack(waves, 2) if layout == "interleaved" else np.concatenate(waves, 1)
+    return table.reshape(length, width).astype("float32")

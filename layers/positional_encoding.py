@@ -54,6 +54,8 @@ class SinusoidalPositionalEncoding(_PositionalEncoding):
 
     Args:
         max_length: number of positions in the table.
+        layout: of sines and cosines: `"interleaved"` as in the paper, `"halves"` or `"marian"`, see
+            `sinusoid`.
 
     Call arguments:
         inputs: float tensor `(B, T, D)` with T at most `max_length`, D even.
@@ -64,7 +66,7 @@ class SinusoidalPositionalEncoding(_PositionalEncoding):
         Float tensor `(B, T, D)`.
 
     Raises:
-        ValueError: if the sequence is longer than the table, or D is odd.
+        ValueError: if the sequence is longer than the table, D is odd, or the layout unknown.
 
     Example:
         >>> layer = SinusoidalPositionalEncoding(max_length=8)
@@ -72,10 +74,14 @@ class SinusoidalPositionalEncoding(_PositionalEncoding):
         [[[0.0, 1.0, 0.0, 1.0], [0.841, 0.54, 0.01, 1.0]]]
     """
 
+    def __init__(self, max_length, layout="interleaved", **kwargs):
+        super().__init__(max_length, **kwargs)
+        self.layout = layout
+
     @build_once
     def build(self, input_shape):
         """Computes the table, a constant."""
-        self.table = sinusoid(self.max_length, input_shape[-1])
+        self.table = sinusoid(self.max_length, input_shape[-1], self.layout)
 
 
 @keras.saving.register_keras_serializable("attention_zoo")

@@ -22,6 +22,7 @@ class TokenEmbedding(Layer):
         vocab_size: number of ids V.
         width: size of a vector D.
         scale: whether to multiply by sqrt(width).
+        output_bias: whether `logits` adds a bias (not in the paper).
 
     Call arguments:
         token_ids: integer tensor of any shape, values in `[0, vocab_size)`.
@@ -37,11 +38,12 @@ class TokenEmbedding(Layer):
         TensorShape([1, 3, 10])
     """
 
-    def __init__(self, vocab_size, width, scale=True, **kwargs):
+    def __init__(self, vocab_size, width, scale=True, output_bias=False, **kwargs):
         super().__init__(**kwargs)
         self.vocab_size = vocab_size
         self.width = width
         self.scale = scale
+        self.output_bias = output_bias
 
     @build_once
     def build(self, input_shape=None):
@@ -51,6 +53,8 @@ class TokenEmbedding(Layer):
             shape=(self.vocab_size, self.width),
             initializer=keras.initializers.RandomNormal(stddev=self.width**-0.5),
         )
+        if self.output_bias:
+            self.bias = self.add_weight(name="bias", shape=(self.vocab_size,), initializer="zeros")
 
     def call(self, token_ids):
         """Looks the ids up."""
@@ -61,9 +65,11 @@ class TokenEmbedding(Layer):
         """The tied output projection: `(B, T, D)` to `(B, T, V)`."""
         table = ops.cast(self.table, self.compute_dtype)
         if training:
-            return project(hidden, ops.transpose(table), training)
-        # Without a transposed copy of the table in exported graphs.
-        return ops.einsum("BTD,VD->BTV", hidden, table)
+            logits = project(hidden, ops.transpose(table), training)
+        else:
+            # Without a transposed copy of the table in exported graphs.
+            logits = ops.einsum("BTD,VD->BTV", hidden, table)
+        return logits + ops.cast(self.bias, self.compute_dtype) if self.output_bias else logits
 
     def compute_output_shape(self, input_shape):
         """The shape of the ids with the width appended."""

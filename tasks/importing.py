@@ -1,5 +1,6 @@
-"""Makes tasks from models of Hugging Face, google-research/bert and KerasHub."""
+"""Makes tasks from models of Hugging Face, Marian, google-research/bert and KerasHub."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ from attention_zoo.errors import UserError
 from attention_zoo.json_files import Content, check_content, read_json
 from attention_zoo.tasks.encoder_settings import EncoderRecipe
 from attention_zoo.tasks.google_checkpoint import read_checkpoint
+from attention_zoo.tasks.seq2seq.importing import import_hugging_face_marian, import_marian
 from attention_zoo.tasks.settings import TASKS
 from attention_zoo.text.hugging_face import read_hugging_face_tokenizer
 from attention_zoo.text.wordpiece_tokenizer import WordPieceTokenizer, read_vocabulary
@@ -55,17 +57,22 @@ class _KerasHubTokenizer(Content):
     config: _KerasHubSettings = _KerasHubSettings()
 
 
-def import_task(folder, fields=None):
-    """Makes a task from a folder with a BERT model.
+def import_task(folder, fields=None, target_language=None):
+    """Makes a task from a folder with a BERT model or a translator of Marian.
 
     Args:
         folder: a Hugging Face folder (`config.json`, weights as safetensors or `.bin`, in one
-            file or in shards, `vocab.txt` or `tokenizer.json`; optionally with the `modules.json`
-            of sentence-transformers), a folder of google-research/bert
-            (`bert_config.json`, `vocab.txt`, `bert_model.ckpt.*`), or a KerasHub preset.
+            file or in shards; for BERT `vocab.txt` or `tokenizer.json`, and optionally the
+            `modules.json` of sentence-transformers; for Marian `source.spm`, `target.spm` and
+            `vocab.json`), a folder of Marian (`decoder.yml`, and the `.npz` and vocabularies that
+            it names), a folder of google-research/bert (`bert_config.json`, `vocab.txt`,
+            `bert_model.ckpt.*`), or a KerasHub preset.
         fields: names of the columns of an example, see the task's class; the default
             ones when None. A folder does not say whether a classifier takes pairs of texts;
             if it does, pass `("text", "pair", "label")`.
+        target_language: the language to translate into, such as `cmn_Hans`, of a translator that
+            has several and expects a tag such as `>>cmn_Hans<<` before a text. None: texts that
+            need a tag have one.
 
     Returns:
         The task that the weights are for; embeddings if they have no head.
@@ -78,6 +85,11 @@ def import_task(folder, fields=None):
     folder = Path(folder)
     given = {} if fields is None else {"fields": tuple(fields)}
     try:
+        translator = _find_translator(folder)
+        if translator:
+            return translator(target_language=target_language, **given)
+        if target_language is not None:
+            raise UserError(f"{folder} is not a translator, so it has no target language")
         return _import(folder, given)
     except UserError:
         raise
@@ -85,9 +97,23 @@ def import_task(folder, fields=None):
         raise UserError(f"{folder}: {error}") from error
 
 
-def _import(folder, given):
+def _find_translator(folder):
+    """The function that imports a translator of Marian; None if the folder has another model."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such directory")
+    config = folder / "config.json"
+    if config.exists():
+        content = read_json(config)
+        if content.get("model_type") != "marian":
+            return None
+        return functools.partial(import_hugging_face_marian, folder, content)
+    decoders = sorted(folder.glob("*decoder.yml"))
+    if len(decoders) > 1:
+        raise UserError(f"{folder} has several models: {', '.join(map(str, decoders))}")
+    return functools.partial(import_marian, folder, decoders[0]) if decoders else None
+
+
+def _import(folder, given):
     if (folder / "bert_config.json").exists():
         return _import_google(folder, given)
     config = read_json(folder / "config.json")

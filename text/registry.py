@@ -12,6 +12,7 @@ from attention_zoo.json_files import Content, check_content, read_json
 from attention_zoo.plugins import is_registered
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
 from attention_zoo.text.examples import FilePath
+from attention_zoo.text.piece_tokenizer import PieceTokenizer
 from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from attention_zoo.text.tokenizer import CONFIG_FILE, Tokenizer
 from attention_zoo.text.tokenizer_options import (
@@ -67,6 +68,8 @@ def register_tokenizer(cls: _T) -> _T:
 
 for _cls in (CharacterTokenizer, SentencePieceTokenizer, WordPieceTokenizer, WordTokenizer):
     register_tokenizer(_cls)
+# Comes with the weights of a model, so no recipe can ask for it.
+_CLASSES[PieceTokenizer.kind] = PieceTokenizer
 
 
 def tokenizer_kinds() -> list[str]:

@@ -26,6 +26,53 @@ _protocol: Any = sentencepiece_model_pb2  # its classes are created at run time
 _VOCAB_SIZE = 8000
 
 
+class SentencePieces(tf.Module):
+    """A SentencePiece model, in the graph and beside it.
+
+    Args:
+        model: the bytes of the model.
+
+    Raises:
+        UserError: if they are no SentencePiece model.
+
+    Attributes:
+        names: its pieces, by its own ids.
+        special_ids: its ids of padding, unknown, start and end; -1 for those it lacks.
+    """
+
+    def __init__(self, model: bytes):
+        super().__init__()
+        try:
+            self._pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
+        except RuntimeError as error:
+            raise UserError(f"not a SentencePiece model: {error}") from error
+        pieces = self._pieces
+        self.names = [pieces.id_to_piece(i) for i in range(pieces.get_piece_size())]
+        self.special_ids = [pieces.pad_id(), pieces.unk_id(), pieces.bos_id(), pieces.eos_id()]
+        self._processor = _make_processor(model)
+
+    @property
+    def is_unigram(self) -> bool:
+        """Whether this is a unigram model."""
+        return isinstance(self._processor, tensorflow_text.FastSentencepieceTokenizer)
+
+    def tokenize(self, strings: tf.Tensor) -> tf.RaggedTensor:
+        """Valid UTF-8 `(B,)` to the model's ids, by a single operator."""
+        return self._processor.tokenize(strings)
+
+    def detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
+        """The model's ids to strings `(B,)`."""
+        return self._processor.detokenize(ids)
+
+    def ids(self, text: str | bytes) -> list[int]:
+        """The model's ids of a string, by the sentencepiece package."""
+        return self._pieces.encode(text)
+
+    def split(self, text: str | bytes) -> list[str]:
+        """The pieces of a string, by the sentencepiece package; unknown parts as they are."""
+        return self._pieces.encode(text, out_type=str)
+
+
 class SentencePieceTokenizer(Tokenizer):
     """A tokenizer whose tokens are subwords (Kudo & Richardson 2018).
 
@@ -43,16 +90,14 @@ class SentencePieceTokenizer(Tokenizer):
     def __init__(self, model: bytes):
         super().__init__()
         self.model = model
-        pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
-        self.vocab_size = pieces.get_piece_size()
-        special = [pieces.pad_id(), pieces.unk_id(), pieces.bos_id(), pieces.eos_id()]
+        self._pieces = SentencePieces(model)
+        self.vocab_size = len(self._pieces.names)
+        special = self._pieces.special_ids
         if special != [PAD_ID, UNKNOWN_ID, START_ID, END_ID]:
             raise UserError(
                 f"the SentencePiece model must have pad, unknown, start and end as ids 0, 1, 2, 3; "
                 f"it has {special}"
             )
-        self._pieces = pieces
-        self._processor = _make_processor(model)
 
     @classmethod
     def train(
@@ -92,26 +137,26 @@ class SentencePieceTokenizer(Tokenizer):
     @property
     def is_unigram(self) -> bool:
         """Whether this is a unigram model, which LiteRT can run too."""
-        return isinstance(self._processor, tensorflow_text.FastSentencepieceTokenizer)
+        return self._pieces.is_unigram
 
     def raw_ids(self, strings: tf.Tensor) -> tf.RaggedTensor:
         """The ids of valid UTF-8 `(B,)` as a ragged tensor, by a single operator."""
-        return self._processor.tokenize(strings)
+        return self._pieces.tokenize(strings)
 
     def _tokenize(self, strings: tf.Tensor) -> tf.RaggedTensor:
-        return self._processor.tokenize(strings)
+        return self._pieces.tokenize(strings)
 
     def _detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
-        return self._processor.detokenize(ids)
+        return self._pieces.detokenize(ids)
 
     def unknown_tokens(self, text: str | bytes) -> list[str]:
         """The unknown parts of a string; adjacent unknown characters are one part."""
-        ids, pieces = self._pieces.encode(text), self._pieces.encode(text, out_type=str)
+        ids, pieces = self._pieces.ids(text), self._pieces.split(text)
         return [piece for i, piece in zip(ids, pieces, strict=True) if i == UNKNOWN_ID]
 
     def pieces(self, ids: Iterable[int]) -> list[str]:
         """The pieces of ids, for display."""
-        return [self._pieces.id_to_piece(int(i)) for i in ids]
+        return [self._pieces.names[int(i)] for i in ids]
 
     def _save(self, directory: Path) -> None:
         with atomic_file(directory / _FILE) as temporary:

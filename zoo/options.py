@@ -21,6 +21,7 @@ Fraction = Annotated[Real, Field(ge=0, lt=1)]
 _Count = Annotated[Whole, Field(ge=1, le=1000)]
 _Width = Annotated[Whole, Field(ge=1, le=1_000_000)]
 _Length = Annotated[Whole, Field(gt=1, le=LONGEST)]
+_Positions = Literal["sinusoidal", "sinusoidal_halves", "sinusoidal_marian", "learned"]
 _Epsilon = Annotated[Real, Field(gt=0, lt=1)]
 
 
@@ -58,8 +59,12 @@ class TransformerOptions(_Heads):
     num_decoder_blocks: _Count = 6
     share_embeddings: bool = True
     tie_output: bool = True
-    positions: Literal["sinusoidal", "learned"] = "sinusoidal"
+    output_bias: bool = False
+    scale_embeddings: bool = True
+    embedding_norm: bool = False
+    positions: _Positions = "sinusoidal"
     max_length: _Length = 256
+    decoder_recurrence: Literal["ssru"] | None = None
     activation: str = "relu"
     norm: Literal["post", "pre"] = "post"
     dropout: Fraction = 0.1
@@ -70,7 +75,7 @@ class TransformerOptions(_Heads):
 
     @pydantic.model_validator(mode="after")
     def _has_positions(self):
-        if self.positions == "sinusoidal" and self.width % 2:
+        if self.positions != "learned" and self.width % 2:
             raise ValueError(f"sinusoidal positions need an even width, received {self.width}")
         return self
 

@@ -1,5 +1,7 @@
 """The Transformer, "Attention Is All You Need" (Vaswani et al. 2017)."""
 
+import functools
+
 import keras
 from keras import ops
 
@@ -9,6 +11,7 @@ from attention_zoo.layers import (
     LearnedPositionalEncoding,
     Linear,
     SinusoidalPositionalEncoding,
+    SSRUDecoderBlock,
     TokenEmbedding,
     padding_mask,
     segment_mask,
@@ -18,7 +21,13 @@ from attention_zoo.layers.build_once import build_once
 from attention_zoo.layers.options import BlockOptions, options_of
 from attention_zoo.zoo.model import Seq2SeqModel, gather_hypotheses
 
-_POSITIONS = {"sinusoidal": SinusoidalPositionalEncoding, "learned": LearnedPositionalEncoding}
+_POSITIONS = {
+    "sinusoidal": SinusoidalPositionalEncoding,
+    "learned": LearnedPositionalEncoding,
+    "sinusoidal_halves": functools.partial(SinusoidalPositionalEncoding, layout="halves"),
+    "sinusoidal_marian": functools.partial(SinusoidalPositionalEncoding, layout="marian"),
+}
+_DECODER_BLOCKS = {None: DecoderBlock, "ssru": SSRUDecoderBlock}
 
 
 @keras.saving.register_keras_serializable("attention_zoo")
@@ -41,9 +50,16 @@ class Transformer(Seq2SeqModel):
         share_embeddings: use one embedding for source and target, which then have one
             vocabulary.
         tie_output: use the transposed target embedding as the output projection; otherwise it
-            is a separate matrix without bias.
-        positions: `"sinusoidal"` or `"learned"`.
+            is a separate matrix.
+        output_bias: whether the logits have a bias (not in the paper; Marian's models have one).
+        scale_embeddings: multiply embeddings by sqrt(width), as the paper does.
+        embedding_norm: normalise the sums of embedding and position (not in the paper).
+        positions: `"sinusoidal"` as in the paper; `"sinusoidal_halves"` or `"sinusoidal_marian"`,
+            see `sinusoid`; or `"learned"`.
         max_length: longest source or target, in tokens.
+        decoder_recurrence: `"ssru"` to have an `SSRU` in place of self-attention in the decoder
+            (Kim et al. 2019); None for the paper's self-attention. A row cannot then hold several
+            examples.
         activation: of the feed-forward networks, see `FeedForward`.
         norm: `"post"` as in the paper, or `"pre"` (with a final normalisation).
         dropout: the paper's P_drop.
@@ -64,7 +80,7 @@ class Transformer(Seq2SeqModel):
 
     Raises:
         ValueError: if embeddings are shared between vocabularies of different sizes, or
-            `positions` is unknown.
+            `positions` or `decoder_recurrence` is unknown.
 
     Example:
         >>> model = Transformer(100, width=16, num_heads=2, feed_forward_width=32,
@@ -72,8 +88,6 @@ class Transformer(Seq2SeqModel):
         >>> model([np.array([[5, 6, 3]]), np.array([[2, 7]])]).shape
         TensorShape([1, 2, 100])
     """
-
-    takes_segments = True
 
     def __init__(
         self,
@@ -87,8 +101,12 @@ class Transformer(Seq2SeqModel):
         num_decoder_blocks=6,
         share_embeddings=True,
         tie_output=True,
+        output_bias=False,
+        scale_embeddings=True,
+        embedding_norm=False,
         positions="sinusoidal",
         max_length=256,
+        decoder_recurrence=None,
         activation="relu",
         norm="post",
         dropout=0.1,
@@ -108,8 +126,12 @@ class Transformer(Seq2SeqModel):
         self.num_decoder_blocks = num_decoder_blocks
         self.share_embeddings = share_embeddings
         self.tie_output = tie_output
+        self.output_bias = output_bias
+        self.scale_embeddings = scale_embeddings
+        self.embedding_norm = embedding_norm
         self.positions = positions
         self.max_length = max_length
+        self.decoder_recurrence = decoder_recurrence
         self.activation = activation
         self.norm = norm
         self.dropout = dropout
@@ -118,10 +140,18 @@ class Transformer(Seq2SeqModel):
         self.attention_bias = attention_bias
         self.epsilon = epsilon
         self._check_shared_embeddings()
-        if positions not in _POSITIONS:
-            raise ValueError(f"positions must be one of {list(_POSITIONS)}, received {positions!r}")
+        for name, known in (("positions", _POSITIONS), ("decoder_recurrence", _DECODER_BLOCKS)):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name} must be one of {list(known)}, received {getattr(self, name)!r}"
+                )
         self._make_layers()
         self.build([(None, None), (None, None)])
+
+    @property
+    def takes_segments(self):
+        """Whether a row can hold several examples: a recurrence would run across them."""
+        return self.decoder_recurrence is None
 
     def _make_layers(self):
         block = {
@@ -139,34 +169,44 @@ class Transformer(Seq2SeqModel):
         position_class = _POSITIONS[self.positions]
         self.source_position = position_class(**position, name="source_position")
         self.target_position = position_class(**position, name="target_position")
+        self.source_norm = self._norm("source_norm") if self.embedding_norm else None
+        self.target_norm = self._norm("target_norm") if self.embedding_norm else None
         self.source_dropout = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy)
         self.target_dropout = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy)
         self.encoder_blocks = [
             EncoderBlock(**block, name=f"encoder_block_{i}") for i in range(self.num_encoder_blocks)
         ]
+        decoder_block = _DECODER_BLOCKS[self.decoder_recurrence]
         self.decoder_blocks = [
-            DecoderBlock(**block, name=f"decoder_block_{i}") for i in range(self.num_decoder_blocks)
+            decoder_block(**block, name=f"decoder_block_{i}")
+            for i in range(self.num_decoder_blocks)
         ]
         # Post-norm blocks end with a normalisation; pre-norm stacks need one after the last.
-        self.encoder_norm = self._last_norm("encoder_norm")
-        self.decoder_norm = self._last_norm("decoder_norm")
+        is_pre = self.norm == "pre"
+        self.encoder_norm = self._norm("encoder_norm") if is_pre else None
+        self.decoder_norm = self._norm("decoder_norm") if is_pre else None
         self.output_projection = (
             None
             if self.tie_output
             else Linear(
                 self.target_vocab_size,
-                use_bias=False,
+                use_bias=self.output_bias,
                 dtype=self.dtype_policy,
                 name="output_projection",
             )
         )
 
     def _embedding(self, name, vocab_size):
-        return TokenEmbedding(vocab_size, self.width, dtype=self.dtype_policy, name=name)
+        return TokenEmbedding(
+            vocab_size,
+            self.width,
+            self.scale_embeddings,
+            output_bias=self.output_bias and self.tie_output and name == "target_embedding",
+            dtype=self.dtype_policy,
+            name=name,
+        )
 
-    def _last_norm(self, name):
-        if self.norm == "post":
-            return None
+    def _norm(self, name):
         return keras.layers.LayerNormalization(
             epsilon=self.epsilon, dtype=self.dtype_policy, name=name
         )
@@ -199,6 +239,8 @@ class Transformer(Seq2SeqModel):
             mask = segment_mask(target_segments, target_segments)
             memory_mask = segment_mask(target_segments, source_segments)
         hidden_BTD = self.target_position(self.target_embedding(target_ids), positions)
+        if self.target_norm:
+            hidden_BTD = self.target_norm(hidden_BTD)
         hidden_BTD = self.target_dropout(hidden_BTD)
         weights = []
         for block in self.decoder_blocks:
@@ -215,6 +257,8 @@ class Transformer(Seq2SeqModel):
             positions = segment_positions(segments)
             mask = segment_mask(segments, segments)
         hidden_BSD = self.source_position(self.source_embedding(source_ids), positions)
+        if self.source_norm:
+            hidden_BSD = self.source_norm(hidden_BSD)
         hidden_BSD = self.source_dropout(hidden_BSD)
         for block in self.encoder_blocks:
             hidden_BSD = block(hidden_BSD, attention_mask=mask)
@@ -253,7 +297,8 @@ class Transformer(Seq2SeqModel):
 
         Returns:
             A list: the ancestry `(B, N, max_length)`, then keys and values
-            `(B, H, max_length * N, K)` of each block's self-attention.
+            `(B, H, max_length * N, K)` of each block's self-attention; or the states `(B, N, D)`
+            of its recurrence.
 
         Raises:
             ValueError: if the model has fewer positions than steps.
@@ -265,7 +310,7 @@ class Transformer(Seq2SeqModel):
         batch_size = ops.shape(memory["mask"])[0]
         cache = [ops.zeros((batch_size, num_hypotheses, max_length), dtype="int32")]
         for block in self.decoder_blocks:
-            cache += block.self_attention.start_cache(batch_size, max_length * num_hypotheses)
+            cache += block.start_cache(batch_size, max_length, num_hypotheses)
         return cache
 
     def step(self, token_ids, position, cache, memory):
@@ -290,11 +335,14 @@ class Transformer(Seq2SeqModel):
         hypotheses = ops.shape(token_ids)[1]
         ancestry_BNL, mask_BNL = self._descend(ancestry_BNL, position)
         hidden_BND = self.target_position.step(self.target_embedding(token_ids), position)
+        if self.target_norm:
+            hidden_BND = self.target_norm(hidden_BND)
         new_cache = [ancestry_BNL]
+        size = len(caches) // max(1, self.num_decoder_blocks)  # tensors of a block
         for i, block in enumerate(self.decoder_blocks):
             hidden_BND, block_cache, weights_BHNS = block.step(
                 hidden_BND,
-                caches[2 * i : 2 * i + 2],
+                caches[size * i : size * (i + 1)],
                 position * hypotheses,
                 mask_BNL,
                 (memory[f"key_{i}"], memory[f"value_{i}"]),
@@ -317,5 +365,8 @@ class Transformer(Seq2SeqModel):
         return ancestry_BNL, ops.reshape(mask_BNLN, (-1, hypotheses, max_length * hypotheses))
 
     def reorder(self, cache, parents_BN):
-        """Reorders the ancestry only; keys and values stay where they are."""
-        return [gather_hypotheses(cache[0], parents_BN), *cache[1:]]
+        """Reorders the ancestry, and states; keys and values stay where they are."""
+        ancestry_BNL, *caches = cache
+        if self.decoder_recurrence:
+            caches = [gather_hypotheses(state_BND, parents_BN) for state_BND in caches]
+        return [gather_hypotheses(ancestry_BNL, parents_BN), *caches]

@@ -36,7 +36,9 @@ class Stream:
             source_ids = [*source_ids[: self.max_source_length - 1], END_ID]
         padded = np.zeros((1, self.max_source_length), np.int32)
         padded[0, : len(source_ids)] = source_ids
-        return int(self.encode(source_ids=padded)["max_length"])
+        outputs = self.encode(source_ids=padded)
+        self.suppressed = outputs.get("suppressed", [])
+        return int(outputs["max_length"])
 
     def logits(self, token_id, position):
         """The logits `(V,)` of the token after `token_id`; the start id is at position 0."""
@@ -51,7 +53,9 @@ class Stream:
         token_id, self.score = START_ID, 0.0
         for position in range(self.read(source_ids)):
             logits = self.logits(token_id, position)
-            token_id = int(np.argmax(logits))
+            allowed = logits.copy()
+            allowed[self.suppressed] = -np.inf
+            token_id = int(np.argmax(allowed))
             self.score -= float(np.log(np.sum(np.exp(logits - logits[token_id]))))
             yield token_id
             if token_id == END_ID:

@@ -19,11 +19,16 @@ from attention_zoo.zoo.model import model_config
 from attention_zoo.zoo.options import model_options
 from attention_zoo.zoo.weights import assign_weights
 
-Parts = tuple[Any, Any, Any, tuple[int, int]]
+Parts = tuple[Any, Any, Any, tuple[int, int], Any]
 
 
 def build_parts(recipe: Any, examples: Sequence[tuple[str, ...]], like: Any) -> Parts:
-    """The model, both tokenizers, and the maximum lengths of source and target in ids."""
+    """What a task is made of.
+
+    Returns:
+        The model, both tokenizers, the maximum lengths of source and target in ids, and the task
+        that these come from; None if there is none.
+    """
     base = load_base(recipe)
     return _fresh(recipe, examples, like) if base is None else _continued(recipe, base)
 
@@ -42,7 +47,7 @@ def _fresh(recipe: Any, examples: Sequence[tuple[str, ...]], like: Any) -> Parts
         limits = like.max_source_length, like.max_target_length
     sizes = {"source_vocab_size": source.vocab_size, "target_vocab_size": target.vocab_size}
     defaults = {"share_embeddings": source is target, "max_length": max(limits)}
-    return build_preset(recipe, sizes, defaults), source, target, limits
+    return build_preset(recipe, sizes, defaults), source, target, limits, like
 
 
 def _continued(recipe: Any, base: Any) -> Parts:
@@ -62,7 +67,7 @@ def _continued(recipe: Any, base: Any) -> Parts:
         recipe.data.max_source_length or base.max_source_length,
         recipe.data.max_target_length or base.max_target_length,
     )
-    return model, base.source_tokenizer, base.target_tokenizer, limits
+    return model, base.source_tokenizer, base.target_tokenizer, limits, base
 
 
 def _train_tokenizers(settings: Any, examples: Sequence[tuple[str, ...]]) -> tuple[Any, Any]:

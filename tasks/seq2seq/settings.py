@@ -25,6 +25,7 @@ from attention_zoo.zoo.options import LONGEST, Fraction, is_seq2seq
 
 _MaxLength = Annotated[Whole, Field(gt=1, le=LONGEST)] | None
 _WIDEST_BEAM = 1000
+SearchStyle = Literal["gnmt", "marian"]
 
 
 class Data(DataSettings):
@@ -148,6 +149,11 @@ class Evaluation(EvaluateSettings):
 
     beam_size: Positive = Field(default=1, description="hypotheses; 1 is greedy search")
     length_penalty: Real = Field(default=0.6, description="alpha of Wu et al. 2016")
+    search_style: SearchStyle | None = Field(
+        default=None,
+        description="how beam search compares hypotheses: by Wu et al. 2016 (gnmt), or as Marian "
+        "does; null: as the pretrained task does, else gnmt",
+    )
     replace_unknown: bool = Field(
         default=False,
         description="replace unknown tokens in answers with the most attended source token",
@@ -178,6 +184,8 @@ class Config(TaskConfig):
     beam_size: Annotated[int, Field(ge=1, le=_WIDEST_BEAM)]
     length_penalty: float
     replace_unknown: bool = False
+    search_style: SearchStyle = "gnmt"
+    suppressed: list[Annotated[int, Field(ge=0)]] = []
 
 
 @register_task

@@ -57,6 +57,9 @@ class Seq2Seq(Task):
         replace_unknown: replace unknown tokens in answers with the most attended source token
             (Luong et al. 2015, section 4.2). Only for tokens that are characters or words,
             and models with attention.
+        search_style: how beam search compares hypotheses: `"gnmt"` or `"marian"`, see
+            `beam_search`.
+        suppressed: ids of tokens that answers never contain.
 
     Raises:
         ValueError: if a vocabulary or a length does not fit the model, or unknown tokens
@@ -88,6 +91,8 @@ class Seq2Seq(Task):
         length_penalty: float = 0.6,
         fields: Iterable[str] = ("source", "target"),
         replace_unknown: bool = False,
+        search_style: str = "gnmt",
+        suppressed: Iterable[int] = (),
     ) -> None:
         super().__init__(model, fields)
         self.source_tokenizer = source_tokenizer
@@ -97,6 +102,8 @@ class Seq2Seq(Task):
         self.beam_size = beam_size
         self.length_penalty = length_penalty
         self.replace_unknown = replace_unknown
+        self.search_style = search_style
+        self.suppressed = tuple(suppressed)
         for tokenizer in (self.source_tokenizer, self.target_tokenizer):
             if replace_unknown and tokenizer.separator is None:
                 raise ValueError(
@@ -105,6 +112,13 @@ class Seq2Seq(Task):
                 )
         if isinstance(self.engine, KerasEngine):
             self._check_model(self.model)
+
+        for token_id in self.suppressed:
+            if not 0 <= token_id < self.target_tokenizer.vocab_size or token_id == END_ID:
+                raise ValueError(
+                    f"suppressed must be ids of the target other than {END_ID}, the end; "
+                    f"received {token_id}"
+                )
 
     def _check_model(self, model: Any) -> None:
         if self.replace_unknown and not model.attends:
@@ -188,15 +202,17 @@ class Seq2Seq(Task):
     def search(self, source_ids: Any, **options: Any) -> Any:
         """Ids `(B, S)` to `Hypotheses`."""
         options["return_attention"] = self.replace_unknown
+        options["suppressed"] = self.suppressed
         if "seed" in options:
             return sample(self.model, source_ids, **options)
         if isinstance(options["beam_size"], int) and options["beam_size"] == 1:
-            options = {name: options[name] for name in ("max_length", "return_attention")}
-            return greedy_search(self.model, source_ids, **options)
+            rest = {n: v for n, v in options.items() if n not in ("beam_size", "length_penalty")}
+            return greedy_search(self.model, source_ids, **rest)
         # A single hypothesis is not compared with others: its score is that of greedy search.
         is_alone = tf.equal(options["beam_size"], 1)
         penalty = tf.where(is_alone, 0.0, tf.cast(options["length_penalty"], tf.float32))
-        return beam_search(self.model, source_ids, **{**options, "length_penalty": penalty})
+        options |= {"length_penalty": penalty, "style": self.search_style}
+        return beam_search(self.model, source_ids, **options)
 
     def input_sides(self, texts: Any) -> list[Side]:
         """The sources; see `Task`."""
@@ -233,7 +249,7 @@ class Seq2Seq(Task):
     @classmethod
     def build(cls, recipe: Any, examples: Sequence[Example], like: Task | None = None) -> Seq2Seq:
         """See `Task`."""
-        model, source, target, limits = build_parts(recipe, examples, like)
+        model, source, target, limits, base = build_parts(recipe, examples, like)
         search = recipe.evaluate
         try:
             return cls(
@@ -245,6 +261,8 @@ class Seq2Seq(Task):
                 search.length_penalty,
                 recipe.columns,
                 search.replace_unknown,
+                search.search_style or getattr(base, "search_style", "gnmt"),
+                getattr(base, "suppressed", ()),
             )
         except ValueError as error:
             raise UserError(f"evaluate: {error}") from error

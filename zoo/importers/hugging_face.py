@@ -123,11 +123,19 @@ def hugging_face_config(bert, architecture):
 
 
 def read_hugging_face_weights(folder):
-    """Reads the weights in a folder, by our names.
+    """Reads the weights of a BERT in a folder, by our names; see `read_hugging_face_arrays`."""
+    return from_hugging_face(*read_hugging_face_arrays(folder))
+
+
+def read_hugging_face_arrays(folder):
+    """Reads the arrays in a folder.
 
     Args:
         folder: a folder with `model.safetensors` or `pytorch_model.bin`, whole or in shards
             listed in an index. If both are present, the first is read.
+
+    Returns:
+        A dict from name to array, and the file that they are from.
 
     Raises:
         UserError: if there is no such file, or it is damaged.
@@ -136,9 +144,9 @@ def read_hugging_face_weights(folder):
     for name in _FILES:
         index = folder / f"{name}.index.json"
         if (folder / name).exists():
-            return from_hugging_face(_read_file(folder / name), folder / name)
+            return _read_file(folder / name), folder / name
         if index.exists():
-            return from_hugging_face(_read_shards(index), index)
+            return _read_shards(index), index
     raise UserError(f"{folder} has no {' and no '.join(_FILES)}, whole or in shards")
 
 

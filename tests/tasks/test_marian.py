@@ -1,0 +1,186 @@
+"""Translators of Marian answer as pymarian and Transformers do; `tests/data/marian/make.py`."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import tensorflow as tf
+import yaml
+from numpy.testing import assert_allclose
+
+from attention_zoo.errors import UserError
+from attention_zoo.tasks.importing import import_task
+from attention_zoo.tasks.loading import load_task
+from attention_zoo.tasks.seq2seq.ids import shift_right
+from attention_zoo.text.vocabulary import END_ID
+
+DATA = Path(__file__).parents[1] / "data" / "marian"
+MARIAN = ["attention", "ssru", "ssru_pre"]
+TRANSFORMERS = ["transformers", "transformers_tags"]
+
+
+@pytest.fixture(scope="module")
+def task(request):
+    return import_task(DATA / request.param)
+
+
+@pytest.fixture
+def expected(request):
+    return json.loads((DATA / request.node.callspec.params["task"] / "expected.json").read_text())
+
+
+def every(names):
+    return pytest.mark.parametrize("task", names, indirect=True)
+
+
+@every(MARIAN)
+def test_translations_and_scores_are_those_of_pymarian(task, expected):
+    texts = expected["texts"]
+    greedy = task.predict(texts, beam_size=1)
+    assert [answer.text for answer in greedy] == [one[0][0] for one in expected["greedy"]]
+    assert_allclose([a.score for a in greedy], [one[0][1] for one in expected["greedy"]], atol=1e-4)
+    assert (task.beam_size, task.length_penalty) == (4, 0.6)
+    for answer, known in zip(task.predict(texts, n_best=4), expected["beam"], strict=True):
+        assert [text for text, _ in answer.n_best] == [text for text, _ in known]
+        assert_allclose([score for _, score in answer.n_best], [s for _, s in known], atol=1e-4)
+
+
+@every(TRANSFORMERS)
+def test_ids_logits_and_translations_are_those_of_transformers(task, expected):
+    tokens = expected["tokens"]
+    ours = task.source_tokenizer.encode(tf.constant(expected["texts"]), 64).numpy()
+    for row, theirs in zip(ours, expected["source_ids"], strict=True):
+        pieces = task.source_tokenizer.pieces(row[row > 0])
+        assert pieces == [tokens[i] for i in theirs]
+    assert [answer.text for answer in task.predict(expected["texts"])] == expected["greedy"]
+    pieces = dict(zip(task.target_tokenizer.pieces(range(2, 4)), range(2, 4), strict=True))
+    pieces |= {piece: i for i, piece in enumerate(task.target_tokenizer.vocabulary, 4)}
+    pieces["<unk>"] = 1
+    target = np.array([[pieces[token] for token in expected["target_tokens"]]])
+    logits = task.model([ours[2:3, : len(expected["source_ids"][2])], shift_right(target)])[0]
+    known = np.array(expected["logits"])
+    columns = [
+        tokens.index(piece) for piece in task.target_tokenizer.pieces(range(3, logits.shape[1]))
+    ]
+    assert_allclose(logits[:, 3:], known[:, columns], atol=1e-4)
+    # One row there, for padding and start, is two here; together they are as probable.
+    assert_allclose(
+        np.logaddexp(logits[:, 0], logits[:, 2]), known[:, tokens.index("<pad>")], atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("name", [*MARIAN, *TRANSFORMERS])
+def test_what_was_imported_can_be_saved(name, tmp_path):
+    task = import_task(DATA / name)
+    task.save(tmp_path / "task")
+    loaded = load_task(tmp_path / "task")
+    texts = ["one red house", "dog"]
+    assert loaded.predict(texts) == task.predict(texts)
+    assert (loaded.suppressed, loaded.search_style) == (task.suppressed, "marian")
+
+
+def test_the_tag_of_a_language(tmp_path):
+    plain = import_task(DATA / "transformers_tags")
+    german = import_task(DATA / "transformers_tags", target_language="deu")
+    texts = ["one red house", ">>deu<< one red house", ">>fra<< one red house"]
+    assert [g.text for g in german.predict(texts[:1])] == [
+        p.text for p in plain.predict(texts[1:2])
+    ]
+    ids = plain.source_tokenizer.encode(tf.constant(texts), 64).numpy()
+    assert ids[1].tolist()[1:] == ids[0].tolist() + [0] or ids[1, 0] == 4
+    assert ids[2, 0] == 1  # an unknown language
+    with pytest.raises(UserError, match=r"no tag '>>de<<'; did you mean \">>deu<<\""):
+        import_task(DATA / "transformers_tags", target_language="de")
+    with pytest.raises(UserError, match="no tag '>>deu<<'"):
+        import_task(DATA / "transformers", target_language="deu")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("type", "s2s", "type is 's2s'; accepted is 'transformer'"),
+        ("transformer-ffn-depth", 3, "transformer-ffn-depth is 3; accepted is 2"),
+        ("transformer-ffn-activation", "tanh", "transformer-ffn-activation is 'tanh'; accepted is"),
+        ("transformer-decoder-autoreg", "average-attention", "'average-attention', None"),
+        ("transformer-tied-layers", [1, 1], "transformer-tied-layers is"),
+        ("transformer-preprocess", "n", "transformer-preprocess, -postprocess and"),
+        ("never-heard-of", 7, "never-heard-of is 7, an unknown option"),
+        ("dim-emb", None, "lacks dim-emb"),
+    ],
+)
+def test_options_of_marian_are_honoured_or_refused(name, value, message, tmp_path):
+    folder = shutil.copytree(DATA / "attention", tmp_path / "model")
+    arrays = dict(np.load(folder / "model.npz"))
+    options = yaml.safe_load(arrays["special:model.yml"].tobytes().rstrip(b"\0"))
+    options[name] = value
+    if value is None:
+        del options[name]
+    content = yaml.safe_dump(options).encode()
+    arrays["special:model.yml"] = np.frombuffer(content, "int8")
+    np.savez(folder / "model.npz", **arrays)
+    with pytest.raises(UserError, match=message):
+        import_task(folder)
+
+
+def test_every_array_is_accounted_for(tmp_path):
+    folder = shutil.copytree(DATA / "ssru", tmp_path / "model")
+    arrays = dict(np.load(folder / "model.npz"))
+    np.savez(folder / "model.npz", **arrays, encoder_l3_self_Wq=np.zeros((2, 2), "float32"))
+    with pytest.raises(UserError, match="arrays that this architecture does not: encoder_l3_self"):
+        import_task(folder)
+    del arrays["decoder_l2_rnn_bf"]
+    np.savez(folder / "model.npz", **arrays)
+    with pytest.raises(UserError, match="lacks decoder_l2_rnn_bf"):
+        import_task(folder)
+    folder = shutil.copytree(DATA / "transformers", tmp_path / "transformers")
+    weights = safetensors.numpy.load_file(folder / "model.safetensors")
+    weights["model.encoder.layernorm_embedding.weight"] = np.zeros(3, "float32")
+    safetensors.numpy.save_file(weights, folder / "model.safetensors")
+    with pytest.raises(UserError, match="arrays that MarianMTModel does not: model.encoder.layern"):
+        import_task(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "message"),
+    [
+        ("config.json", {"normalize_before": True}, "normalize_before is true; accepted is false"),
+        ("config.json", {"activation_function": "tanh"}, "activation_function is 'tanh'"),
+        ("config.json", {"decoder_ffn_dim": 41}, "encoder_ffn_dim is 40, decoder_ffn_dim 41"),
+        ("config.json", {"decoder_start_token_id": 0}, "decoder_start_token_id is 0; accepted is"),
+        ("config.json", {"eos_token_id": 1}, "eos_token_id is 1, but </s> in vocab.json has"),
+        ("config.json", {"encoder_layers": 0}, "encoder_layers: Input should be greater"),
+        ("generation_config.json", {"bad_words_ids": [[4, 5]]}, r"bad_words_ids has \[4, 5\]"),
+        ("generation_config.json", {"forced_eos_token_id": 5}, "forced_eos_token_id is 5"),
+        ("tokenizer_config.json", {"tokenizer_class": "T5Tokenizer"}, "tokenizer_class is T5"),
+        ("vocab.json", {"more": 99}, "the weights have 49 rows"),
+    ],
+)
+def test_settings_of_transformers_are_honoured_or_refused(file, changes, message, tmp_path):
+    folder = shutil.copytree(DATA / "transformers", tmp_path / "model")
+    content = json.loads((folder / file).read_text())
+    (folder / file).write_text(json.dumps({**content, **changes}))
+    with pytest.raises(UserError, match=message):
+        import_task(folder)
+
+
+def test_bad_words_are_never_chosen(tmp_path):
+    folder = shutil.copytree(DATA / "transformers", tmp_path / "model")
+    task = import_task(folder)
+    [answer] = task.predict(["dog"])
+    bad = task.target_tokenizer.encode(tf.constant([answer.text]), 64).numpy()[0, 0]
+    path = folder / "generation_config.json"
+    content = json.loads(path.read_text())
+    ids = json.loads((folder / "vocab.json").read_text())
+    content["bad_words_ids"].append([ids[task.target_tokenizer.pieces([bad])[0]]])
+    path.write_text(json.dumps(content))
+    changed = import_task(folder)
+    assert set(changed.suppressed) - set(task.suppressed) == {bad}
+    found = changed.engine.decode(
+        changed,
+        {"source_ids": np.array([[5, END_ID]])},
+        {"max_length": 9, "beam_size": 3, "length_penalty": 1.0},
+    )
+    assert bad not in np.asarray(found["target_ids"])

@@ -1,0 +1,278 @@
+"""Models of Marian in its own format: an `.npz` with arrays and the options of the architecture."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from attention_zoo.errors import UserError, shown
+from attention_zoo.zoo.importers.npz_file import read_npz
+from attention_zoo.zoo.weights import as_float32
+
+_OPTIONS = "special:model.yml"
+_ACTIVATIONS = {"relu": "relu", "swish": "silu", "gelu": "gelu"}
+
+# Options that must have one of these values, if they are there.
+_REQUIRED: dict[str, tuple[Any, ...]] = {
+    "type": ("transformer",),
+    "right-left": (False,),
+    "input-types": ([], ["sequence"], ["sequence", "sequence"]),
+    "factors-dim-emb": (0,),
+    "lemma-dim-emb": (0,),
+    "lemma-dependency": ("",),
+    "ulr": (False,),
+    "tied-embeddings-src": (False,),
+    "transformer-alibi-shift": (False,),
+    "transformer-alibi-trainable": (False,),
+    "transformer-attention-mask": ("default",),
+    "transformer-decoder-ffn-depth": (0, 2),
+    "transformer-disable-position-embeddings": (False,),
+    "transformer-ffn-depth": (2,),
+    "transformer-no-affine": (False,),
+    "transformer-no-bias": (False,),
+    "transformer-no-projection": (False,),
+    "transformer-pool": (False,),
+    "transformer-rnn-projection": (False,),
+    "transformer-tied-layers": ([],),
+    "transformer-train-position-embeddings": (False,),
+    "transformer-train-positions": (False,),
+    "transformer-depth-scaling": (False, True),  # of the first weights only
+}
+# Of other architectures, of training, or of the output of alignments: without effect here.
+_WITHOUT_EFFECT = (
+    "bert-",
+    "dec-cell-",
+    "dim-rnn",
+    "enc-cell",
+    "enc-type",
+    "factors-combine",
+    "layer-normalization",
+    "separator-symbol",
+    "skip",
+    "transformer-aan-",
+    "transformer-dim-aan",
+    "transformer-guided-alignment-layer",
+    "ulr-",
+    "version",
+)
+_USED = (
+    "dec-cell",
+    "dec-depth",
+    "dim-emb",
+    "dim-vocabs",
+    "enc-depth",
+    "output-omit-bias",
+    "tied-embeddings",
+    "tied-embeddings-all",
+    "transformer-decoder-autoreg",
+    "transformer-decoder-dim-ffn",
+    "transformer-dim-ffn",
+    "transformer-ffn-activation",
+    "transformer-heads",
+    "transformer-postprocess",
+    "transformer-postprocess-emb",
+    "transformer-postprocess-top",
+    "transformer-preprocess",
+)
+# The strings of operations that make post-norm and pre-norm: n norm, d dropout, a add.
+_NORMS = {("", "dan", ""): "post", ("", "an", ""): "post", ("n", "da", "n"): "pre"}
+_NORMS[("n", "a", "n")] = "pre"
+_LONGEST = 512  # positions are computed, so the longest text is ours to choose
+
+
+def read_marian(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Reads a model of Marian.
+
+    Args:
+        path: the `.npz`.
+
+    Returns:
+        The constructor arguments of `Transformer`, without the sizes of vocabularies; and the
+        weights by our names, with the rows of embeddings in Marian's order.
+
+    Raises:
+        UserError: if the file is damaged, an option is not supported, or an array is missing or
+            not used.
+    """
+    arrays = read_npz(path)
+    if _OPTIONS not in arrays:
+        raise UserError(f"{path} is not a model of Marian: it has no {_OPTIONS}")
+    try:
+        options = yaml.safe_load(arrays.pop(_OPTIONS).tobytes().rstrip(b"\0").decode())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: {_OPTIONS} is damaged: {error}") from error
+    if not isinstance(options, dict):
+        raise UserError(f"{path}: {_OPTIONS} is not a mapping of options")
+    arguments = _arguments(options, f"{path}: {_OPTIONS}")
+    reader = _Reader(arrays, path)
+    weights = reader.read(arguments)
+    unused = sorted(arrays.keys() - reader.used - {"decoder_c_mask"})
+    if unused:
+        raise UserError(f"{path} has arrays that this architecture does not: {', '.join(unused)}")
+    return arguments, weights
+
+
+def _arguments(options: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    for name, value in options.items():
+        accepted = _REQUIRED.get(name)
+        if accepted is not None and value not in accepted:
+            listed = " or ".join(shown(v) for v in accepted)
+            raise UserError(f"{origin}: {name} is {shown(value)}; accepted is {listed}")
+        known = accepted is not None or name in _USED or name.startswith(_WITHOUT_EFFECT)
+        if not known and value not in (False, 0, "", [], None):
+            raise UserError(f"{origin}: {name} is {shown(value)}, an unknown option")
+    missing = [n for n in _USED if n not in options and n not in ("transformer-decoder-dim-ffn",)]
+    if missing:
+        raise UserError(f"{origin} lacks {', '.join(missing)}")
+    strings = tuple(
+        options[f"transformer-{name}"] for name in ("preprocess", "postprocess", "postprocess-top")
+    )
+    if strings not in _NORMS:
+        raise UserError(
+            f"{origin}: transformer-preprocess, -postprocess and -postprocess-top are {strings}; "
+            f"accepted are {', '.join(map(str, _NORMS))}"
+        )
+    if _NORMS[strings] == "pre" and options["transformer-decoder-autoreg"] != "rnn":
+        # Marian 1.12 itself computes other scores for such a decoder in training and in
+        # translation, from the second token on: there is nothing to be equal to.
+        raise UserError(
+            f"{origin}: transformer-preprocess is n and transformer-decoder-autoreg is "
+            "self-attention; pre-norm is accepted with an SSRU only"
+        )
+    recurrences = {("self-attention", None): None, ("rnn", "ssru"): "ssru"}
+    read_past = options["transformer-decoder-autoreg"]
+    recurrence = (read_past, options["dec-cell"] if read_past == "rnn" else None)
+    width = options["transformer-dim-ffn"]
+    for name, value, accepted in (
+        ("transformer-ffn-activation", options["transformer-ffn-activation"], [*_ACTIVATIONS]),
+        (
+            "transformer-postprocess-emb",
+            options["transformer-postprocess-emb"],
+            ["", "d", "n", "nd"],
+        ),
+        ("transformer-decoder-autoreg and dec-cell", recurrence, [*recurrences]),
+        (
+            "transformer-decoder-dim-ffn",
+            options.get("transformer-decoder-dim-ffn", 0),
+            [0, width],
+        ),
+    ):
+        if value not in accepted:
+            listed = " or ".join(shown(v) for v in accepted)
+            raise UserError(f"{origin}: {name} is {shown(value)}; accepted is {listed}")
+    return {
+        "width": options["dim-emb"],
+        "num_heads": options["transformer-heads"],
+        "feed_forward_width": width,
+        "num_encoder_blocks": options["enc-depth"],
+        "num_decoder_blocks": options["dec-depth"],
+        "share_embeddings": options["tied-embeddings-all"],
+        "tie_output": options["tied-embeddings"] or options["tied-embeddings-all"],
+        "output_bias": not options["output-omit-bias"],
+        "embedding_norm": "n" in options["transformer-postprocess-emb"],
+        "positions": "sinusoidal_marian",
+        "max_length": _LONGEST,
+        "decoder_recurrence": recurrences[recurrence],
+        "activation": _ACTIVATIONS[options["transformer-ffn-activation"]],
+        "norm": _NORMS[strings],
+        "attention_bias": True,
+        "epsilon": 1e-6,
+    }
+
+
+class _Reader:
+    """Takes arrays by Marian's names, and records which were used."""
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], path: Path):
+        self.arrays, self.path = arrays, path
+        self.used: set[str] = set()
+
+    def take(self, *names: str) -> np.ndarray:
+        """The named arrays, joined along the last axis; rows `(1, D)` become `(D,)`."""
+        missing = [name for name in names if name not in self.arrays]
+        if missing:
+            raise UserError(f"{self.path} lacks {', '.join(missing)}")
+        self.used.update(names)
+        parts = [as_float32(self.arrays[name], f"{self.path}: {name}") for name in names]
+        joined = np.concatenate(parts, axis=-1)
+        return joined[0] if len(joined) == 1 and _is_row(names[0]) else joined
+
+    def read(self, arguments: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """All weights by our names."""
+        weights: dict[str, np.ndarray] = {}
+        is_pre = arguments["norm"] == "pre"
+        if arguments["share_embeddings"]:
+            weights["target_embedding/table"] = self.take("Wemb")
+        else:
+            weights["source_embedding/table"] = self.take("encoder_Wemb")
+            weights["target_embedding/table"] = self.take("decoder_Wemb")
+        bias = "target_embedding/bias"
+        if not arguments["tie_output"]:
+            # The transpose, if it was made as an embedding is.
+            transposed = "decoder_ff_logit_out_Wt" in self.arrays
+            name = f"decoder_ff_logit_out_W{'t' * transposed}"
+            kernel = self.take(name)
+            weights["output_projection/kernel"] = kernel.T if transposed else kernel
+            bias = "output_projection/bias"
+        if arguments["output_bias"]:
+            weights[bias] = self.take("decoder_ff_logit_out_b")
+        for side, ours in (("encoder", "source"), ("decoder", "target")):
+            if arguments["embedding_norm"]:
+                weights |= self._norm(f"{ours}_norm", f"{side}_emb", "_pre")
+            if is_pre:
+                weights |= self._norm(f"{side}_norm", f"{side}_top", "")
+            for i in range(arguments[f"num_{side}_blocks"]):
+                block, theirs = f"{side}_block_{i}", f"{side}_l{i + 1}"
+                if side == "decoder":
+                    weights |= self._attention(f"{block}/cross_attention", f"{theirs}_context", 1)
+                    norm = f"{block}/cross_attention_add_norm/layer_norm"
+                    weights |= self._norm(norm, f"{theirs}_context_Wo", "_pre" * is_pre)
+                weights |= self._past(block, theirs, arguments, side)
+                weights |= self._feed_forward(block, f"{theirs}_ffn", "_pre" * is_pre)
+        return weights
+
+    def _past(self, block, theirs, arguments, side):
+        pre = "_pre" * (arguments["norm"] == "pre")
+        norm = f"{block}/self_attention_add_norm/layer_norm"
+        if side == "decoder" and arguments["decoder_recurrence"]:
+            return {
+                f"{block}/ssru/kernel": self.take(f"{theirs}_rnn_W", f"{theirs}_rnn_Wf"),
+                f"{block}/ssru/bias": self.take(f"{theirs}_rnn_bf"),
+                # Marian names the two differently.
+                **self._norm(norm, f"{theirs}_rnn" if pre else f"{theirs}_rnn_ffn", pre),
+            }
+        return {
+            **self._attention(f"{block}/self_attention", f"{theirs}_self", 0),
+            **self._norm(norm, f"{theirs}_self_Wo", pre),
+        }
+
+    def _attention(self, ours, theirs, is_cross):
+        parts = {"query": "q", "key_value": "kv"} if is_cross else {"query_key_value": "qkv"}
+        weights = {}
+        for name, letters in {**parts, "output": "o"}.items():
+            weights[f"{ours}/{name}/kernel"] = self.take(*(f"{theirs}_W{x}" for x in letters))
+            weights[f"{ours}/{name}/bias"] = self.take(*(f"{theirs}_b{x}" for x in letters))
+        return weights
+
+    def _feed_forward(self, block, theirs, pre):
+        return {
+            f"{block}/feed_forward/inner/kernel": self.take(f"{theirs}_W1"),
+            f"{block}/feed_forward/inner/bias": self.take(f"{theirs}_b1"),
+            f"{block}/feed_forward/outer/kernel": self.take(f"{theirs}_W2"),
+            f"{block}/feed_forward/outer/bias": self.take(f"{theirs}_b2"),
+            **self._norm(f"{block}/feed_forward_add_norm/layer_norm", f"{theirs}_ffn", pre),
+        }
+
+    def _norm(self, ours, theirs, pre):
+        return {
+            f"{ours}/gamma": self.take(f"{theirs}_ln_scale{pre}"),
+            f"{ours}/beta": self.take(f"{theirs}_ln_bias{pre}"),
+        }
+
+
+def _is_row(name: str) -> bool:
+    """Whether an array is a vector that Marian stores as a row."""
+    last = name.rsplit("_", 1)[1] if not name.endswith("_pre") else name.rsplit("_", 2)[1]
+    return last in ("b", "b1", "b2", "bf", "bq", "bk", "bv", "bo", "scale", "bias")
