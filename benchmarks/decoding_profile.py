@@ -27,7 +27,11 @@ from decoding_artefacts import FULL, QUICK, SPECIAL_IDS, make_model  # noqa: E40
 from measure import console, machine, write_json  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from attention_zoo.decoding.beam_search import _best_continuations, beam_search  # noqa: E402
+from attention_zoo.decoding.beam_search import (  # noqa: E402
+    BeamOptions,
+    _best_continuations,
+    beam_search,
+)
 from attention_zoo.decoding.greedy import _most_probable, greedy_search  # noqa: E402
 from attention_zoo.decoding.loop import Hypotheses, _extend  # noqa: E402
 

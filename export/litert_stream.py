@@ -19,9 +19,9 @@ def write_litert_stream(task: Any, path: Path | str, quantize: str = "none") -> 
     """Converts a sequence-to-sequence task to a LiteRT file with two signatures.
 
     `encode(source_ids)` takes one source, int32 `(1, S)`, padded with 0 to the maximum length,
-    and gives the maximum number of steps, and the ids that must not be chosen if there are any. `decode_step(token_id, position)` takes the last
-    token and its position, int32 `(1, 1)` and `()`, and gives the logits of the next token,
-    float32 `(1, V)`. All shapes are fixed.
+    and gives the maximum number of steps, and the ids that must not be chosen if there are any.
+    `decode_step(token_id, position)` takes the last token and its position, int32 `(1, 1)` and
+    `()`, and gives the logits of the next token, float32 `(1, V)`. All shapes are fixed.
 
     Arguments and errors are those of `write_litert`.
     """

@@ -340,8 +340,8 @@ def sinusoid(length, width, layout="interleaved"):
         length: number of positions.
         width: size of a vector, even.
         layout: `"interleaved"` as above; `"halves"`, with all sines before all cosines, as in
-            Hugging Face's models; or `"marian"`, the halves with the exponents `i / (width / 2 - 1)`
-            in place of `2 i / width`, as in Marian and Tensor2Tensor.
+            Hugging Face's models; or `"marian"`, the halves with exponents `i / (width / 2 - 1)` in
+            place of `2 i / width`, as in Marian and Tensor2Tensor.
 
     Returns:
         float32 NumPy array `(length, width)`, computed in float64.

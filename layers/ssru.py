@@ -54,7 +54,7 @@ class SSRU(Layer):
         """Runs over a sequence; see the class docstring."""
         if attention_mask is not None or not causal:
             raise ValueError(
-                f"{self.name} reads every position up to its own: it takes no mask, and causal must "
+                f"{self.name} reads all positions up to its own: it takes no mask, and causal must "
                 f"be True; received attention_mask={attention_mask}, causal={causal}"
             )
         (cells_BTD,), _ = recur(

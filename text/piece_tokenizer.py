@@ -74,8 +74,9 @@ class PieceTokenizer(Tokenizer):
         if self.prefix is not None:
             first = tf.where(has_tag, first, self._tags.lookup(tf.constant(self.prefix)))
             has_tag = tf.ones_like(has_tag)
-        first = tf.ragged.boolean_mask(first[:, tf.newaxis], has_tag[:, tf.newaxis])
-        return tf.concat([first, ids.with_row_splits_dtype(first.row_splits.dtype)], axis=1)
+        first: Any = tf.ragged.boolean_mask(first[:, tf.newaxis], has_tag[:, tf.newaxis])
+        joined: Any = tf.concat([first, ids.with_row_splits_dtype(first.row_splits.dtype)], axis=1)
+        return joined
 
     def _map(self, strings: tf.Tensor) -> tf.RaggedTensor:
         ids = self._pieces.tokenize(strings)

@@ -176,10 +176,9 @@ class Transformer(Seq2SeqModel):
         self.encoder_blocks = [
             EncoderBlock(**block, name=f"encoder_block_{i}") for i in range(self.num_encoder_blocks)
         ]
-        decoder_block = _DECODER_BLOCKS[self.decoder_recurrence]
+        block_class = _DECODER_BLOCKS[self.decoder_recurrence]
         self.decoder_blocks = [
-            decoder_block(**block, name=f"decoder_block_{i}")
-            for i in range(self.num_decoder_blocks)
+            block_class(**block, name=f"decoder_block_{i}") for i in range(self.num_decoder_blocks)
         ]
         # Post-norm blocks end with a normalisation; pre-norm stacks need one after the last.
         is_pre = self.norm == "pre"

@@ -105,7 +105,8 @@ def import_hugging_face_marian(
         "search_style": "marian",
         "suppressed": sorted(suppressed),
     }
-    return Seq2Seq(model, *tokenizers, **{**settings, **given})
+    source, target = tokenizers
+    return Seq2Seq(model, source, target, **{**settings, **given})
 
 
 def _generation(folder: Path, config: Mapping[str, Any]) -> _Generation:
@@ -128,7 +129,7 @@ def _hugging_face_tokenizers(
     special = (specials.unk_token, specials.eos_token, specials.pad_token)
     vocabularies = [_vocabulary(folder / name, special) for name in names]
     target = vocabularies[1]
-    for name, token in (("eos_token_id", target.end), ("pad_token_id", target.padding)):
+    for name, token in (("eos_token_id", target.end), ("pad_token_id", specials.pad_token)):
         if target.ids[token] != config[name]:
             raise UserError(
                 f"{folder / 'config.json'}: {name} is {config[name]}, but {token} in {names[1]} "
@@ -199,7 +200,8 @@ def import_marian(
         "search_style": "marian",
         "suppressed": suppressed,
     }
-    return Seq2Seq(model, *tokenizers, **{**chosen, **given})
+    source, target = tokenizers
+    return Seq2Seq(model, source, target, **{**chosen, **given})
 
 
 def _inside(folder: Path, name: str, origin: Path) -> Path:

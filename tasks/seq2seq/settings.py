@@ -185,7 +185,7 @@ class Config(TaskConfig):
     length_penalty: float
     replace_unknown: bool = False
     search_style: SearchStyle = "gnmt"
-    suppressed: list[Annotated[int, Field(ge=0)]] = []
+    suppressed: list[Annotated[int, Field(ge=0)]] = Field(default=[])
 
 
 @register_task

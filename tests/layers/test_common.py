@@ -57,7 +57,11 @@ def test_layer(check, case):
     check(case)
 
 
-@cases(lambda case: case.causal)
+def is_recurrence(case):
+    return type(case.make_layer()).__name__.startswith("SSRU")
+
+
+@cases(lambda case: case.causal and not is_recurrence(case))
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 @pytest.mark.parametrize("mask_rank", [0, 2, 3])
 @pytest.mark.parametrize("return_weights", [False, True])
@@ -66,6 +70,14 @@ def test_the_future_changes_nothing(case, dropout, return_weights, mask_rank, dt
     future_changes_nothing(
         case, dropout=dropout, return_weights=return_weights, mask_rank=mask_rank, dtype=dtype
     )
+
+
+@cases(is_recurrence)
+def test_the_future_changes_nothing_in_a_recurrence(case):
+    future_changes_nothing(case)
+    mask = np.ones(case.inputs["inputs"].shape[:2], bool)
+    with pytest.raises(ValueError, match="it takes no mask"):
+        case.call(case.make_layer(), {**case.inputs, "attention_mask": mask})
 
 
 @pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES)
@@ -113,4 +125,4 @@ def test_which_checks_are_run_on_which_layers():
         named[name] for name in ("padding_changes_no_valid_output", "future_changes_nothing")
     )
     assert masked == sum(any("mask" in n for n in e.inputs) for e in EXAMPLES.values())
-    assert causal == len(list(itertools.filterfalse(lambda c: not c.causal, CASES.values()))) == 3
+    assert causal == len(list(itertools.filterfalse(lambda c: not c.causal, CASES.values()))) == 5

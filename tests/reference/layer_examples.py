@@ -40,7 +40,7 @@ class Example:
 
     def case(self):
         """The layer with inputs, for `attention_zoo.testing`."""
-        causal = self.options.get("causal", self.layer == "DecoderBlock")
+        causal = self.options.get("causal", self.layer.endswith("DecoderBlock"))
         layer_class = getattr(layers, self.layer)
         return LayerCase(lambda: layer_class(**self.arguments), self.draw(), causal, self.options)
 
@@ -274,16 +274,26 @@ EXAMPLES = {
         {"inputs": "BTD", "token_mask": "BT"},
         3 * (D * K + K * K + K),
     ),
+    "SSRU": Example("SSRU", {}, {"inputs": "BTD"}, 2 * D * D + D, {"causal": True}),
+    "SSRUDecoderBlock": Example(
+        "SSRUDecoderBlock",
+        BLOCK,
+        {"inputs": "BTD", "memory": "BSE", "memory_mask": "BS"},
+        2 * D * D + D + (2 * D * D + 2 * E * D) + FEED_FORWARD + 3 * NORM,
+    ),
     "ScaledDotProductAttention": Example(
         "ScaledDotProductAttention",
         {"dropout": 0.1},
         {"query": "BTK", "key": "BSK", "value": "BSE", "attention_mask": "BS"},
     ),
     "SinusoidalPositionalEncoding": Example(
-        "SinusoidalPositionalEncoding", {"max_length": 9}, {"inputs": "BTD"}
+        "SinusoidalPositionalEncoding", {"max_length": 9, "layout": "marian"}, {"inputs": "BTD"}
     ),
     "TokenEmbedding": Example(
-        "TokenEmbedding", {"vocab_size": V, "width": D, "scale": False}, {"token_ids": "BT"}, V * D
+        "TokenEmbedding",
+        {"vocab_size": V, "width": D, "scale": False, "output_bias": True},
+        {"token_ids": "BT"},
+        V * D + V,
     ),
 }
 LAYERS = {name: getattr(layers, name) for name in layers.__all__}

@@ -86,11 +86,10 @@ def test_the_tag_of_a_language(tmp_path):
     plain = import_task(DATA / "transformers_tags")
     german = import_task(DATA / "transformers_tags", target_language="deu")
     texts = ["one red house", ">>deu<< one red house", ">>fra<< one red house"]
-    assert [g.text for g in german.predict(texts[:1])] == [
-        p.text for p in plain.predict(texts[1:2])
-    ]
+    assert german.predict(texts[:1]) == plain.predict(texts[1:2])
     ids = plain.source_tokenizer.encode(tf.constant(texts), 64).numpy()
-    assert ids[1].tolist()[1:] == ids[0].tolist() + [0] or ids[1, 0] == 4
+    assert plain.source_tokenizer.pieces(ids[1, :1]) == [">>deu<<"]
+    assert ids[1, 1:].tolist() == ids[0, :-1].tolist()
     assert ids[2, 0] == 1  # an unknown language
     with pytest.raises(UserError, match=r"no tag '>>de<<'; did you mean \">>deu<<\""):
         import_task(DATA / "transformers_tags", target_language="de")
@@ -139,7 +138,7 @@ def test_every_array_is_accounted_for(tmp_path):
     weights = safetensors.numpy.load_file(folder / "model.safetensors")
     weights["model.encoder.layernorm_embedding.weight"] = np.zeros(3, "float32")
     safetensors.numpy.save_file(weights, folder / "model.safetensors")
-    with pytest.raises(UserError, match="arrays that MarianMTModel does not: model.encoder.layern"):
+    with pytest.raises(UserError, match=r"MarianMTModel does not: model\.encoder\.layern"):
         import_task(folder)
 
 
@@ -148,7 +147,7 @@ def test_every_array_is_accounted_for(tmp_path):
     [
         ("config.json", {"normalize_before": True}, "normalize_before is true; accepted is false"),
         ("config.json", {"activation_function": "tanh"}, "activation_function is 'tanh'"),
-        ("config.json", {"decoder_ffn_dim": 41}, "encoder_ffn_dim is 40, decoder_ffn_dim 41"),
+        ("config.json", {"decoder_ffn_dim": 41}, "encoder_ffn_dim is 40, decoder_ffn_dim is 41"),
         ("config.json", {"decoder_start_token_id": 0}, "decoder_start_token_id is 0; accepted is"),
         ("config.json", {"eos_token_id": 1}, "eos_token_id is 1, but </s> in vocab.json has"),
         ("config.json", {"encoder_layers": 0}, "encoder_layers: Input should be greater"),
@@ -178,9 +177,8 @@ def test_bad_words_are_never_chosen(tmp_path):
     path.write_text(json.dumps(content))
     changed = import_task(folder)
     assert set(changed.suppressed) - set(task.suppressed) == {bad}
-    found = changed.engine.decode(
-        changed,
-        {"source_ids": np.array([[5, END_ID]])},
-        {"max_length": 9, "beam_size": 3, "length_penalty": 1.0},
-    )
-    assert bad not in np.asarray(found["target_ids"])
+    source_ids = np.array([[5, END_ID]])
+    for beam_size in (1, 3):
+        best = changed.search(source_ids, max_length=9, beam_size=beam_size, length_penalty=1.0)
+        assert bad not in best.ids.numpy()
+    assert bad not in changed.search(source_ids, max_length=9, seed=1, num_samples=20).ids.numpy()

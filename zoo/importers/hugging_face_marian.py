@@ -57,7 +57,8 @@ def marian_arguments(config: Mapping[str, Any], origin: Path) -> dict[str, Any]:
     for name, (encoder, decoder) in equal.items():
         if encoder != decoder:
             raise UserError(
-                f"{origin}: encoder_{name} is {encoder}, decoder_{name} {decoder}; they must be equal"
+                f"{origin}: encoder_{name} is {encoder}, decoder_{name} is {decoder}; they must be "
+                "equal"
             )
     for name in ("normalize_before", "normalize_embedding", "add_final_layer_norm"):
         if getattr(read, name):

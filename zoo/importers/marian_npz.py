@@ -135,8 +135,8 @@ def _arguments(options: Mapping[str, Any], origin: str) -> dict[str, Any]:
             f"accepted are {', '.join(map(str, _NORMS))}"
         )
     if _NORMS[strings] == "pre" and options["transformer-decoder-autoreg"] != "rnn":
-        # Marian 1.12 itself computes other scores for such a decoder in training and in
-        # translation, from the second token on: there is nothing to be equal to.
+        # From the second token on, Marian 1.12 gives such models other scores than this
+        # architecture does, and it is not known why.
         raise UserError(
             f"{origin}: transformer-preprocess is n and transformer-decoder-autoreg is "
             "self-attention; pre-norm is accepted with an SSRU only"
@@ -145,11 +145,12 @@ def _arguments(options: Mapping[str, Any], origin: str) -> dict[str, Any]:
     read_past = options["transformer-decoder-autoreg"]
     recurrence = (read_past, options["dec-cell"] if read_past == "rnn" else None)
     width = options["transformer-dim-ffn"]
+    after_embedding = options["transformer-postprocess-emb"]
     for name, value, accepted in (
         ("transformer-ffn-activation", options["transformer-ffn-activation"], [*_ACTIVATIONS]),
         (
             "transformer-postprocess-emb",
-            options["transformer-postprocess-emb"],
+            after_embedding,
             ["", "d", "n", "nd"],
         ),
         ("transformer-decoder-autoreg and dec-cell", recurrence, [*recurrences]),
@@ -171,7 +172,7 @@ def _arguments(options: Mapping[str, Any], origin: str) -> dict[str, Any]:
         "share_embeddings": options["tied-embeddings-all"],
         "tie_output": options["tied-embeddings"] or options["tied-embeddings-all"],
         "output_bias": not options["output-omit-bias"],
-        "embedding_norm": "n" in options["transformer-postprocess-emb"],
+        "embedding_norm": "n" in after_embedding,
         "positions": "sinusoidal_marian",
         "max_length": _LONGEST,
         "decoder_recurrence": recurrences[recurrence],
