@@ -145,12 +145,16 @@ stock_model = Counterparts()
 def _(model: Transformer, source_ids: Tensor, target_ids: Tensor) -> Tensor:
     mask = keys_mask(source_ids, model.source_vocab_size)
     hidden = stock(model.source_embedding, source_ids)
-    hidden = stock(model.source_dropout, stock(model.source_position, hidden, source_ids))
+    hidden = stock(model.source_position, hidden, source_ids)
+    hidden = stock(model.source_norm, hidden) if model.source_norm else hidden
+    hidden = stock(model.source_dropout, hidden)
     for block in model.encoder_blocks:
         hidden = stock(block, hidden, mask)
     memory = stock(model.encoder_norm, hidden) if model.encoder_norm else hidden
     hidden = stock(model.target_embedding, target_ids)
-    hidden = stock(model.target_dropout, stock(model.target_position, hidden, target_ids))
+    hidden = stock(model.target_position, hidden, target_ids)
+    hidden = stock(model.target_norm, hidden) if model.target_norm else hidden
+    hidden = stock(model.target_dropout, hidden)
     for block in model.decoder_blocks:
         hidden = stock(block, hidden, memory, mask)
     return _token_logits(model, stock(model.decoder_norm, hidden) if model.decoder_norm else hidden)
@@ -167,7 +171,9 @@ def _(model: RNNAttention, source_ids: Tensor, target_ids: Tensor) -> Tensor:
 
 def _token_logits(model: Any, hidden: Tensor) -> Tensor:
     if model.tie_output:
-        return dense([array(model.target_embedding.table).T], hidden)
+        embedding = model.target_embedding
+        bias = [array(embedding.bias)] if embedding.output_bias else []
+        return dense([array(embedding.table).T, *bias], hidden)
     return stock(model.output_projection, hidden)
 
 

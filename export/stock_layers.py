@@ -27,6 +27,7 @@ from attention_zoo.layers import (
     RecurrentDecoder,
     RecurrentEncoder,
     SinusoidalPositionalEncoding,
+    SSRUDecoderBlock,
     TokenEmbedding,
 )
 from attention_zoo.layers.functional import gelu_tanh
@@ -82,6 +83,8 @@ def why_no_counterpart(ours: Any) -> str:
             "its decoder feeds attention into the next step, and Keras has no recurrent "
             "layer with attention"
         )
+    if isinstance(ours, SSRUDecoderBlock):
+        return "its decoder has SSRUs, and Keras has no such layer"
     is_recurrent = isinstance(ours, RecurrentEncoder | RecurrentDecoder)
     if is_recurrent and (ours.layer_norm or callable(getattr(ours, "score", None))):
         return "Keras's layers support neither layer_norm nor a custom score"

@@ -111,6 +111,12 @@ def folder(request, page, tmp_path):
         (tmp_path / "runs/dates").symlink_to(request.getfixturevalue("dates"))
     if "import all-MiniLM-L6-v2" in text:
         (tmp_path / "all-MiniLM-L6-v2").symlink_to(request.getfixturevalue("encoder"))
+    if "import opus-mt-en-de" in text:
+        # A folder of the one kind that the page names; `tests/tasks/test_marian.py` has both.
+        (tmp_path / "opus-mt-en-de").symlink_to(ROOT / "tests/data/marian/attention")
+        rows = ["dog\tHund", "one red house\tHaus rot eins", "two two three\tdrei zwei zwei"]
+        lines = "\n".join(["source\ttarget", *rows, ""])
+        (tmp_path / "sentences.tsv").write_text(lines, encoding="utf-8")
     for name, count in {"train": 100, "valid": 5, "test": 5}.items():
         if page == "how-to/own-data":
             text = sentences(name, count)

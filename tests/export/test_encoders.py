@@ -81,11 +81,12 @@ def test_a_word_that_is_read_is_masked_in_a_long_text(tmp_path):
     ("kind", "quantize"),
     [
         ("classify", "full_int8"),
-        pytest.param("embed", "none", marks=pytest.mark.slow),
-        pytest.param("embed", "float16", marks=pytest.mark.slow),
-        pytest.param("tag", "dynamic_int8", marks=pytest.mark.slow),
+        ("embed", "none"),
+        ("embed", "float16"),
+        ("tag", "dynamic_int8"),
     ],
 )
+@pytest.mark.slow
 def test_files_for_phones(kind, quantize, tmp_path):
     export_all(kind, tmp_path / "out", ["litert", "litert_static", "mediapipe"], [quantize])
 

@@ -60,9 +60,20 @@ def test_every_activation(activation, tmp_path, randomize):
 @pytest.mark.parametrize(
     "options",
     [
-        {"norm": "post", "activation": "gelu", "attention_bias": True},
-        {"norm": "pre", "positions": "learned", "tie_output": False},
-        {"norm": "pre", "activation": "gelu_tanh", "attention_bias": False},
+        pytest.param(
+            {"norm": "post", "activation": "gelu", "attention_bias": True}, marks=pytest.mark.slow
+        ),
+        {
+            "norm": "pre",
+            "positions": "learned",
+            "tie_output": False,
+            "output_bias": True,
+            "embedding_norm": True,
+        },
+        pytest.param(
+            {"norm": "pre", "activation": "gelu_tanh", "output_bias": True},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_every_option_of_the_transformer(options, task, examples, tmp_path, randomize):

@@ -49,6 +49,8 @@ def test_a_sequence_model_is_verified_by_its_logits(task, tmp_path):
         {"norm": "post", "activation": "gelu", "attention_bias": True},
         {"norm": "pre", "positions": "learned", "tie_output": False, "share_embeddings": True},
         {"norm": "pre", "activation": "gelu_tanh"},
+        {"output_bias": True, "scale_embeddings": False, "positions": "sinusoidal_halves"},
+        {"output_bias": True, "tie_output": False, "embedding_norm": True, "activation": "silu"},
     ],
 )
 def test_every_option_of_the_transformer(task, options):

@@ -213,9 +213,8 @@ def encoders(tmp_path_factory):
     return folder, tasks
 
 
-@pytest.mark.parametrize(
-    "even", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["even", "uneven"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("even", [True, False], ids=["even", "uneven"])
 def test_every_task_with_batching(encoders, tmp_path, even):
     folder, tasks = encoders
     chosen = {name: pair for name, pair in tasks.items() if pair[0].answers_are_even == even}

@@ -11,6 +11,7 @@ from reference.layer_examples import EXAMPLES, LAYERS
 from attention_zoo.testing.layers import (
     LAYER_CHECKS,
     constructor_arguments,
+    dynamic_batch_and_length,
     future_changes_nothing,
     one_training_step_changes_every_weight,
 )
@@ -46,7 +47,17 @@ def test_every_layer_has_an_example_and_every_argument_a_value_that_is_no_defaul
 @pytest.mark.parametrize(
     ("check", "case"),
     [
-        pytest.param(check, case, id=f"{check.__name__}-{name}")
+        pytest.param(
+            check,
+            case,
+            id=f"{check.__name__}-{name}",
+            # A second example of a layer has other options; its steps and shapes are the first's.
+            marks=[pytest.mark.slow]
+            * (
+                "," in name
+                and check in (one_training_step_changes_every_weight, dynamic_batch_and_length)
+            ),
+        )
         for check in LAYER_CHECKS
         for name, case in CASES.items()
         # It has a test of its own, for each combination of options.

@@ -119,8 +119,25 @@ def test_every_kind_is_here():
     assert {name.split()[0].rstrip(",") for name in KINDS} == TASKS.keys()
 
 
-@every_kind
-@pytest.mark.parametrize("check", TASK_CHECKS)
+# `tests/train/test_building.py` trains every task, too.
+_TRAINED = ("classify", "answer", "fill_mask", "seq2seq")
+
+
+@pytest.mark.parametrize(
+    ("check", "kind"),
+    [
+        pytest.param(
+            check,
+            kind,
+            id=f"{check.__name__}-{kind}",
+            marks=[pytest.mark.slow] * (check is training_lowers_the_loss and kind not in _TRAINED),
+        )
+        # All checks of a kind in a row, which have one task.
+        for kind in KINDS
+        for check in TASK_CHECKS
+    ],
+    indirect=["kind"],
+)
 def test_task(check, case, kind):
     if not check.applies(case):
         assert (kind, check.__name__) in [("embed", "batch_changes_no_answer")]

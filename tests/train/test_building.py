@@ -1,5 +1,6 @@
 """From recipes to tasks, with fresh weights or pretrained ones."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -36,24 +37,25 @@ CASES = {
 }
 
 
+def write_recipe(folder, task, model=MODEL, **more):
+    columns, rows = CASES[task]
+    text = "".join("\t".join(row) + "\n" for row in rows * 5)
+    (folder / f"{task}.tsv").write_text(text)
+    recipe = {
+        "task": task,
+        "model": model,
+        "data": {"train": f"{task}.tsv", "valid": f"{task}.tsv", **columns},
+        "tokenizer": {"vocab_size": 60},
+        "train": {"steps": 2, "evaluate_every": 2, "batch_tokens": 64, "buckets": 1},
+    }
+    path = folder / f"{task}.yaml"
+    path.write_text(yaml.safe_dump({**recipe, **more}))
+    return path
+
+
 @pytest.fixture
 def write(tmp_path):
-    def write_recipe(task, model=MODEL, **more):
-        columns, rows = CASES[task]
-        text = "".join("\t".join(row) + "\n" for row in rows * 5)
-        (tmp_path / f"{task}.tsv").write_text(text)
-        recipe = {
-            "task": task,
-            "model": model,
-            "data": {"train": f"{task}.tsv", "valid": f"{task}.tsv", **columns},
-            "tokenizer": {"vocab_size": 60},
-            "train": {"steps": 2, "evaluate_every": 2, "batch_tokens": 64, "buckets": 1},
-        }
-        path = tmp_path / f"{task}.yaml"
-        path.write_text(yaml.safe_dump({**recipe, **more}))
-        return path
-
-    return write_recipe
+    return functools.partial(write_recipe, tmp_path)
 
 
 @pytest.mark.parametrize("task", CASES)
@@ -70,9 +72,18 @@ def test_every_task_is_trained_from_a_recipe(task, write, tmp_path):
     assert loaded(texts) == trained(texts)
 
 
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """The folder of an encoder that was trained to fill masks."""
+    folder = tmp_path_factory.mktemp("base")
+    train_recipe(load_recipe(write_recipe(folder, "fill_mask")), folder / "base")
+    return folder / "base"
+
+
 @pytest.mark.parametrize("task", CASES)
-def test_pretrained_encoders_are_taken_over(task, write, tmp_path):
-    base, _ = train_recipe(load_recipe(write("fill_mask")), tmp_path / "base")
+def test_pretrained_encoders_are_taken_over(task, write, tmp_path, base):
+    (tmp_path / "base").symlink_to(base)
+    base = load_task(base)
     path = write(task, model={"pretrained": "base", "dropout": 0.3})
     recipe = load_recipe(path)
     made = recipe.build([tuple(row) for row in CASES[task][1]])

@@ -93,7 +93,8 @@ def test_dropout_depends_on_step_and_seed_alone(make_task):
     assert len(set(losses.values())) == 3
 
 
-@pytest.mark.parametrize("family", ["transformer", pytest.param("rnn", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["transformer", "rnn"])
 def test_xla_gives_the_same_losses(family, make_task):
     batches = [_batch()] * 3
     plain = _train(make_task(family=family), batches)

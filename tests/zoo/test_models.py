@@ -123,12 +123,12 @@ KINDS = {
 }
 
 
-_SLOW = "rnn, stacked additive"
+_SLOW = ("rnn, stacked additive", "rnn, luong")
 
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(kind, marks=[pytest.mark.slow] * (kind == _SLOW)) for kind in KINDS],
+    params=[pytest.param(kind, marks=[pytest.mark.slow] * (kind in _SLOW)) for kind in KINDS],
 )
 def kind(request):
     return KINDS[request.param]
