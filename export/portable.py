@@ -203,7 +203,7 @@ def _(model: Bert, token_ids: Tensor, mask: Tensor, segment_ids: Tensor) -> Tens
 @stock_model.register(BertClassifier)
 def _(model: BertClassifier, **inputs: Tensor) -> Tensor:
     pooled = stock(model.bert.pooler_projection, first_state(stock_model(model.bert, **inputs)))
-    pooled = layers.Activation("tanh")(pooled)
+    pooled = activate(model.bert.pooler_activation, pooled)
     return stock(model.head, stock(model.head_dropout, pooled))
 
 

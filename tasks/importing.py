@@ -4,7 +4,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from attention_zoo.errors import UserError
+from attention_zoo.errors import UserError, shown
 from attention_zoo.json_files import Content, check_content, read_json
 from attention_zoo.tasks.encoder_settings import EncoderRecipe
 from attention_zoo.tasks.google_checkpoint import read_checkpoint
@@ -13,13 +13,14 @@ from attention_zoo.tasks.settings import TASKS
 from attention_zoo.text.hugging_face import read_hugging_face_tokenizer
 from attention_zoo.text.wordpiece_tokenizer import WordPieceTokenizer, read_vocabulary
 from attention_zoo.zoo.importers.bert import head_of, make_bert
-from attention_zoo.zoo.importers.bert_names import from_google
-from attention_zoo.zoo.importers.hugging_face import bert_arguments, read_hugging_face_weights
+from attention_zoo.zoo.importers.bert_names import from_google, from_hugging_face
+from attention_zoo.zoo.importers.hugging_face import bert_arguments, read_hugging_face_arrays
 from attention_zoo.zoo.importers.keras_hub import (
     keras_hub_arguments,
     read_keras_hub_head,
     read_keras_hub_weights,
 )
+from attention_zoo.zoo.importers.relatives import RELATIVES
 
 # The default task for each head.
 _TASK_OF_HEAD = {
@@ -124,8 +125,21 @@ def _import(folder, given):
 
 def _import_hugging_face(folder, config, given):
     check_content(config, _Config, folder / "config.json")
+    kinds = ("bert", *RELATIVES, "marian")
+    if config.get("model_type", "bert") not in kinds:
+        raise UserError(
+            f"{folder / 'config.json'}: model_type is {shown(config['model_type'])}; accepted are "
+            f"{', '.join(kinds)}"
+        )
+    arrays, path = read_hugging_face_arrays(folder)
+    relative = RELATIVES.get(config.get("model_type"))
+    if relative:
+        config = relative.config(config, folder / "config.json")
     arguments = bert_arguments(config, folder / "config.json")
-    weights = read_hugging_face_weights(folder)
+    if relative:
+        arguments["pooler_activation"] = relative.pooler_activation
+        arrays = relative.arrays(arrays, arguments["width"])
+    weights = from_hugging_face(arrays, path)
     recipe = _recipe_of(folder, config, weights)
     task_class, head = recipe.task_class(), _HEAD_OF_MODEL[recipe.head]
     weights = task_class.import_weights(config, weights)

@@ -11,6 +11,7 @@ from attention_zoo.layers import (
     padding_mask,
 )
 from attention_zoo.layers.build_once import build_once
+from attention_zoo.layers.feed_forward import activation_function
 from attention_zoo.zoo.model import PresetModel
 
 
@@ -37,6 +38,7 @@ class Bert(PresetModel):
         attention_dropout: rate on the attention weights.
         epsilon: of the layer normalisation.
         pooler: whether there is a pooler.
+        pooler_activation: `"tanh"` in BERT; `"relu"` in DistilBERT, `"gelu"` in ELECTRA.
 
     Call arguments:
         inputs: a dict of integer tensors `(B, T)`: `token_ids`, and optionally `segment_ids`
@@ -68,6 +70,7 @@ class Bert(PresetModel):
         attention_dropout=0.1,
         epsilon=1e-12,
         pooler=True,
+        pooler_activation="tanh",
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -83,6 +86,7 @@ class Bert(PresetModel):
         self.attention_dropout = attention_dropout
         self.epsilon = epsilon
         self.pooler = pooler
+        self.pooler_activation = pooler_activation
         self._make_layers()
         self.build()
 
@@ -131,7 +135,8 @@ class Bert(PresetModel):
         if self.pooler:
             first_B1D = ops.expand_dims(states_BTD[:, 0], 1)
             first_B1D = self.pooler_projection(first_B1D, training=training)
-            outputs["pooled"] = ops.squeeze(ops.tanh(first_B1D), 1)
+            pooled_B1D = activation_function(self.pooler_activation)(first_B1D)
+            outputs["pooled"] = ops.squeeze(pooled_B1D, 1)
         return outputs
 
     def hidden_states(self, inputs):

@@ -146,6 +146,7 @@ class BertOptions(_Heads):
     attention_dropout: Fraction = 0.1
     epsilon: _Epsilon = 1e-12
     pooler: bool = True
+    pooler_activation: Literal["tanh", "relu", "gelu"] = "tanh"
 
     def weights(self, vocab_size):
         """The approximate number of weights."""

@@ -7,7 +7,6 @@ from pydantic import Field
 
 from attention_zoo.errors import UserError
 from attention_zoo.json_files import Content, check_content, read_json
-from attention_zoo.zoo.importers.bert_names import from_hugging_face
 from attention_zoo.zoo.importers.torch_file import read_torch_file
 from attention_zoo.zoo.weights import read_safetensors
 
@@ -120,11 +119,6 @@ def hugging_face_config(bert, architecture):
         "pad_token_id": 0,
         "position_embedding_type": "absolute",
     }
-
-
-def read_hugging_face_weights(folder):
-    """Reads the weights of a BERT in a folder, by our names; see `read_hugging_face_arrays`."""
-    return from_hugging_face(*read_hugging_face_arrays(folder))
 
 
 def read_hugging_face_arrays(folder):

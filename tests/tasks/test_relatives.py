@@ -1,0 +1,72 @@
+"""DistilBERT and ELECTRA answer as in Transformers; `tests/data/relatives/make.py`."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.testing import assert_allclose
+
+from attention_zoo.errors import UserError
+from attention_zoo.export.export import export
+from attention_zoo.tasks.importing import import_task
+from attention_zoo.tasks.loading import load_task
+from attention_zoo.zoo.importers.relatives import RELATIVES
+
+DATA = Path(__file__).parents[1] / "data" / "relatives"
+KINDS = {
+    "distilbert_classifier": "classify",
+    "distilbert_masked": "fill_mask",
+    "electra_classifier": "classify",
+    "electra_tags": "tag",
+    "electra_discriminator": "embed",
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_numbers_are_those_of_transformers(name, tmp_path):
+    task = import_task(DATA / name)
+    assert task.kind == KINDS[name]
+    task.save(tmp_path / "task")
+    for made in (task, load_task(tmp_path / "task")):
+        for example in json.loads((DATA / name / "expected.json").read_text()):
+            inputs = made.encode(tf.constant([example["text"]]))
+            assert inputs["token_ids"].numpy()[0].tolist() == example["ids"]
+            output = made.model(inputs)
+            if isinstance(output, dict):
+                output = output["states" if task.kind == "embed" else "token_logits"]
+            assert_allclose(np.asarray(output)[0], example["output"], atol=1e-5)
+
+
+def test_a_pooler_of_another_activation_is_exported_where_it_can_be(tmp_path):
+    task = import_task(DATA / "distilbert_classifier")
+    examples = [(text, "LABEL_0") for text in ("ab c .", "e d ? bad", "cab")]
+    report = export(task, tmp_path / "out", ["litert", "keras"], examples=examples)
+    assert all(artefact["verified"] for artefact in report["artefacts"])
+    with pytest.raises(UserError, match="a tanh after the pooler, this one has relu"):
+        export(task, tmp_path / "other", ["huggingface"], examples=examples)
+    task = import_task(DATA / "distilbert_masked")
+    export(task, tmp_path / "back", ["huggingface"], examples=[(text,) for text, _ in examples])
+    assert import_task(tmp_path / "back" / "huggingface").kind == "fill_mask"
+
+
+def test_the_page_names_every_kind_of_model():
+    page = (Path(__file__).parents[2] / "docs/how-to/import-weights.md").read_text()
+    named = re.findall(r"^\| `(\w+)` \|", page.split("`model_type` | remarks")[1], re.MULTILINE)
+    assert named == ["bert", *RELATIVES, "marian"]
+
+
+def test_what_bert_does_not_provide_for_is_refused(tmp_path):
+    folder = shutil.copytree(DATA / "electra_tags", tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    for changes, message in (
+        ({"embedding_size": 12}, "embedding_size is 12; accepted is 24"),
+        ({"model_type": "roberta"}, "'roberta'; accepted are bert, distilbert, electra, marian"),
+        ({"architectures": ["ElectraForMultipleChoice"]}, "no task for BertForMultipleChoice"),
+    ):
+        (folder / "config.json").write_text(json.dumps({**config, **changes}))
+        with pytest.raises(UserError, match=message):
+            import_task(folder)
