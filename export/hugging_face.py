@@ -29,7 +29,7 @@ def why_not_hugging_face(task: Any) -> str:
         return f"is for BERT, the model is a {type(task.model).__name__}"
     if isinstance(task.model, Bert) and not isinstance(task, Embed):
         return f"has no head for the task {task.kind}, whose model is a bare BERT"
-    bert = getattr(task.model, "bert", task.model)
+    bert: Any = getattr(task.model, "bert", task.model)
     if bert.pooler and bert.pooler_activation != "tanh":
         return f"has a BERT with a tanh after the pooler, this one has {bert.pooler_activation}"
     return ""

@@ -10,8 +10,8 @@ from pydantic import Field
 from attention_zoo.errors import UserError
 from attention_zoo.json_files import Content, check_content
 from attention_zoo.layers.functional import sinusoid
+from attention_zoo.zoo.importers.array_reader import ArrayReader
 from attention_zoo.zoo.importers.hugging_face import read_hugging_face_arrays
-from attention_zoo.zoo.weights import as_float32
 
 _ACTIVATIONS = {"relu": "relu", "swish": "silu", "silu": "silu", "gelu": "gelu"}
 _Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -112,28 +112,12 @@ def read_marian_weights(
     arrays, path = read_hugging_face_arrays(folder)
     reader = _Reader(arrays, path)
     weights = reader.read(arguments)
-    unused = sorted(arrays.keys() - reader.used)
-    if unused:
-        raise UserError(f"{path} has arrays that MarianMTModel does not: {', '.join(unused)}")
+    reader.check_all_used("MarianMTModel")
     return weights, path
 
 
-class _Reader:
-    """Takes arrays by Hugging Face's names, and records which were used."""
-
-    def __init__(self, arrays: Mapping[str, np.ndarray], path: Path):
-        self.arrays, self.path = arrays, path
-        self.used: set[str] = set()
-
-    def take(self, *names: str) -> np.ndarray:
-        """The named arrays, joined along the first axis."""
-        missing = [name for name in names if name not in self.arrays]
-        if missing:
-            raise UserError(f"{self.path} lacks {', '.join(missing)}")
-        self.used.update(names)
-        return np.concatenate(
-            [as_float32(self.arrays[name], f"{self.path}: {name}") for name in names]
-        )
+class _Reader(ArrayReader):
+    """Takes arrays by Hugging Face's names."""
 
     def read(self, arguments: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """All weights by our names."""

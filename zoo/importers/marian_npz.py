@@ -8,8 +8,8 @@ import numpy as np
 import yaml
 
 from attention_zoo.errors import UserError, shown
+from attention_zoo.zoo.importers.array_reader import ArrayReader
 from attention_zoo.zoo.importers.npz_file import read_npz
-from attention_zoo.zoo.weights import as_float32
 
 _OPTIONS = "special:model.yml"
 _ACTIVATIONS = {"relu": "relu", "swish": "silu", "gelu": "gelu"}
@@ -108,9 +108,7 @@ def read_marian(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     arguments = _arguments(options, f"{path}: {_OPTIONS}")
     reader = _Reader(arrays, path)
     weights = reader.read(arguments)
-    unused = sorted(arrays.keys() - reader.used - {"decoder_c_mask"})
-    if unused:
-        raise UserError(f"{path} has arrays that this architecture does not: {', '.join(unused)}")
+    reader.check_all_used("this architecture")
     return arguments, weights
 
 
@@ -183,42 +181,36 @@ def _arguments(options: Mapping[str, Any], origin: str) -> dict[str, Any]:
     }
 
 
-class _Reader:
-    """Takes arrays by Marian's names, and records which were used."""
+class _Reader(ArrayReader):
+    """Takes arrays by Marian's names."""
 
-    def __init__(self, arrays: Mapping[str, np.ndarray], path: Path):
-        self.arrays, self.path = arrays, path
-        self.used: set[str] = set()
+    def _kernel(self, *names: str) -> np.ndarray:
+        """Matrices, joined along the last axis."""
+        return self.take(*names, axis=1)
 
-    def take(self, *names: str) -> np.ndarray:
-        """The named arrays, joined along the last axis; rows `(1, D)` become `(D,)`."""
-        missing = [name for name in names if name not in self.arrays]
-        if missing:
-            raise UserError(f"{self.path} lacks {', '.join(missing)}")
-        self.used.update(names)
-        parts = [as_float32(self.arrays[name], f"{self.path}: {name}") for name in names]
-        joined = np.concatenate(parts, axis=-1)
-        return joined[0] if len(joined) == 1 and _is_row(names[0]) else joined
+    def _vector(self, *names: str) -> np.ndarray:
+        """Rows `(1, D)`, joined, as a vector."""
+        return self.take(*names, axis=1)[0]
 
     def read(self, arguments: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """All weights by our names."""
         weights: dict[str, np.ndarray] = {}
         is_pre = arguments["norm"] == "pre"
         if arguments["share_embeddings"]:
-            weights["target_embedding/table"] = self.take("Wemb")
+            weights["target_embedding/table"] = self._kernel("Wemb")
         else:
-            weights["source_embedding/table"] = self.take("encoder_Wemb")
-            weights["target_embedding/table"] = self.take("decoder_Wemb")
+            weights["source_embedding/table"] = self._kernel("encoder_Wemb")
+            weights["target_embedding/table"] = self._kernel("decoder_Wemb")
         bias = "target_embedding/bias"
         if not arguments["tie_output"]:
             # The transpose, if it was made as an embedding is.
             transposed = "decoder_ff_logit_out_Wt" in self.arrays
             name = f"decoder_ff_logit_out_W{'t' * transposed}"
-            kernel = self.take(name)
+            kernel = self._kernel(name)
             weights["output_projection/kernel"] = kernel.T if transposed else kernel
             bias = "output_projection/bias"
         if arguments["output_bias"]:
-            weights[bias] = self.take("decoder_ff_logit_out_b")
+            weights[bias] = self._vector("decoder_ff_logit_out_b")
         for side, ours in (("encoder", "source"), ("decoder", "target")):
             if arguments["embedding_norm"]:
                 weights |= self._norm(f"{ours}_norm", f"{side}_emb", "_pre")
@@ -239,8 +231,8 @@ class _Reader:
         norm = f"{block}/self_attention_add_norm/layer_norm"
         if side == "decoder" and arguments["decoder_recurrence"]:
             return {
-                f"{block}/ssru/kernel": self.take(f"{theirs}_rnn_W", f"{theirs}_rnn_Wf"),
-                f"{block}/ssru/bias": self.take(f"{theirs}_rnn_bf"),
+                f"{block}/ssru/kernel": self._kernel(f"{theirs}_rnn_W", f"{theirs}_rnn_Wf"),
+                f"{block}/ssru/bias": self._vector(f"{theirs}_rnn_bf"),
                 # Marian names the two differently.
                 **self._norm(norm, f"{theirs}_rnn" if pre else f"{theirs}_rnn_ffn", pre),
             }
@@ -253,27 +245,21 @@ class _Reader:
         parts = {"query": "q", "key_value": "kv"} if is_cross else {"query_key_value": "qkv"}
         weights = {}
         for name, letters in {**parts, "output": "o"}.items():
-            weights[f"{ours}/{name}/kernel"] = self.take(*(f"{theirs}_W{x}" for x in letters))
-            weights[f"{ours}/{name}/bias"] = self.take(*(f"{theirs}_b{x}" for x in letters))
+            weights[f"{ours}/{name}/kernel"] = self._kernel(*(f"{theirs}_W{x}" for x in letters))
+            weights[f"{ours}/{name}/bias"] = self._vector(*(f"{theirs}_b{x}" for x in letters))
         return weights
 
     def _feed_forward(self, block, theirs, pre):
         return {
-            f"{block}/feed_forward/inner/kernel": self.take(f"{theirs}_W1"),
-            f"{block}/feed_forward/inner/bias": self.take(f"{theirs}_b1"),
-            f"{block}/feed_forward/outer/kernel": self.take(f"{theirs}_W2"),
-            f"{block}/feed_forward/outer/bias": self.take(f"{theirs}_b2"),
+            f"{block}/feed_forward/inner/kernel": self._kernel(f"{theirs}_W1"),
+            f"{block}/feed_forward/inner/bias": self._vector(f"{theirs}_b1"),
+            f"{block}/feed_forward/outer/kernel": self._kernel(f"{theirs}_W2"),
+            f"{block}/feed_forward/outer/bias": self._vector(f"{theirs}_b2"),
             **self._norm(f"{block}/feed_forward_add_norm/layer_norm", f"{theirs}_ffn", pre),
         }
 
     def _norm(self, ours, theirs, pre):
         return {
-            f"{ours}/gamma": self.take(f"{theirs}_ln_scale{pre}"),
-            f"{ours}/beta": self.take(f"{theirs}_ln_bias{pre}"),
+            f"{ours}/gamma": self._vector(f"{theirs}_ln_scale{pre}"),
+            f"{ours}/beta": self._vector(f"{theirs}_ln_bias{pre}"),
         }
-
-
-def _is_row(name: str) -> bool:
-    """Whether an array is a vector that Marian stores as a row."""
-    last = name.rsplit("_", 1)[1] if not name.endswith("_pre") else name.rsplit("_", 2)[1]
-    return last in ("b", "b1", "b2", "bf", "bq", "bk", "bv", "bo", "scale", "bias")
