@@ -46,14 +46,14 @@ class PieceTokenizer(Tokenizer):
 
     def __init__(self, model: bytes, pieces: Sequence[str], prefix: str | None = None):
         super().__init__()
-        self.model, self.vocabulary, self.prefix = model, list(pieces), prefix
+        self.model, self.vocabulary, self.prefix = model, tuple(pieces), prefix
         if len(set(pieces)) != len(pieces):
             raise UserError("a piece is in the vocabulary twice")
         ids = {piece: i for i, piece in enumerate(pieces, start=NUM_SPECIAL_IDS)}
         self.vocab_size = NUM_SPECIAL_IDS + len(pieces)
         self._pieces = SentencePieces(model)
         self._ids = tf.constant([ids.get(p, UNKNOWN_ID) for p in self._pieces.names], tf.int32)
-        tags = [piece for piece in pieces if piece.startswith(">>") and piece.endswith("<<")]
+        tags = tuple(p for p in pieces if p.startswith(">>") and p.endswith("<<"))
         if prefix is not None and prefix not in tags:
             raise UserError(f"the vocabulary has no tag {prefix!r}; {suggest(prefix, tags)}")
         self.tags = tags

@@ -47,8 +47,9 @@ class SentencePieces(tf.Module):
         except RuntimeError as error:
             raise UserError(f"not a SentencePiece model: {error}") from error
         pieces = self._pieces
-        self.names = [pieces.id_to_piece(i) for i in range(pieces.get_piece_size())]
-        self.special_ids = [pieces.pad_id(), pieces.unk_id(), pieces.bos_id(), pieces.eos_id()]
+        # Tuples, because a tf.Module wraps lists.
+        self.names = tuple(pieces.id_to_piece(i) for i in range(pieces.get_piece_size()))
+        self.special_ids = (pieces.pad_id(), pieces.unk_id(), pieces.bos_id(), pieces.eos_id())
         self._processor = _make_processor(model)
 
     @property
@@ -92,7 +93,7 @@ class SentencePieceTokenizer(Tokenizer):
         self.model = model
         self._pieces = SentencePieces(model)
         self.vocab_size = len(self._pieces.names)
-        special = self._pieces.special_ids
+        special = list(self._pieces.special_ids)
         if special != [PAD_ID, UNKNOWN_ID, START_ID, END_ID]:
             raise UserError(
                 f"the SentencePiece model must have pad, unknown, start and end as ids 0, 1, 2, 3; "
