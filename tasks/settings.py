@@ -291,11 +291,6 @@ class Recipe(Section):
             raise UserError("\n".join(explain(error, section))) from error
 
 
-class _Model(Content):
-    name: str = Field(alias="class")
-    config: Annotated[dict[str, object], pydantic.AfterValidator(lambda config: _plain(config))]
-
-
 def _plain(config: dict[str, object]) -> dict[str, object]:
     """Accepts numbers, strings and booleans, but no serialised objects for Keras to create."""
     for name, value in config.items():
@@ -304,6 +299,11 @@ def _plain(config: dict[str, object]) -> dict[str, object]:
         elif not isinstance(value, bool | int | float | str | None):
             raise ValueError(f"{name} must be a number, a name, true or false")
     return config
+
+
+class _Model(Content):
+    name: str = Field(alias="class")
+    config: Annotated[dict[str, object], pydantic.AfterValidator(_plain)]
 
 
 class TaskConfig(Content):
