@@ -290,8 +290,11 @@ EXAMPLES = {
         "SinusoidalPositionalEncoding", {"max_length": 9, "layout": "marian"}, {"inputs": "BTD"}
     ),
     "TokenEmbedding": Example(
+        "TokenEmbedding", {"vocab_size": V, "width": D, "scale": False}, {"token_ids": "BT"}, V * D
+    ),
+    "TokenEmbedding, output bias": Example(
         "TokenEmbedding",
-        {"vocab_size": V, "width": D, "scale": False, "output_bias": True},
+        {"vocab_size": V, "width": D, "output_bias": True},
         {"token_ids": "BT"},
         V * D + V,
     ),
