@@ -47,6 +47,8 @@ class SentencePieces(tf.Module):
         except RuntimeError as error:
             raise UserError(f"not a SentencePiece model: {error}") from error
         pieces = self._pieces
+        if not pieces.get_piece_size():
+            raise UserError("not a SentencePiece model: it has no pieces")
         # Tuples, because a tf.Module wraps lists.
         self.names = tuple(pieces.id_to_piece(i) for i in range(pieces.get_piece_size()))
         self.special_ids = (pieces.pad_id(), pieces.unk_id(), pieces.bos_id(), pieces.eos_id())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import Field
@@ -22,6 +22,7 @@ from attention_zoo.zoo.importers.hugging_face_marian import marian_arguments, re
 from attention_zoo.zoo.importers.marian import Vocabulary, make_translator
 from attention_zoo.zoo.importers.marian_npz import read_marian
 
+_T = TypeVar("_T")
 _SIDES = ("source", "target")
 _UNKNOWN, _END = "<unk>", "</s>"
 _Beam = Annotated[int, Field(ge=1)]
@@ -154,10 +155,15 @@ def _vocabulary(path: Path, special: tuple[str, str, str]) -> Vocabulary:
 
 
 def _pieces(path: Path, tokens: Sequence[str], prefix: str | None) -> PieceTokenizer:
+    return _named(path, lambda: PieceTokenizer(read_file(path), tokens, prefix))
+
+
+def _named(path: Path, read: Callable[[], _T]) -> _T:
+    """What a function makes of a file's content; its errors name the file."""
     try:
-        return PieceTokenizer(read_file(path), tokens, prefix)
+        return read()
     except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+        raise error if str(path) in str(error) else UserError(f"{path}: {error}") from error
 
 
 def import_marian(
@@ -217,8 +223,7 @@ def _read_vocabulary(
 ) -> tuple[Vocabulary, Tokenizer, list[str]]:
     """The ids of a vocabulary, its tokenizer, and its tokens in the order of our ids."""
     if path.suffix == ".spm":
-        model = read_file(path)
-        pieces = SentencePieces(model)
+        pieces = _named(path, lambda: SentencePieces(read_file(path)))
         ids = {piece: i for i, piece in enumerate(pieces.names)}
         _, unknown, _, end = pieces.special_ids
         if len(ids) != len(pieces.names) or min(unknown, end) < 0:

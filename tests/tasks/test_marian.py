@@ -108,6 +108,9 @@ def test_the_tag_of_a_language(tmp_path):
         ("transformer-preprocess", "n", "transformer-preprocess, -postprocess and"),
         ("never-heard-of", 7, "never-heard-of is 7, an unknown option"),
         ("dim-emb", None, "lacks dim-emb"),
+        ("dim-emb", "32", "dim-emb: Input should be a valid integer"),
+        ("enc-depth", 10**9, "enc-depth: Input should be less"),
+        ("transformer-postprocess", ["d"], "transformer-postprocess: Input should be a valid str"),
     ],
 )
 def test_options_of_marian_are_honoured_or_refused(name, value, message, tmp_path):
@@ -182,3 +185,45 @@ def test_bad_words_are_never_chosen(tmp_path):
         best = changed.search(source_ids, max_length=9, beam_size=beam_size, length_penalty=1.0)
         assert bad not in best.ids.numpy()
     assert bad not in changed.search(source_ids, max_length=9, seed=1, num_samples=20).ids.numpy()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("decoder.yml", b"[1, 2]", "must be a mapping"),
+        ("decoder.yml", b"a: [", "is not YAML"),
+        (
+            "decoder.yml",
+            b"models: [x.npz]\nvocabs: [source.spm, target.spm]",
+            "there is no .*x.npz",
+        ),
+        ("decoder.yml", b"models: [model.npz]\nvocabs: [source.spm]", "vocabs: List should have"),
+        ("source.spm", b"", "source.spm"),
+        ("source.spm", b"no protocol buffer", "source.spm"),
+        ("model.npz", b"PK", "damaged or not an npz file"),
+    ],
+)
+def test_damaged_files_of_marian(file, content, message, tmp_path):
+    folder = shutil.copytree(DATA / "attention", tmp_path / "model")
+    (folder / file).write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        import_task(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("config.json", b'{"model_type": "marian"}', "lacks d_model"),
+        ("vocab.json", b"{}", "must map tokens to ids"),
+        ("vocab.json", b'{"<unk>": 1, "</s>": "0"}', "must map tokens to ids"),
+        ("vocab.json", b'{"a": 0}', "lacks <unk>, </s>, <pad>"),
+        ("source.spm", b"", "source.spm"),
+        ("generation_config.json", b'{"num_beams": 0}', "num_beams: Input should be greater"),
+        ("model.safetensors", b"x", "is damaged"),
+    ],
+)
+def test_damaged_files_of_transformers(file, content, message, tmp_path):
+    folder = shutil.copytree(DATA / "transformers", tmp_path / "model")
+    (folder / file).write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        import_task(folder)

@@ -234,7 +234,7 @@ def test_every_weight_is_accounted_for(change, message, write, rng):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"model_type": "roberta"}, "model_type is 'roberta'; accepted is \"bert\""),
+        ({"model_type": "roberta"}, "'roberta'; accepted are bert, distilbert"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type"),
         ({"hidden_act": "silu"}, "hidden_act is 'silu'; accepted are gelu"),
         ({"architectures": ["BertLMHeadModel"]}, "no task for BertLMHeadModel"),

@@ -92,7 +92,7 @@ def test_config_json_that_says_what_cannot_be(config, message, folder):
         ("1_Pooling/config.json", '{"pooling_mode": ["mean", "max"]}', "received mean, max"),
         ("model.safetensors", "version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         ("config.json", '{"model_type": "bert", "is_decoder": true}', "is_decoder is true"),
-        ("config.json", '{"model_type": "roberta"}', "model_type is 'roberta'; accepted is"),
+        ("config.json", '{"model_type": "roberta"}', "model_type is 'roberta'; accepted are"),
         ("1_Pooling/config.json", "[]", "a JSON object is needed"),
         ("sentence_bert_config.json", '{"max_seq_length": "x"}', "max_seq_length: Input"),
         ("tokenizer_config.json", '{"do_lower_case": "no"}', "do_lower_case: Input"),

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import yaml
+from pydantic import Field
 
 from attention_zoo.errors import UserError, shown
+from attention_zoo.json_files import Content, check_content
 from attention_zoo.zoo.importers.array_reader import ArrayReader
 from attention_zoo.zoo.importers.npz_file import read_npz
 
@@ -57,28 +59,36 @@ _WITHOUT_EFFECT = (
     "ulr-",
     "version",
 )
-_USED = (
-    "dec-cell",
-    "dec-depth",
-    "dim-emb",
-    "dim-vocabs",
-    "enc-depth",
-    "output-omit-bias",
-    "tied-embeddings",
-    "tied-embeddings-all",
-    "transformer-decoder-autoreg",
-    "transformer-decoder-dim-ffn",
-    "transformer-dim-ffn",
-    "transformer-ffn-activation",
-    "transformer-heads",
-    "transformer-postprocess",
-    "transformer-postprocess-emb",
-    "transformer-postprocess-top",
-    "transformer-preprocess",
-)
+_Size = Annotated[int, Field(ge=1, le=100_000)]
+_Depth = Annotated[int, Field(ge=1, le=1000)]
+
+
+class _Options(Content):
+    """The options that the architecture follows from."""
+
+    dim_emb: _Size = Field(alias="dim-emb")
+    heads: _Size = Field(alias="transformer-heads")
+    dim_ffn: _Size = Field(alias="transformer-dim-ffn")
+    decoder_dim_ffn: int = Field(default=0, alias="transformer-decoder-dim-ffn")
+    enc_depth: _Depth = Field(alias="enc-depth")
+    dec_depth: _Depth = Field(alias="dec-depth")
+    tied: bool = Field(alias="tied-embeddings")
+    tied_all: bool = Field(alias="tied-embeddings-all")
+    omit_bias: bool = Field(alias="output-omit-bias")
+    activation: str = Field(alias="transformer-ffn-activation")
+    preprocess: str = Field(alias="transformer-preprocess")
+    postprocess: str = Field(alias="transformer-postprocess")
+    postprocess_top: str = Field(alias="transformer-postprocess-top")
+    postprocess_emb: str = Field(alias="transformer-postprocess-emb")
+    autoreg: str = Field(alias="transformer-decoder-autoreg")
+    cell: str = Field(alias="dec-cell")
+
+
+_USED = ("dim-vocabs", *(field.alias for field in _Options.model_fields.values()))
 # The strings of operations that make post-norm and pre-norm: n norm, d dropout, a add.
 _NORMS = {("", "dan", ""): "post", ("", "an", ""): "post", ("n", "da", "n"): "pre"}
 _NORMS[("n", "a", "n")] = "pre"
+_RECURRENCES = {("self-attention", None): None, ("rnn", "ssru"): "ssru"}
 _LONGEST = 512  # positions are computed, so the longest text is ours to choose
 
 
@@ -121,61 +131,41 @@ def _arguments(options: Mapping[str, Any], origin: str) -> dict[str, Any]:
         known = accepted is not None or name in _USED or name.startswith(_WITHOUT_EFFECT)
         if not known and value not in (False, 0, "", [], None):
             raise UserError(f"{origin}: {name} is {shown(value)}, an unknown option")
-    missing = [n for n in _USED if n not in options and n not in ("transformer-decoder-dim-ffn",)]
-    if missing:
-        raise UserError(f"{origin} lacks {', '.join(missing)}")
-    strings = tuple(
-        options[f"transformer-{name}"] for name in ("preprocess", "postprocess", "postprocess-top")
-    )
-    if strings not in _NORMS:
-        raise UserError(
-            f"{origin}: transformer-preprocess, -postprocess and -postprocess-top are {strings}; "
-            f"accepted are {', '.join(map(str, _NORMS))}"
-        )
-    if _NORMS[strings] == "pre" and options["transformer-decoder-autoreg"] != "rnn":
+    read = check_content(dict(options), _Options, origin)
+    norms = (read.preprocess, read.postprocess, read.postprocess_top)
+    read_past = (read.autoreg, read.cell if read.autoreg == "rnn" else None)
+    for name, value, accepted in (
+        ("transformer-preprocess, -postprocess and -postprocess-top", norms, [*_NORMS]),
+        ("transformer-postprocess-emb", read.postprocess_emb, ["", "d", "n", "nd"]),
+        ("transformer-ffn-activation", read.activation, [*_ACTIVATIONS]),
+        ("transformer-decoder-autoreg and dec-cell", read_past, [*_RECURRENCES]),
+        ("transformer-decoder-dim-ffn", read.decoder_dim_ffn, [0, read.dim_ffn]),
+    ):
+        if value not in accepted:
+            listed = " or ".join(shown(v) for v in accepted)
+            raise UserError(f"{origin}: {name} is {shown(value)}; accepted is {listed}")
+    if _NORMS[norms] == "pre" and read.autoreg != "rnn":
         # From the second token on, Marian 1.12 gives such models other scores than this
         # architecture does, and it is not known why.
         raise UserError(
             f"{origin}: transformer-preprocess is n and transformer-decoder-autoreg is "
             "self-attention; pre-norm is accepted with an SSRU only"
         )
-    recurrences = {("self-attention", None): None, ("rnn", "ssru"): "ssru"}
-    read_past = options["transformer-decoder-autoreg"]
-    recurrence = (read_past, options["dec-cell"] if read_past == "rnn" else None)
-    width = options["transformer-dim-ffn"]
-    after_embedding = options["transformer-postprocess-emb"]
-    for name, value, accepted in (
-        ("transformer-ffn-activation", options["transformer-ffn-activation"], [*_ACTIVATIONS]),
-        (
-            "transformer-postprocess-emb",
-            after_embedding,
-            ["", "d", "n", "nd"],
-        ),
-        ("transformer-decoder-autoreg and dec-cell", recurrence, [*recurrences]),
-        (
-            "transformer-decoder-dim-ffn",
-            options.get("transformer-decoder-dim-ffn", 0),
-            [0, width],
-        ),
-    ):
-        if value not in accepted:
-            listed = " or ".join(shown(v) for v in accepted)
-            raise UserError(f"{origin}: {name} is {shown(value)}; accepted is {listed}")
     return {
-        "width": options["dim-emb"],
-        "num_heads": options["transformer-heads"],
-        "feed_forward_width": width,
-        "num_encoder_blocks": options["enc-depth"],
-        "num_decoder_blocks": options["dec-depth"],
-        "share_embeddings": options["tied-embeddings-all"],
-        "tie_output": options["tied-embeddings"] or options["tied-embeddings-all"],
-        "output_bias": not options["output-omit-bias"],
-        "embedding_norm": "n" in after_embedding,
+        "width": read.dim_emb,
+        "num_heads": read.heads,
+        "feed_forward_width": read.dim_ffn,
+        "num_encoder_blocks": read.enc_depth,
+        "num_decoder_blocks": read.dec_depth,
+        "share_embeddings": read.tied_all,
+        "tie_output": read.tied or read.tied_all,
+        "output_bias": not read.omit_bias,
+        "embedding_norm": "n" in read.postprocess_emb,
         "positions": "sinusoidal_marian",
         "max_length": _LONGEST,
-        "decoder_recurrence": recurrences[recurrence],
-        "activation": _ACTIVATIONS[options["transformer-ffn-activation"]],
-        "norm": _NORMS[strings],
+        "decoder_recurrence": _RECURRENCES[read_past],
+        "activation": _ACTIVATIONS[read.activation],
+        "norm": _NORMS[norms],
         "attention_bias": True,
         "epsilon": 1e-6,
     }
