@@ -83,7 +83,8 @@ class PieceTokenizer(Tokenizer):
         return tf.ragged.map_flat_values(lambda values: tf.gather(self._ids, values), ids)
 
     def _detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
-        table = tf.constant([*SPECIAL_TOKENS, *self.vocabulary])
+        special = [token.encode() for token in SPECIAL_TOKENS]
+        table = tf.constant([*special, *map(self._pieces.text_of, self.vocabulary)])
         pieces = tf.ragged.map_flat_values(lambda values: tf.gather(table, values), ids)
         text = tf.strings.reduce_join(pieces, axis=1)
         return tf.strings.regex_replace(tf.strings.regex_replace(text, _SPACE, " "), r"^ | $", "")

@@ -52,11 +52,16 @@ class SentencePieces(tf.Module):
         # Tuples, because a tf.Module wraps lists.
         self.names = tuple(pieces.id_to_piece(i) for i in range(pieces.get_piece_size()))
         self.special_ids = (pieces.pad_id(), pieces.unk_id(), pieces.bos_id(), pieces.eos_id())
+        self._bytes = frozenset(name for i, name in enumerate(self.names) if pieces.is_byte(i))
         self._processor = _make_processor(model)
+
+    def text_of(self, piece: str) -> bytes:
+        """What a piece stands for: its UTF-8, or one byte, if the model falls back on bytes."""
+        return bytes([int(piece[3:5], 16)]) if piece in self._bytes else piece.encode()
 
     @property
     def is_unigram(self) -> bool:
-        """Whether this is a unigram model."""
+        """Whether this is a unigram model that does not fall back on bytes."""
         return isinstance(self._processor, tensorflow_text.FastSentencepieceTokenizer)
 
     def tokenize(self, strings: tf.Tensor) -> tf.RaggedTensor:
@@ -174,11 +179,12 @@ def _make_processor(model: bytes) -> Any:
     """The in-graph tokenizer that gives the same ids as the sentencepiece package.
 
     tensorflow-text has two. The fast one keeps the model in a constant; it is exact for unigram
-    models but wrong for BPE. The other is exact for BPE, but breaks ties of unigram models
-    differently from sentencepiece 0.2.
+    models, but wrong for BPE and for models that fall back on bytes. The other is exact for
+    these, but breaks ties of unigram models differently from sentencepiece 0.2.
     """
     description = _protocol.ModelProto.FromString(model)
-    if description.trainer_spec.model_type == _protocol.TrainerSpec.UNIGRAM:
+    trainer = description.trainer_spec
+    if trainer.model_type == _protocol.TrainerSpec.UNIGRAM and not trainer.byte_fallback:
         return tensorflow_text.FastSentencepieceTokenizer(model=model)
     processor = tensorflow_text.SentencepieceTokenizer(model=model)
     processor._model_resource = _SharedResource(model)

@@ -12,6 +12,8 @@ import yaml
 from numpy.testing import assert_allclose
 
 from attention_zoo.errors import UserError
+from attention_zoo.recipes.recipe import load_recipe
+from attention_zoo.recipes.run import train_recipe
 from attention_zoo.tasks.importing import import_task
 from attention_zoo.tasks.loading import load_task
 from attention_zoo.tasks.seq2seq.ids import shift_right
@@ -227,3 +229,19 @@ def test_damaged_files_of_transformers(file, content, message, tmp_path):
     (folder / file).write_bytes(content)
     with pytest.raises(UserError, match=message):
         import_task(folder)
+
+
+def test_it_can_be_fine_tuned(tmp_path):
+    import_task(DATA / "ssru").save(tmp_path / "base")
+    rows = ["one red house\tHaus rot eins", "dog\tHund", "two two three\tdrei zwei zwei"]
+    (tmp_path / "data.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    recipe = {
+        "task": "seq2seq",
+        "model": {"pretrained": "base"},
+        "data": {"train": "data.tsv", "source": 1, "target": 2},
+        "train": {"steps": 2, "batch_tokens": 128, "buckets": 1},
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    trained, _ = train_recipe(load_recipe(tmp_path / "recipe.yaml"), tmp_path / "run")
+    assert (trained.search_style, trained.suppressed) == ("marian", (0, 1, 2))
+    assert trained.predict(["dog"], beam_size=4)[0].text == "Hund"
