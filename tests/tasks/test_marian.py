@@ -190,43 +190,32 @@ def test_bad_words_are_never_chosen(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "message"),
+    ("name", "file", "content", "message"),
     [
-        ("decoder.yml", b"[1, 2]", "must be a mapping"),
-        ("decoder.yml", b"a: [", "is not YAML"),
+        ("attention", "decoder.yml", "[1, 2]", "must be a mapping"),
+        ("attention", "decoder.yml", "a: [", "is not YAML"),
+        ("attention", "decoder.yml", "models: [x.npz]\nvocabs: [a, b]", r"there is no .*x\.npz"),
         (
+            "attention",
             "decoder.yml",
-            b"models: [x.npz]\nvocabs: [source.spm, target.spm]",
-            "there is no .*x.npz",
+            "models: [model.npz]\nvocabs: [a]",
+            "vocabs: List should have",
         ),
-        ("decoder.yml", b"models: [model.npz]\nvocabs: [source.spm]", "vocabs: List should have"),
-        ("source.spm", b"", "source.spm"),
-        ("source.spm", b"no protocol buffer", "source.spm"),
-        ("model.npz", b"PK", "damaged or not an npz file"),
+        ("attention", "source.spm", "", r"source\.spm"),
+        ("attention", "source.spm", "no protocol buffer", r"source\.spm"),
+        ("attention", "model.npz", "PK", "damaged or not an npz file"),
+        ("transformers", "config.json", '{"model_type": "marian"}', "lacks d_model"),
+        ("transformers", "vocab.json", "{}", "must map tokens to ids"),
+        ("transformers", "vocab.json", '{"<unk>": 1, "</s>": "0"}', "must map tokens to ids"),
+        ("transformers", "vocab.json", '{"a": 0}', "lacks <unk>, </s>, <pad>"),
+        ("transformers", "source.spm", "", r"source\.spm"),
+        ("transformers", "generation_config.json", '{"num_beams": 0}', "num_beams: Input should"),
+        ("transformers", "model.safetensors", "x", "is damaged"),
     ],
 )
-def test_damaged_files_of_marian(file, content, message, tmp_path):
-    folder = shutil.copytree(DATA / "attention", tmp_path / "model")
-    (folder / file).write_bytes(content)
-    with pytest.raises(UserError, match=message):
-        import_task(folder)
-
-
-@pytest.mark.parametrize(
-    ("file", "content", "message"),
-    [
-        ("config.json", b'{"model_type": "marian"}', "lacks d_model"),
-        ("vocab.json", b"{}", "must map tokens to ids"),
-        ("vocab.json", b'{"<unk>": 1, "</s>": "0"}', "must map tokens to ids"),
-        ("vocab.json", b'{"a": 0}', "lacks <unk>, </s>, <pad>"),
-        ("source.spm", b"", "source.spm"),
-        ("generation_config.json", b'{"num_beams": 0}', "num_beams: Input should be greater"),
-        ("model.safetensors", b"x", "is damaged"),
-    ],
-)
-def test_damaged_files_of_transformers(file, content, message, tmp_path):
-    folder = shutil.copytree(DATA / "transformers", tmp_path / "model")
-    (folder / file).write_bytes(content)
+def test_damaged_files(name, file, content, message, tmp_path):
+    folder = shutil.copytree(DATA / name, tmp_path / "model")
+    (folder / file).write_text(content)
     with pytest.raises(UserError, match=message):
         import_task(folder)
 
