@@ -26,6 +26,7 @@ class Description(NamedTuple):
     section: str
     title: str
     paragraphs: tuple[str, ...]
+    source: str = ""  # the package from whose source this one is built
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +62,9 @@ def read_descriptions(arguments: argparse.Namespace) -> list[Description]:
                 title, *lines = text.split("\n")
                 section = entry["Section"].rsplit("/", 1)[-1]
                 name = entry["Package"]
-                found[name] = Description(name, section, title.strip(), paragraphs_of(lines))
+                source = entry.get("Source", name).split()[0]
+                text = paragraphs_of(lines)
+                found[name] = Description(name, section, title.strip(), text, source)
     return [found[name] for name in sorted(found)]
 
 

@@ -1,14 +1,14 @@
 """Write English words and names, for `distil.py answer`.
 
     pip install 'attention-zoo[recipes]'
-    python recipes/g2p/make_words.py [--out FILE]
+    python recipes/g2p/make_words.py [--out FILE] [--size large|huge|insane]
 
 It takes Debian's `apt-get` and `dpkg-deb`, and lists of packages that `apt-get update` fetched.
 
-English words are those of SCOWL, as Debian's package `wamerican-large` has them; names are those
-of the United States census of 1990, as the package `names` (PyPI) has them: much of the
-pronouncing dictionary is names. Words of the dictionary are not taken out here: `distil.py` does
-that, so that no answer to a test word is learned.
+English words are those of SCOWL, as Debian's packages `wamerican-large`, `-huge` and `-insane` have
+them; names are those of the United States census of 1990, as the package `names` (PyPI) has them:
+much of the pronouncing dictionary is names. Words of the dictionary are not taken out here:
+`distil.py` does that, so that no answer to a test word is learned.
 """
 
 import argparse
@@ -22,8 +22,8 @@ import names
 
 from attention_zoo.text.lines import read_lines
 
-DEBIAN_PACKAGE = "wamerican-large=2020.12.07-2"
-DICTIONARY = "usr/share/dict/american-english-large"
+DEBIAN_PACKAGE = "wamerican-{size}=2020.12.07-2"
+DICTIONARY = "usr/share/dict/american-english-{size}"
 
 _WORD = re.compile(r"[a-z][a-z']+")
 
@@ -35,14 +35,15 @@ def selected(lines: list[str]) -> list[str]:
     return sorted(word for word in words if _WORD.fullmatch(word) and not word.endswith("'s"))
 
 
-def dictionary_lines() -> list[str]:
+def dictionary_lines(size: str = "large") -> list[str]:
     """The words of the Debian package, which is fetched and unpacked, not installed."""
+    name = DEBIAN_PACKAGE.format(size=size)
     with tempfile.TemporaryDirectory() as folder:
-        command = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", DEBIAN_PACKAGE]
+        command = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", name]
         subprocess.run(command, cwd=folder, check=True)
         (package,) = Path(folder).glob("*.deb")
         subprocess.run(["dpkg-deb", "-x", package.name, "unpacked"], cwd=folder, check=True)
-        return read_lines(Path(folder) / "unpacked" / DICTIONARY)
+        return read_lines(Path(folder) / "unpacked" / DICTIONARY.format(size=size))
 
 
 def name_lines() -> list[str]:
@@ -57,8 +58,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     default = Path(__file__).parent / "data" / "words.txt"
     parser.add_argument("--out", type=Path, default=default)
+    parser.add_argument("--size", choices=("large", "huge", "insane"), default="large")
     options = parser.parse_args()
-    words = selected(dictionary_lines() + name_lines())
+    words = selected(dictionary_lines(options.size) + name_lines())
     options.out.parent.mkdir(parents=True, exist_ok=True)
     temporary = options.out.with_suffix(".tmp")
     temporary.write_text("".join(f"{word}\n" for word in words), encoding="utf-8")

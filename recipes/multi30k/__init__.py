@@ -1,0 +1,1 @@
+"""The recipe multi30k: captions of photographs, English to German."""
