@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
+from attention_zoo.export.hugging_face_tokenizers import write_tokenizer
 from attention_zoo.tasks.embed.task import Embed
 from attention_zoo.zoo.bert import Bert
 from attention_zoo.zoo.bert_classifier import BertClassifier
@@ -61,7 +62,7 @@ def write_hugging_face(task: Any, directory: Path | str) -> None:
     content = safetensors.numpy.save(arrays, metadata={"format": "pt"})
     (directory / "model.safetensors").write_bytes(content)
     _write_json(directory / "config.json", config)
-    _write_tokenizer(task, directory)
+    write_tokenizer(task.tokenizer, task.max_length, directory)
     if isinstance(task, Embed):
         _write_sentence_transformer(task, bert, directory)
 
@@ -77,77 +78,6 @@ def _labels(task: Any) -> dict[str, Any]:
         config["id2label"] = {str(i): label for i, label in enumerate(labels)}
         config["label2id"] = {label: i for i, label in enumerate(labels)}
     return config
-
-
-def _write_tokenizer(task: Any, directory: Path) -> None:
-    tokenizer = task.tokenizer
-    special = {
-        "unk_token": "[UNK]",
-        "sep_token": "[SEP]",
-        "pad_token": "[PAD]",
-        "cls_token": "[CLS]",
-        "mask_token": "[MASK]",
-    }
-    lines = "".join(f"{piece}\n" for piece in tokenizer.vocabulary)
-    (directory / "vocab.txt").write_text(lines, encoding="utf-8")
-    _write_json(directory / "special_tokens_map.json", special)
-    options = {
-        "do_lower_case": tokenizer.lower_case,
-        "strip_accents": tokenizer.strip_accents,
-        "tokenize_chinese_chars": True,
-        "model_max_length": task.max_length,
-        "tokenizer_class": "BertTokenizer",
-    }
-    _write_json(directory / "tokenizer_config.json", {**options, **special})
-    _write_json(directory / "tokenizer.json", _fast_tokenizer(tokenizer, special))
-
-
-def _fast_tokenizer(tokenizer: Any, special: dict[str, str]) -> dict[str, Any]:
-    """The file of the library `tokenizers`."""
-    ids = {piece: i for i, piece in enumerate(tokenizer.vocabulary)}
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
-    pieces = sorted(special.values(), key=lambda piece: ids[piece])
-
-    def piece(name: str, segment: int) -> dict[str, Any]:
-        return {"SpecialToken": {"id": name, "type_id": segment}}
-
-    def text(name: str, segment: int) -> dict[str, Any]:
-        return {"Sequence": {"id": name, "type_id": segment}}
-
-    single = [piece("[CLS]", 0), text("A", 0), piece("[SEP]", 0)]
-    return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [
-            {"id": ids[name], "content": name, **flags, "special": True} for name in pieces
-        ],
-        "normalizer": {
-            "type": "BertNormalizer",
-            "clean_text": True,
-            "handle_chinese_chars": True,
-            "strip_accents": tokenizer.strip_accents,
-            "lowercase": tokenizer.lower_case,
-        },
-        "pre_tokenizer": {"type": "BertPreTokenizer"},
-        "post_processor": {
-            "type": "TemplateProcessing",
-            "single": single,
-            "pair": [*single, text("B", 1), piece("[SEP]", 1)],
-            "special_tokens": {
-                name: {"id": name, "ids": [ids[name]], "tokens": [name]}
-                for name in ("[CLS]", "[SEP]")
-            },
-        },
-        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
-        "model": {
-            "type": "WordPiece",
-            "unk_token": "[UNK]",
-            "continuing_subword_prefix": "##",
-            "max_input_chars_per_word": 100,
-            "vocab": ids,
-        },
-    }
 
 
 def _write_sentence_transformer(task: Embed, bert: Any, directory: Path) -> None:

@@ -62,7 +62,7 @@ class EncoderTask(Task):
 
     Args:
         model: an encoder, see `attention_zoo.zoo`; or another engine.
-        tokenizer: a `WordPieceTokenizer`.
+        tokenizer: an `EncoderTokenizer`, such as a `WordPieceTokenizer`.
         max_length: maximum length of inputs in ids; longer ones are truncated. Default: the
             model's.
         fields: names of the columns of an example; if there are several, all but the last
@@ -147,7 +147,7 @@ class EncoderTask(Task):
     def input_sides(self, texts: Any) -> list[Side]:
         """The texts, with those of a pair together; see `Task`."""
         columns = tuple(self.columns(texts))
-        room = self.max_length - 1 - len(columns)
+        room = self.tokenizer.room(self.max_length, len(columns))
         return [Side("text", self.tokenizer, columns, room)]
 
     def longest(self, name: str) -> int:

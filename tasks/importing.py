@@ -14,7 +14,11 @@ from attention_zoo.text.hugging_face import read_hugging_face_tokenizer
 from attention_zoo.text.wordpiece_tokenizer import WordPieceTokenizer, read_vocabulary
 from attention_zoo.zoo.importers.bert import head_of, make_bert
 from attention_zoo.zoo.importers.bert_names import from_google, from_hugging_face
-from attention_zoo.zoo.importers.hugging_face import bert_arguments, read_hugging_face_arrays
+from attention_zoo.zoo.importers.hugging_face import (
+    bert_arguments,
+    read_hugging_face_arrays,
+    reordered,
+)
 from attention_zoo.zoo.importers.keras_hub import (
     keras_hub_arguments,
     read_keras_hub_head,
@@ -139,13 +143,16 @@ def _import_hugging_face(folder, config, given):
     if relative:
         arguments["pooler_activation"] = relative.pooler_activation
         arrays = relative.arrays(arrays, arguments["width"])
+    tokenizer, order = read_hugging_face_tokenizer(folder)
+    if order is not None:
+        arrays = reordered(arrays, order)
     weights = from_hugging_face(arrays, path)
     recipe = _recipe_of(folder, config, weights)
     task_class, head = recipe.task_class(), _HEAD_OF_MODEL[recipe.head]
     weights = task_class.import_weights(config, weights)
     model = make_bert(arguments, weights, head, folder)
     settings = task_class.import_settings(config, model, folder)
-    return task_class(model, read_hugging_face_tokenizer(folder), **{**settings, **given})
+    return task_class(model, tokenizer, **{**settings, **given})
 
 
 def _recipe_of(folder: Path, config: Any, weights: Any) -> Any:

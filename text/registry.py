@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from attention_zoo.errors import UserError
 from attention_zoo.json_files import Content, check_content, read_json
 from attention_zoo.plugins import is_registered
+from attention_zoo.text.byte_pair_tokenizer import BytePairTokenizer
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
 from attention_zoo.text.examples import FilePath
 from attention_zoo.text.piece_tokenizer import PieceTokenizer
@@ -21,6 +22,7 @@ from attention_zoo.text.tokenizer_options import (
     register_options,
     unknown_kind,
 )
+from attention_zoo.text.unigram_tokenizer import UnigramTokenizer
 from attention_zoo.text.word_tokenizer import WordTokenizer
 from attention_zoo.text.wordpiece_tokenizer import WordPieceTokenizer
 
@@ -68,8 +70,8 @@ def register_tokenizer(cls: _T) -> _T:
 
 for _cls in (CharacterTokenizer, SentencePieceTokenizer, WordPieceTokenizer, WordTokenizer):
     register_tokenizer(_cls)
-# Comes with the weights of a model, so no recipe can ask for it.
-_CLASSES[PieceTokenizer.kind] = PieceTokenizer
+# These come with the weights of a model, so no recipe can ask for them.
+_CLASSES |= {cls.kind: cls for cls in (BytePairTokenizer, PieceTokenizer, UnigramTokenizer)}
 
 
 def tokenizer_kinds() -> list[str]:

@@ -8,15 +8,17 @@ from typing import Any, Self
 
 import tensorflow as tf
 import tensorflow_text
+from pydantic import Field
 from tensorflow_text.tools.wordpiece_vocab import wordpiece_tokenizer_learner_lib as learner
 
 from attention_zoo.errors import UserError
 from attention_zoo.files import atomic_file, read_file
 from attention_zoo.json_files import Content, check_content, read_json
 from attention_zoo.text.basic_tokenizer import BasicTokenizer
+from attention_zoo.text.encoder_tokenizer import AddedToken, AddedTokenContent, EncoderTokenizer
 from attention_zoo.text.examples import FilePath
-from attention_zoo.text.rows import ragged_rows, to_dense
-from attention_zoo.text.tokenizer import CONFIG_FILE, Tokenizer, replace_invalid
+from attention_zoo.text.rows import ragged_rows
+from attention_zoo.text.tokenizer import CONFIG_FILE
 from attention_zoo.text.tokenizer_options import WordPieceOptions
 from attention_zoo.text.vocabulary import PAD_ID
 
@@ -28,27 +30,7 @@ LONGEST_WORD = 100  # in characters; longer words are unknown, as in google-rese
 _UNKNOWN_WORD = "\uffff"  # not a character, so in no vocabulary
 
 
-@dataclasses.dataclass(frozen=True)
-class Pieces:
-    """The pieces of a batch of texts: ragged int32 tensors `(B, None)`, except `word_counts`.
-
-    Attributes:
-        ids: ids of the pieces.
-        words: for each piece the index in its text, from 0, of the word it belongs to; words are
-            separated by white space.
-        starts: offset of its first character in the text, in characters from 0.
-        ends: offset after its last character.
-        word_counts: number of words in each text, int32 `(B,)`.
-    """
-
-    ids: tf.RaggedTensor
-    words: tf.RaggedTensor
-    starts: tf.RaggedTensor
-    ends: tf.RaggedTensor
-    word_counts: tf.Tensor
-
-
-class WordPieceTokenizer(Tokenizer):
+class WordPieceTokenizer(EncoderTokenizer):
     """A tokenizer whose tokens are subwords, matched longest first.
 
     `BasicTokenizer` splits the text into words. A word is split greedily from its beginning into
@@ -61,6 +43,8 @@ class WordPieceTokenizer(Tokenizer):
             among them.
         lower_case: see `BasicTokenizer`.
         strip_accents: see `BasicTokenizer`.
+        added: tokens that are found in a text before it is split, such as `[SEP]` in a model of
+            Hugging Face; none of them in google-research/bert.
 
     Raises:
         UserError: if a special piece is missing, or `[PAD]` is not the first.
@@ -81,8 +65,9 @@ class WordPieceTokenizer(Tokenizer):
         vocabulary: Iterable[str],
         lower_case: bool = True,
         strip_accents: bool | None = None,
+        added: Iterable[AddedToken] = (),
     ):
-        super().__init__()
+        super().__init__(added)
         self.vocabulary = list(vocabulary)
         self.vocab_size = len(self.vocabulary)
         self.lower_case = lower_case
@@ -98,6 +83,7 @@ class WordPieceTokenizer(Tokenizer):
         self.unknown_id, self.cls_id, self.sep_id, self.mask_id = (
             self.vocabulary.index(piece) for piece in SPECIAL_PIECES[1:]
         )
+        self.mask_token = self._mask_token(AddedToken("[MASK]", self.mask_id))
         self._basic = BasicTokenizer(lower_case, strip_accents)
         self._wordpiece: Any = tensorflow_text.FastWordpieceTokenizer(
             self.vocabulary,
@@ -143,13 +129,7 @@ class WordPieceTokenizer(Tokenizer):
         pieces = learner.learn(words, vocab_size, list(SPECIAL_PIECES))
         return cls(pieces, lower_case, strip_accents)
 
-    def tokenize_with_offsets(self, strings: tf.Tensor) -> Pieces:
-        """Tokenizes strings and says where in the text each piece is.
-
-        Args:
-            strings: string tensor `(B,)`, UTF-8.
-        """
-        strings = replace_invalid(strings)
+    def _locate(self, strings: tf.Tensor) -> tuple[Any, Any, Any]:
         split = self._basic.split(strings)
         word_lengths = split.char_splits[1:] - split.char_splits[:-1]
         words = tf.where(word_lengths > LONGEST_WORD, _UNKNOWN_WORD, split.words)
@@ -161,85 +141,13 @@ class WordPieceTokenizer(Tokenizer):
         length = tf.where(tf.equal(ids.values, self.unknown_id), word_length, length)
         first = tf.cumsum(length, exclusive=True)
         row_splits = tf.gather(ids.row_splits, split.row_splits)
+        starts = tf.gather(split.sources, first)
+        ends = tf.gather(split.sources, first + length - 1) + 1
+        ids_, starts_, ends_ = (ragged_rows(v, row_splits) for v in (ids.values, starts, ends))
+        return ids_, starts_, ends_
 
-        def ragged(values: tf.Tensor) -> tf.RaggedTensor:
-            return ragged_rows(values, row_splits)
-
-        starts = ragged(tf.gather(split.sources, first))
-        word_indices = self._basic.word_indices(strings)
-        row_start = tf.gather(word_indices.row_splits, starts.value_rowids())
-        character = row_start + tf.cast(starts.values, tf.int64)
-        return Pieces(
-            ids=ragged(ids.values),
-            words=ragged(tf.gather(word_indices.values, character)),
-            starts=starts,
-            ends=ragged(tf.gather(split.sources, first + length - 1) + 1),
-            word_counts=tf.maximum(tf.reduce_max(word_indices, axis=1), -1) + 1,
-        )
-
-    def encode(
-        self,
-        strings: tf.Tensor,
-        max_length: int | tf.Tensor,
-        pairs: tf.Tensor | None = None,
-    ) -> tf.Tensor:
-        """Tokenizes texts or pairs into padded rows: `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`.
-
-        Args:
-            strings: string tensor `(B,)`.
-            max_length: longest row in ids, including the special ones. Longer texts are truncated
-                at their end, of a pair whichever is longer.
-            pairs: string tensor `(B,)`, the second text of each pair.
-
-        Returns:
-            int32 tensor `(B, S)`, padded with 0.
-        """
-        return self.encode_with_segments(strings, max_length, pairs)[0]
-
-    def encode_with_segments(
-        self,
-        strings: tf.Tensor,
-        max_length: int | tf.Tensor,
-        pairs: tf.Tensor | None = None,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Like `encode`, with segment ids: 0 up to the first `[SEP]`, then 1.
-
-        Returns:
-            Two int32 tensors `(B, S)`.
-        """
-        first = self.tokenize(strings)
-        if pairs is None:
-            return self.join(first[:, : max_length - 2])
-        second = self.tokenize(pairs)
-        return self.join(*truncate_pair(first, second, max_length - 3))
-
-    def join(
-        self, first: tf.RaggedTensor, second: tf.RaggedTensor | None = None
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Adds the special ids to ragged ids `(B, None)`; returns ids and segment ids `(B, S)`."""
-        cls, sep = (tf.fill([first.nrows(), 1], n) for n in (self.cls_id, self.sep_id))
-        ids = tf.concat([cls, first, sep], axis=1)
-        segments = tf.zeros_like(ids)
-        if second is not None:
-            tail = tf.concat([second, sep], axis=1)
-            ids = tf.concat([ids, tail], axis=1)
-            segments = tf.concat([segments, tf.ones_like(tail)], axis=1)
-        return to_dense(ids, PAD_ID), to_dense(segments, 0)
-
-    def decode(self, ids: tf.Tensor, unknown: tf.Tensor | None = None) -> tf.Tensor:
-        """Converts ids to strings with spaces between words; special ids are skipped.
-
-        Args:
-            ids: int32 tensor `(B, L)`.
-            unknown: not supported by this tokenizer.
-
-        Returns:
-            String tensor `(B,)`.
-        """
-        special = [PAD_ID, self.cls_id, self.sep_id]
-        kept = tf.reduce_all(tf.not_equal(tf.expand_dims(ids, 2), special), axis=2)
-        kept = kept & (ids >= 0) & (ids < self.vocab_size)
-        return self._detokenize(tf.ragged.boolean_mask(ids, kept))
+    def _word_indices(self, strings: tf.Tensor) -> tf.RaggedTensor:
+        return self._basic.word_indices(strings)
 
     def unknown_tokens(self, text: str | bytes) -> list[str]:
         """The unknown words of a string."""
@@ -252,11 +160,8 @@ class WordPieceTokenizer(Tokenizer):
         return [text[a:b] for a, b in zip(starts[unknown], ends[unknown], strict=True)]
 
     def continues(self) -> tf.Tensor:
-        """For each id whether it continues a word: boolean tensor `(V,)`."""
+        """See `EncoderTokenizer`."""
         return tf.constant([piece.startswith(_CONTINUATION) for piece in self.vocabulary])
-
-    def _tokenize(self, strings: tf.Tensor) -> tf.RaggedTensor:
-        return self.tokenize_with_offsets(strings).ids
 
     def _detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
         pieces = tf.ragged.map_flat_values(
@@ -266,12 +171,20 @@ class WordPieceTokenizer(Tokenizer):
             tf.strings.reduce_join(pieces, axis=1, separator=" "), f" {_CONTINUATION}", ""
         )
 
+    def texts(self) -> list[bytes]:
+        """See `EncoderTokenizer`: the pieces."""
+        return [piece.encode() for piece in self.vocabulary]
+
     def pieces(self, ids: Iterable[int]) -> list[str]:
         """The pieces of ids, for display."""
         return [self.vocabulary[int(i)] for i in ids]
 
     def _settings(self) -> dict[str, Any]:
-        return {"lower_case": self.lower_case, "strip_accents": self.strip_accents}
+        return {
+            "lower_case": self.lower_case,
+            "strip_accents": self.strip_accents,
+            "added": [dataclasses.asdict(token) for token in self.added],
+        }
 
     def _save(self, directory: Path) -> None:
         with atomic_file(directory / VOCABULARY_FILE) as temporary:
@@ -281,12 +194,15 @@ class WordPieceTokenizer(Tokenizer):
     def _load(cls, directory: Path) -> Self:
         path = directory / CONFIG_FILE
         settings = check_content(read_json(path), _Settings, path)
-        return cls(read_vocabulary(directory / VOCABULARY_FILE), **settings.model_dump())
+        vocabulary = read_vocabulary(directory / VOCABULARY_FILE)
+        added = [token.token(len(vocabulary)) for token in settings.added]
+        return cls(vocabulary, settings.lower_case, settings.strip_accents, added)
 
 
 class _Settings(Content):
     lower_case: bool
     strip_accents: bool | None
+    added: list[AddedTokenContent] = Field(default=[])
 
 
 def unused_piece(id_: int) -> str:
@@ -314,40 +230,3 @@ def read_vocabulary(path: FilePath) -> list[str]:
     return [
         piece if piece and last[piece] == i else unused_piece(i) for i, piece in enumerate(lines)
     ]
-
-
-def truncate_pair(
-    first: tf.RaggedTensor, second: tf.RaggedTensor, room: int | tf.Tensor
-) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-    """Truncates the longer of two texts, one id at a time, until both fit together.
-
-    Like `_truncate_seq_pair` of google-research/bert: the second one if they are equally long.
-
-    Args:
-        first: ragged ids `(B, None)`.
-        second: ragged ids `(B, None)`.
-        room: the largest number of ids in both together.
-
-    Returns:
-        Both, truncated.
-
-    Example:
-        >>> pair = tf.ragged.constant([[1, 2, 3, 4]]), tf.ragged.constant([[5, 6, 7]])
-        >>> [part.to_list() for part in truncate_pair(*pair, room=5)]
-        [[[1, 2, 3]], [[5, 6]]]
-    """
-    second_length = second.row_lengths()
-    first_length = tf.minimum(first.row_lengths(), room - tf.minimum(second_length, room // 2))
-    return (
-        truncate_rows(first, first_length),
-        truncate_rows(second, tf.minimum(second_length, room - first_length)),
-    )
-
-
-def truncate_rows(ragged: tf.RaggedTensor, lengths: tf.Tensor) -> tf.RaggedTensor:
-    """Truncates row i to `lengths[i]` ids."""
-    index = tf.ragged.range(ragged.row_lengths())
-    kept = tf.ragged.map_flat_values(
-        tf.less, index, tf.gather(tf.cast(lengths, index.dtype), ragged.value_rowids())
-    )
-    return tf.ragged.boolean_mask(ragged, kept)

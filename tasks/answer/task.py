@@ -110,7 +110,7 @@ class QuestionAnswering(EncoderTask):
 
         questions = tf.gather(question_ids, text)
         token_ids, segment_ids = self.tokenizer.join(questions, window(pieces.ids))
-        before = tf.cast(questions.row_lengths(), tf.int32) + 2
+        before = tf.cast(questions.row_lengths(), tf.int32) + 1 + self.tokenizer.separators
         none = tf.zeros_like(tf.ragged.range(before))
         end = tf.zeros([tf.size(text), 1], tf.int32)
 
@@ -128,7 +128,7 @@ class QuestionAnswering(EncoderTask):
 
     def _windows(self, question_lengths, context_lengths):
         """The windows of all contexts: the index of the text, the start and the end."""
-        room = self.max_length - 3 - question_lengths
+        room = self.tokenizer.room(self.max_length, 2) - question_lengths
         step = tf.minimum(tf.cast(self.stride, tf.int64), room)
         beyond = tf.maximum(context_lengths - room, 0)
         count = 1 + (beyond + step - 1) // step

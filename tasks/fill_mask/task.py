@@ -1,6 +1,7 @@
 """Filling in masked words, on which BERT is pre-trained."""
 
 import itertools
+import re
 from typing import Any
 
 import numpy as np
@@ -69,19 +70,14 @@ class FillMask(EncoderTask):
         super().__init__(model, tokenizer, max_length, fields)
         self.whole_words = whole_words
         self.seed = seed
+        mask = self.tokenizer.mask_token
+        self._gap = re.compile((r"\s*" if mask.lstrip else "") + re.escape(mask.content))
         self.next_sentence = self.model.next_sentence if next_sentence is None else next_sentence
 
     def encode(self, text):
-        """See `EncoderTask`; `[MASK]` is one token."""
-        parts = tf.strings.split(text, MASK)
-        rows = parts.value_rowids()
-        ids = self.tokenizer.tokenize(parts.values)
-        # A mask after each part of a text except the last.
-        mask = tf.fill([ids.nrows(), 1], self.tokenizer.mask_id)
-        flat = tf.concat([ids, mask], axis=1)
-        lengths = tf.math.segment_sum(flat.row_lengths(), rows)
-        joined = RaggedTensor.from_row_lengths(flat.values, lengths, validate=False)
-        token_ids, segment_ids = self.tokenizer.join(joined[:, :-1][:, : self.max_length - 2])
+        """See `EncoderTask`; `[MASK]`, or what the tokenizer has instead, is one token."""
+        ids = self.tokenizer.tokenize_with_masks(text)
+        token_ids, segment_ids = self.tokenizer.join(ids[:, : self.tokenizer.room(self.max_length)])
         return with_mask(token_ids, segment_ids)
 
     def compute(self, inputs, training=False):
@@ -99,7 +95,7 @@ class FillMask(EncoderTask):
         logits = tf.ragged.boolean_mask(tf.cast(numbers["token_logits"], tf.float32), is_mask)
         best = min(_BEST, self.tokenizer.vocab_size)
         scores, ids = tf.math.top_k(tf.nn.softmax(logits.values), best)
-        names = tf.gather(tf.constant(self.tokenizer.vocabulary), ids)
+        names = tf.gather(tf.constant(self.tokenizer.texts()), ids)
 
         def dense(values, empty):
             ragged = logits.with_values(values)
@@ -120,7 +116,8 @@ class FillMask(EncoderTask):
             ]
             filled = text.decode(errors="replace")
             for mask in masks:
-                filled = filled.replace(MASK, mask[0]["token"], 1)
+                token = mask[0]["token"]
+                filled = self._gap.sub(lambda _, token=token: token, filled, count=1)
             predictions.append(
                 Prediction(filled.replace(" ##", ""), {"text": filled, "masks": masks})
             )
@@ -252,13 +249,14 @@ class FillMask(EncoderTask):
         return [word.decode() for word in self.tokenizer.decode(ids).numpy()]
 
     def _mask_one_word(self, example):
-        return mask_one_word(example[0], self.max_length // _PIECES_OF_A_WORD)
+        mask = self.tokenizer.mask_token.content
+        return mask_one_word(example[0], self.max_length // _PIECES_OF_A_WORD, mask)
 
     def answers(self, outputs, texts):
         """The token in the first mask of each text, "" if that is truncated; see `Task`."""
         outputs = self._read_if_numbers(outputs, self.columns(texts))
         tokens = np.asarray(outputs["tokens"])
-        return [row[0][0].decode() if len(row) else "" for row in tokens]
+        return [row[0][0].decode().strip() if len(row) else "" for row in tokens]
 
     @classmethod
     def options_of(cls, recipe, examples, base):
@@ -267,12 +265,13 @@ class FillMask(EncoderTask):
         return options if options["seed"] is not None else {**options, "seed": recipe.train.seed}
 
 
-def mask_one_word(text, last):
+def mask_one_word(text, last, mask=MASK):
     """Masks the middle word of a text; returns the text and the word.
 
     Args:
         text: a string.
         last: index of the last word that may be masked.
+        mask: what to put in its place.
 
     Example:
         >>> mask_one_word("an old house", last=9)
@@ -280,10 +279,10 @@ def mask_one_word(text, last):
     """
     words = text.split()
     if not words:
-        return MASK, ""
+        return mask, ""
     middle = min(len(words) // 2, last)
     word = words[middle]
-    return " ".join([*words[:middle], MASK, *words[middle + 1 :]]), word
+    return " ".join([*words[:middle], mask, *words[middle + 1 :]]), word
 
 
 def _ids(values):

@@ -61,7 +61,7 @@ class Tag(EncoderTask):
         same = tf.equal(index[1:], index[:-1]) & tf.equal(row[1:], row[:-1])
         goes_on = tf.concat([[False], same], 0)[: tf.size(index)]
         begins = pieces.words.with_values(tf.where(goes_on, 0, index + 1))
-        room = self.max_length - 2
+        room = self.tokenizer.room(self.max_length)
         token_ids, segment_ids = self.tokenizer.join(pieces.ids[:, :room])
         zero = tf.zeros([begins.nrows(), 1], tf.int32)
         words = to_dense(tf.concat([zero, begins[:, :room], zero], axis=1), 0)

@@ -64,7 +64,7 @@ def test_what_bert_does_not_provide_for_is_refused(tmp_path):
     config = json.loads((folder / "config.json").read_text())
     for changes, message in (
         ({"embedding_size": 12}, "embedding_size is 12; accepted is 24"),
-        ({"model_type": "roberta"}, "'roberta'; accepted are bert, distilbert, electra, marian"),
+        ({"model_type": "t5"}, "'t5'; accepted are bert, distilbert, electra, roberta, xlm-rob"),
         ({"architectures": ["ElectraForMultipleChoice"]}, "no task for BertForMultipleChoice"),
     ):
         (folder / "config.json").write_text(json.dumps({**config, **changes}))

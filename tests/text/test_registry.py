@@ -30,6 +30,8 @@ from attention_zoo.text.tokenizer_options import (
 from attention_zoo.text.word_tokenizer import WordTokenizer
 from attention_zoo.text.wordpiece_tokenizer import WordPieceTokenizer
 
+# Come with the weights of a model, so no recipe can ask for them.
+OF_MODELS = ("byte_pair", "pieces", "unigram")
 OURS = {
     "characters": CharacterTokenizer,
     "sentencepiece": SentencePieceTokenizer,
@@ -81,8 +83,7 @@ def byte_tokenizer():
 
 
 def test_our_kinds():
-    # No recipe can ask for pieces, which come with the weights of a model.
-    assert tokenizer_kinds() == sorted([*OURS, "pieces"])
+    assert tokenizer_kinds() == sorted([*OURS, *OF_MODELS])
     assert {kind: tokenizer_class(kind) for kind in OURS} == OURS
 
 
@@ -107,7 +108,7 @@ def test_training_by_options():
 def test_a_class_of_a_user(tmp_path):
     cls = byte_tokenizer()
     assert register_tokenizer(cls) is cls
-    assert tokenizer_kinds() == sorted([*OURS, "bytes", "pieces"])
+    assert tokenizer_kinds() == sorted([*OURS, "bytes", *OF_MODELS])
     options = pydantic.TypeAdapter(options_union()).validate_python({"kind": "bytes", "size": 300})
     assert options == options_class("bytes")(size=300)
     tokenizer = train_tokenizer(options, ["a"])

@@ -9,13 +9,13 @@ import tensorflow as tf
 from tokenizers import BertWordPieceTokenizer
 
 from attention_zoo.errors import UserError
+from attention_zoo.text.encoder_tokenizer import truncate_pair
 from attention_zoo.text.readers import read_examples
 from attention_zoo.text.registry import load_tokenizer
 from attention_zoo.text.wordpiece_tokenizer import (
     SPECIAL_PIECES,
     WordPieceTokenizer,
     read_vocabulary,
-    truncate_pair,
 )
 
 ROOT = Path(__file__).parents[2]

@@ -1,8 +1,10 @@
 """BERT models in Hugging Face folders: reads configs and weights, writes configs."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field
 
 from attention_zoo.errors import UserError
@@ -142,6 +144,22 @@ def read_hugging_face_arrays(folder):
         if index.exists():
             return _read_shards(index), index
     raise UserError(f"{folder} has no {' and no '.join(_FILES)}, whole or in shards")
+
+
+def reordered(arrays, order):
+    """Arrays whose rows for tokens have another order; rows that no token has stay.
+
+    Args:
+        arrays: a dict from name to array, with the names of BERT.
+        order: for each new id the old one.
+    """
+    tokens = re.compile(
+        r"(^|\.)embeddings\.word_embeddings\.weight$|^cls\.predictions\.(decoder|bias)"
+    )
+    return {
+        name: np.concatenate([array[order], array[len(order) :]]) if tokens.search(name) else array
+        for name, array in arrays.items()
+    }
 
 
 def _read_shards(index):

@@ -1,4 +1,4 @@
-"""Encoders that are BERT under other names: DistilBERT and ELECTRA, told in BERT's terms."""
+"""Encoders that are BERT under other names, such as RoBERTa, told in BERT's terms."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from attention_zoo.errors import UserError
+
+_POSITIONS = "bert.embeddings.position_embeddings.weight"
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Relative:
         required: fields of the config that must have a value, if they are there.
         pooler_activation: what its classifier applies after the dense layer.
         has_segments: whether it has embeddings of segments.
+        first_position: row of the position embeddings for the first token.
     """
 
     prefix: str
@@ -33,6 +36,7 @@ class Relative:
     dropped: tuple[str, ...] = ()
     required: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
     has_segments: bool = True
+    first_position: int = 0
 
     def config(self, config: Mapping[str, Any], origin: Any) -> dict[str, Any]:
         """The `config.json` that BERT would have.
@@ -48,6 +52,9 @@ class Relative:
         ours = {self.fields.get(name, name): value for name, value in config.items()}
         if not self.has_segments:
             ours["type_vocab_size"] = 2
+        positions = ours.get("max_position_embeddings")
+        if isinstance(positions, int):
+            ours["max_position_embeddings"] = positions - self.first_position
         names = config.get("architectures") or []
         if isinstance(names, list):
             ours["architectures"] = [
@@ -65,10 +72,30 @@ class Relative:
             for pattern, module in self.modules.items():
                 name = re.sub(pattern, module, name)
             ours[name] = array
+        if self.first_position and _POSITIONS in ours:
+            ours[_POSITIONS] = ours[_POSITIONS][self.first_position :]
         if not self.has_segments:
             ours["bert.embeddings.token_type_embeddings.weight"] = np.zeros((2, width), "float32")
         return ours
 
+
+# Liu et al. 2019, and Conneau et al. 2020, which is the same with another vocabulary.
+_ROBERTA: dict[str, Any] = {
+    "pooler_activation": "tanh",
+    "modules": {
+        r"^roberta\.": "bert.",
+        r"^(?=embeddings\.|encoder\.|pooler\.)": "bert.",
+        r"^lm_head\.dense\.": "cls.predictions.transform.dense.",
+        r"^lm_head\.layer_norm\.": "cls.predictions.transform.LayerNorm.",
+        r"^lm_head\.decoder\.": "cls.predictions.decoder.",
+        r"^lm_head\.bias$": "cls.predictions.bias",
+        r"^classifier\.dense\.": "bert.pooler.dense.",
+        r"^classifier\.out_proj\.": "classifier.",
+    },
+    "required": {"pad_token_id": lambda config: 1},
+    # As fairseq counts: positions begin after the id of padding.
+    "first_position": 2,
+}
 
 # By `model_type` in `config.json`.
 RELATIVES = {
@@ -121,4 +148,6 @@ RELATIVES = {
         dropped=(r"^discriminator_predictions\.",),
         required={"embedding_size": lambda config: config.get("hidden_size")},
     ),
+    "roberta": Relative(prefix="Roberta", **_ROBERTA),
+    "xlm-roberta": Relative(prefix="XLMRoberta", **_ROBERTA),
 }
