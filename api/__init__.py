@@ -19,6 +19,7 @@ from attention_zoo.version import __version__
 _PUBLIC = {
     "Bert": "zoo.bert",
     "BertClassifier": "zoo.bert_classifier",
+    "BertEmbedder": "zoo.bert_embedder",
     "BertPretrainer": "zoo.bert_pretrainer",
     "BertTokenClassifier": "zoo.bert_token_classifier",
     "CharacterTokenizer": "text.character_tokenizer",

@@ -327,6 +327,9 @@ def predict(
     n_best: Annotated[
         int | None, typer.Option(min=1, help="answers per line, the best first")
     ] = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="of an embedding model, the name of one of its prompts")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="print one JSON object per line")] = False,
     batch: Annotated[int, typer.Option(min=1, help="lines per batch")] = 32,
 ):
@@ -336,13 +339,14 @@ def predict(
     """
     from attention_zoo.text.lines import open_regular
 
+    options = _given(
+        beam_size=beam_size, length_penalty=length_penalty, n_best=n_best, prompt=prompt
+    )
     if runner == "beam":
-        options = _given(beam_size=beam_size, length_penalty=length_penalty, n_best=n_best)
         _predict_by_beam(source, input_, output, options, batch, json_, beam_options or ())
         return
     if output or beam_options:
         raise UserError("--output and options after -- are for --runner beam")
-    options = _given(beam_size=beam_size, length_penalty=length_penalty, n_best=n_best)
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(open_regular(input_)) if input_ else sys.stdin.buffer
         task = _load(source)

@@ -107,6 +107,9 @@ class StringsEngine(ArtefactEngine):
     ) -> dict[str, np.ndarray]:
         """See `Engine`."""
         texts = dict(zip(task.text_inputs, columns, strict=True))
+        prompt = options.get("prompt")
+        if prompt is not None and prompt != task.default_prompt:
+            raise UserError(f"{self.name} has the default prompt only, not {prompt!r}")
         return self._complete(task, columns, self._run("serving_default", texts))
 
     def _complete(
@@ -151,14 +154,18 @@ class SavedModelEngine(StringsEngine):
     def respond(
         self, task: Any, columns: Sequence[np.ndarray], options: Mapping[str, Any]
     ) -> dict[str, np.ndarray]:
-        """See `Engine`; options are used if it has the `generate` signature."""
+        """See `Engine`; options are used if it has a signature for them."""
+        name = task.signature_of(options)
+        if "prompt" in options and name in self._loaded.signatures:
+            texts = dict(zip(task.text_inputs, columns, strict=True))
+            return self._complete(task, columns, self._run(name, texts))
         if not options or self.searches_itself:
             return super().respond(task, columns, options)
         if "seed" in options:
             raise UserError(
                 "a SavedModel samples only through its `sample` signature; use the run instead"
             )
-        outputs = self._call("generate", {"text": columns[0], **options})
+        outputs = self._call(name, {"text": columns[0], **options})
         return {name: np.asarray(values) for name, values in outputs.items()}
 
 

@@ -81,7 +81,9 @@ def _cut(task: Any, name: str, ids: Tensor) -> Tensor:
 
 def why_not_portable(task: Any) -> str:
     """Why a task cannot be built from stock layers, or ""; nothing is built."""
-    if _computes(task) not in _NUMBERS:
+    if isinstance(task, Embed) and task.pooling not in ("cls", "max", "mean"):
+        reason = f"the pooling {'+'.join(task.poolings)}"
+    elif _computes(task) not in _NUMBERS:
         reason = f"{type(task).__name__} overrides how numbers are computed"
     else:
         reasons = [*map(why_no_counterpart, _layers(task.model)), stock_model.why_not(task.model)]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from attention_zoo.errors import UserError
+from attention_zoo.layers.layer import constructor_arguments
 from attention_zoo.tasks.loading import load_task
 from attention_zoo.zoo import MODELS, PRESETS, Bert
 from attention_zoo.zoo.model import model_config
@@ -93,7 +94,12 @@ def copied_encoder(recipe: Any, base: Task, head: Mapping[str, Any], keeps_head:
     encoder = getattr(base.model, "bert", base.model)
     if not isinstance(encoder, Bert):
         raise UserError(f"{origin} is not a BERT but {type(encoder).__name__}")
-    model_class = MODELS[recipe.head]
+    name = type(base.model).__name__
+    keeps_class = keeps_head and recipe.takes_model(name)
+    model_class = MODELS[name if keeps_class else recipe.head]
+    if keeps_class:
+        own = constructor_arguments(model_class).keys() - {"encoder"}
+        head = {**{n: v for n, v in model_config(base.model).items() if n in own}, **head}
     config = {name: value for name, value in model_config(encoder).items() if name != "pooler"}
     overrides = model_options(recipe.head, recipe.model.options, config, "BERT")
     model = build_model(

@@ -300,6 +300,11 @@ class EncoderTask(Task):
         """
         return {}
 
+    @classmethod
+    def import_model(cls, model: Any, folder: Path) -> Any:
+        """The model of the task, given that of the weights in a Hugging Face folder."""
+        return model
+
     # Exporting
 
     @property

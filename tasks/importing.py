@@ -150,7 +150,7 @@ def _import_hugging_face(folder, config, given):
     recipe = _recipe_of(folder, config, weights)
     task_class, head = recipe.task_class(), _HEAD_OF_MODEL[recipe.head]
     weights = task_class.import_weights(config, weights)
-    model = make_bert(arguments, weights, head, folder)
+    model = task_class.import_model(make_bert(arguments, weights, head, folder), folder)
     settings = task_class.import_settings(config, model, folder)
     return task_class(model, tokenizer, **{**settings, **given})
 

@@ -296,6 +296,9 @@ def _plain(config: dict[str, object]) -> dict[str, object]:
     for name, value in config.items():
         if isinstance(value, dict) and name == "encoder":
             _plain(value)
+        elif isinstance(value, list) and name in ("poolings", "projections"):
+            for each in value:
+                _plain(each if isinstance(each, dict) else {name: each})
         elif not isinstance(value, bool | int | float | str | None):
             raise ValueError(f"{name} must be a number, a name, true or false")
     return config

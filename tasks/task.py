@@ -149,6 +149,10 @@ class Task(abc.ABC):
         """Those of the checked options that `respond` takes."""
         return {}
 
+    def signature_of(self, options: Mapping[str, Any]) -> str:
+        """The signature of a SavedModel that answers strings with these options."""
+        return "serving_default"
+
     def responder(self, options: Mapping[str, Any]) -> Callable[..., Mapping[str, Any]]:
         """`respond` as a function of string tensors for the engine, compiled if possible."""
 

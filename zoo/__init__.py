@@ -29,6 +29,7 @@ __all__ = [
     "PRESETS",
     "Bert",
     "BertClassifier",
+    "BertEmbedder",
     "BertPretrainer",
     "BertTokenClassifier",
     "RNNAttention",

@@ -8,6 +8,7 @@ import inspect
 
 from attention_zoo.errors import UserError, shown, suggest
 from attention_zoo.layers.layer import constructor_arguments
+from attention_zoo.layers.pooling import POOLINGS
 from attention_zoo.zoo.bert import Bert
 from attention_zoo.zoo.options import LONGEST
 
@@ -58,6 +59,7 @@ def check_arguments(model_class, config, arrays, origin):
         is_size = (type(value) is int and value > 0) or (value is None and name in _OPTIONAL)
         if name in sizes and not is_size:
             raise UserError(f"{origin}: {name} must be a positive integer, received {shown(value)}")
+    _check_projections(sizes.get("projections", []), sizes.get("poolings", ["mean"]), origin)
     if sizes["max_length"] > LONGEST:
         raise UserError(
             f"{origin}: max_length must be at most {LONGEST}, received {shown(sizes['max_length'])}"
@@ -70,6 +72,25 @@ def check_arguments(model_class, config, arrays, origin):
     size = sum(array.size for array in arrays.values())
     if _lower_bound(sizes, depth) > size:
         raise UserError(f"{origin}: the weights have {size:,} values, too few for these sizes")
+
+
+def _check_projections(projections, poolings, origin):
+    """Checks the linear maps of a `BertEmbedder`, and how their input is pooled."""
+    wanted = {"units": int, "use_bias": bool, "activation": str | None}
+    for each in projections if isinstance(projections, list) else [projections]:
+        is_valid = (
+            isinstance(each, dict)
+            and each.keys() == wanted.keys()
+            and all(isinstance(each[name], kind) for name, kind in wanted.items())
+            and each["units"] > 0
+        )
+        if not is_valid:
+            raise UserError(
+                f"{origin}: projections must be a list of objects with {', '.join(wanted)}; "
+                f"received {shown(each)}"
+            )
+    if not isinstance(poolings, list) or not set(map(str, poolings)) <= set(POOLINGS):
+        raise UserError(f"{origin}: poolings must be of {POOLINGS}, received {shown(poolings)}")
 
 
 def _complete(model_class, config, origin):
@@ -96,5 +117,6 @@ def _lower_bound(sizes, depth):
         source, target = sizes["source_vocab_size"], sizes["target_vocab_size"]
         rows = source if sizes.get("share_embeddings", True) else source + (target or source)
     rows += sizes.get("num_outputs") or 0
+    rows += sum(each["units"] for each in sizes.get("projections", []))
     recurrent = embedded * width if "embedding_width" in sizes else 0  # first layer
     return rows * embedded + depth * width * (width + inner) + recurrent

@@ -164,6 +164,7 @@ class BertPretrainerOptions(BertOptions):
 _OPTIONS = {
     "Bert": BertOptions,
     "BertClassifier": BertOptions,
+    "BertEmbedder": BertOptions,
     "BertPretrainer": BertPretrainerOptions,
     "BertTokenClassifier": BertOptions,
     "RNNAttention": RNNAttentionOptions,

@@ -30,6 +30,7 @@ MODELS = _Models(
     {
         "Bert": "attention_zoo.zoo.bert",
         "BertClassifier": "attention_zoo.zoo.bert_classifier",
+        "BertEmbedder": "attention_zoo.zoo.bert_embedder",
         "BertPretrainer": "attention_zoo.zoo.bert_pretrainer",
         "BertTokenClassifier": "attention_zoo.zoo.bert_token_classifier",
         "RNNAttention": "attention_zoo.zoo.rnn_attention",

@@ -36,6 +36,14 @@ _ACTIVATIONS = {
 }
 
 
+_OF_TORCH = {
+    "Identity": lambda x: x,
+    "Tanh": np.tanh,
+    "ReLU": _ACTIVATIONS["relu"],
+    "GELU": _ACTIVATIONS["gelu"],
+}
+
+
 class Bert:
     """The architecture, in float64."""
 
@@ -46,13 +54,27 @@ class Bert:
             weights = safetensors.numpy.load(file.read())
         self.weights = {n.removeprefix("bert."): w.astype("float64") for n, w in weights.items()}
         self.activation = _ACTIVATIONS[self.config["hidden_act"]]
-        pooling = os.path.join(folder, "1_Pooling", "config.json")
-        self.pooling = {}
-        if os.path.exists(pooling):
-            with open(pooling, encoding="utf-8") as file:
-                self.pooling = json.load(file)
-            with open(os.path.join(folder, "modules.json"), encoding="utf-8") as file:
-                self.normalize = "Normalize" in file.read()
+        self.modes, self.maps, self.normalize = [], [], False
+        modules = os.path.join(folder, "modules.json")
+        if os.path.exists(modules):
+            with open(modules, encoding="utf-8") as file:
+                for module in json.load(file):
+                    self._add_step(module["type"].rsplit(".", 1)[-1], folder, module["path"])
+
+    def _add_step(self, kind, folder, path):
+        """Reads a step after the encoder."""
+        self.normalize = self.normalize or kind == "Normalize"
+        if kind not in ("Pooling", "Dense"):
+            return
+        with open(os.path.join(folder, path, "config.json"), encoding="utf-8") as file:
+            config = json.load(file)
+        if kind == "Pooling":
+            modes = config["pooling_mode"]
+            self.modes = [modes] if isinstance(modes, str) else modes
+            return
+        with open(os.path.join(folder, path, "model.safetensors"), "rb") as file:
+            weights = safetensors.numpy.load(file.read())
+        self.maps.append((weights, config["activation_function"].rsplit(".", 1)[-1]))
 
     def linear(self, x, name):
         """A linear map."""
@@ -116,13 +138,27 @@ class Bert:
         return {"token_logits": hidden @ table.T + self.weights["cls.predictions.bias"]}
 
     def embed(self, states, mask):
-        """The vector of a text, by the pooling of sentence-transformers."""
-        if self.pooling["pooling_mode_cls_token"]:
-            pooled = states[:, 0]
-        elif self.pooling["pooling_mode_max_tokens"]:
-            pooled = np.where(mask[:, :, None] != 0, states, -np.inf).max(axis=1)
-        else:
-            pooled = (states * mask[:, :, None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
+        """The vector of a text, by the steps of sentence-transformers."""
+        mask = mask != 0
+        length = mask.sum(axis=1, keepdims=True)
+        place = np.arange(1, mask.shape[1] + 1) * mask
+        ways = {
+            "cls": lambda: states[:, 0],
+            "max": lambda: np.where(mask[:, :, None], states, -np.inf).max(axis=1),
+            "mean": lambda: (states * mask[:, :, None]).sum(axis=1) / length,
+            "mean_sqrt_len_tokens": lambda: (
+                (states * mask[:, :, None]).sum(axis=1) / np.sqrt(length)
+            ),
+            "weightedmean": lambda: (
+                (states * place[:, :, None]).sum(axis=1) / place.sum(axis=1, keepdims=True)
+            ),
+            "lasttoken": lambda: states[np.arange(len(states)), length[:, 0] - 1],
+        }
+        pooled = np.concatenate([ways[mode]() for mode in self.modes], axis=1)
+        for weights, activation in self.maps:
+            pooled = pooled @ weights["linear.weight"].T.astype("float64")
+            pooled = pooled + weights.get("linear.bias", 0.0)
+            pooled = _OF_TORCH[activation](pooled)
         if self.normalize:
             pooled = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
         return pooled

@@ -1,6 +1,6 @@
 """The recipe of embeddings."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,8 @@ from attention_zoo.tasks.settings import Column, OptionalColumn, TaskConfig, reg
 from attention_zoo.text.examples import LABEL
 from attention_zoo.train.metrics import NEAREST, NUMBER, VECTOR
 from attention_zoo.train.settings import Section
+
+Pooling = Literal["mean", "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
 
 
 class Data(EncoderData):
@@ -23,8 +25,10 @@ class Data(EncoderData):
 class Options(Section):
     """Arguments of `Embed`."""
 
-    pooling: Literal["mean", "cls", "max"] = Field(
-        default="mean", description="how the states of the tokens become one vector"
+    pooling: Pooling | Annotated[list[Pooling], Field(min_length=1)] = Field(
+        default="mean",
+        description="how the states of the tokens become one vector; of several, the vectors are "
+        "joined",
     )
     normalize: bool = Field(default=True, description="whether vectors have length 1")
 
@@ -32,8 +36,10 @@ class Options(Section):
 class Config(EncoderConfig):
     """The schema of its `task.json`."""
 
-    pooling: str
+    pooling: str | list[str]
     normalize: bool
+    prompts: dict[str, str] = Field(default={})
+    default_prompt: str | None = None
 
 
 @register_task
@@ -54,6 +60,11 @@ class EmbedRecipe(EncoderRecipe):
         from attention_zoo.tasks.embed.task import Embed
 
         return Embed
+
+    @classmethod
+    def takes_model(cls, name: str) -> bool:
+        """See `Recipe`; also one with further linear maps."""
+        return name in (cls.head, "BertEmbedder")
 
     @classmethod
     def kind_of_answers(cls, options: Any, num_columns: int) -> str:

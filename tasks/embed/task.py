@@ -1,18 +1,19 @@
 """Embeddings: texts to vectors whose cosine measures how similar the texts are."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import tensorflow as tf
 
-from attention_zoo.errors import UserError
-from attention_zoo.tasks.embed.sentence_transformers import read_settings
+from attention_zoo.errors import UserError, suggest
+from attention_zoo.layers.pooling import POOLINGS, pool_states
+from attention_zoo.tasks.embed.sentence_transformers import read_settings, with_projections
 from attention_zoo.tasks.embed.settings import EmbedRecipe
-from attention_zoo.tasks.encoder_task import EncoderTask, Prediction
+from attention_zoo.tasks.encoder_task import EncoderTask, Prediction, ids_of
 from attention_zoo.text.examples import read_number
 from attention_zoo.train.losses import smoothed_cross_entropy
 
-POOLINGS = ("mean", "cls", "max")
 # Cosines between texts are multiplied by this before the softmax.
 _SCALE = 20.0
 
@@ -27,15 +28,18 @@ class Embed(EncoderTask):
     similarity, from 0 to 1, by the squared error of the cosine.
 
     Args:
-        model: a `Bert`.
-        tokenizer: a `WordPieceTokenizer`.
-        pooling: `"mean"`, `"cls"` (the first state) or `"max"`.
+        model: a `Bert`, or a `BertEmbedder`, whose poolings count.
+        tokenizer: an `EncoderTokenizer`, such as a `WordPieceTokenizer`.
+        pooling: how states become a vector, one of the modes of `pool_states`, or a list of them.
         normalize: whether vectors have length 1.
+        prompts: texts to put before a text, by the names by which `predict` and `embed` ask for
+            them (`prompt="query"`). In a SavedModel each is a signature.
+        default_prompt: the name of the one to put before every text; None: none.
         max_length: maximum length of inputs in ids; default: the model's.
         fields: names of the columns of an example: text; text, pair; or text, pair, score.
 
     Raises:
-        ValueError: if `pooling` is unknown.
+        ValueError: if `pooling` or `default_prompt` is unknown.
 
     Example:
         >>> from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceTokenizer
@@ -47,35 +51,93 @@ class Embed(EncoderTask):
     """
 
     recipe = EmbedRecipe
-    answers_alone = False  # the nearest of the others
+    answers_alone = False  # the nearest of all texts
     metrics = ()
     output = "embedding"
-    answers_alone = False  # the nearest of all texts
     field_counts = (1, 2, 3)
 
     def __init__(
-        self, model, tokenizer, pooling="mean", normalize=True, max_length=None, fields=("text",)
+        self,
+        model,
+        tokenizer,
+        pooling="mean",
+        normalize=True,
+        prompts=None,
+        default_prompt=None,
+        max_length=None,
+        fields=("text",),
     ):
         super().__init__(model, tokenizer, max_length, fields)
         self.pooling = pooling
         self.normalize = normalize
-        if pooling not in POOLINGS:
-            raise ValueError(f"pooling must be one of {POOLINGS}, received {pooling!r}")
+        self.prompts = dict(prompts or {})
+        self.default_prompt = default_prompt
+        unknown = [mode for mode in self.poolings if mode not in POOLINGS]
+        if unknown:
+            raise ValueError(f"pooling must be of {POOLINGS}, received {unknown[0]!r}")
+        if default_prompt is not None and default_prompt not in self.prompts:
+            raise ValueError(
+                f"default_prompt must be one of {list(self.prompts)}, received {default_prompt!r}"
+            )
         # The first metric decides which weights are kept.
         self.metrics = {1: (), 2: ("accuracy",), 3: ("spearman", "pearson")}[len(self.fields)]
 
+    @property
+    def poolings(self):
+        """The modes of pooling, a tuple."""
+        return (self.pooling,) if isinstance(self.pooling, str) else tuple(self.pooling)
+
+    def check_options(self, options):
+        """See `Task`; `prompt` is the name of a prompt."""
+        name = options.pop("prompt", None)
+        super().check_options(options)
+        if name is None:
+            return {}
+        if name not in self.prompts:
+            raise UserError(f"there is no prompt {name!r}; {suggest(name, self.prompts)}")
+        return {"prompt": name}
+
+    def graph_options(self, options):
+        """See `Task`."""
+        return dict(options)
+
+    def signature_of(self, options):
+        """See `Task`: one for each prompt."""
+        return options.get("prompt", "serving_default")
+
+    def encode(self, text, prompt=None):
+        """See `EncoderTask`; the text has the prompt of this name, or the default one, before it.
+
+        Args:
+            text: string tensor `(B,)`.
+            prompt: a name.
+        """
+        name = self.default_prompt if prompt is None else prompt
+        if name is not None:
+            text = tf.strings.join([self.prompts[name], text])
+        return super().encode(text)
+
+    def respond(self, text, prompt=None):
+        """See `EncoderTask`."""
+        inputs = self.encode(text, prompt)
+        return self.read(self.engine.compute(self, ids_of(inputs)), inputs, text)
+
+    def signatures(self):
+        """See `Task`; there is one for each prompt, by its name."""
+        own = super().signatures()
+        texts = own["serving_default"][1]
+        for name in self.prompts:
+            if name in own or not name.isidentifier():
+                continue
+            own[name] = functools.partial(self.respond, prompt=name), texts
+        return own
+
     def compute(self, inputs, training=False):
         """Ids to `embedding (B, D)`."""
-        states_BTD = tf.cast(self.model(inputs, training=training)["states"], tf.float32)
-        mask_BT1 = tf.expand_dims(tf.cast(inputs["mask"], tf.float32), 2)
-        if self.pooling == "cls":
-            pooled_BD = states_BTD[:, 0]
-        elif self.pooling == "mean":
-            # At least 1e-9, for rows that are all padding.
-            length_B1 = tf.maximum(tf.reduce_sum(mask_BT1, axis=1), 1e-9)
-            pooled_BD = tf.reduce_sum(states_BTD * mask_BT1, axis=1) / length_B1
-        else:
-            pooled_BD = tf.reduce_max(tf.where(mask_BT1 > 0, states_BTD, -1e9), axis=1)
+        outputs = self.model(inputs, training=training)
+        pooled_BD = outputs.get("embedding")
+        if pooled_BD is None:
+            pooled_BD = pool_states(outputs["states"], inputs["mask"], self.poolings)
         if self.normalize:
             squares_B1 = tf.reduce_sum(tf.square(pooled_BD), axis=1, keepdims=True)
             pooled_BD = pooled_BD / tf.maximum(tf.sqrt(squares_B1), 1e-12)
@@ -92,9 +154,9 @@ class Embed(EncoderTask):
             for row in outputs["embedding"]
         ]
 
-    def embed(self, texts):
-        """The vectors of a list of strings, float32 `(N, D)`."""
-        rows = [prediction.record["embedding"] for prediction in self.predict(texts)]
+    def embed(self, texts, prompt=None):
+        """The vectors of a list of strings, float32 `(N, D)`; `prompt` is the name of a prompt."""
+        rows = [p.record["embedding"] for p in self.predict(texts, prompt=prompt)]
         return np.array(rows, dtype="float32")
 
     def similarity(self, first, second):
@@ -193,6 +255,11 @@ class Embed(EncoderTask):
     def import_settings(cls, config, model, folder):
         """See `EncoderTask`."""
         return read_settings(folder, model)
+
+    @classmethod
+    def import_model(cls, model, folder):
+        """See `EncoderTask`: with the folder's linear maps, if it has some."""
+        return with_projections(model, folder)
 
     @classmethod
     def count_texts(cls, columns):

@@ -148,6 +148,10 @@ class Seq2Seq(Task):
         """See `Task`."""
         return graph_options(options)
 
+    def signature_of(self, options: Mapping[str, Any]) -> str:
+        """See `Task`."""
+        return "generate" if options else "serving_default"
+
     def columns(self, texts: Any) -> list[list[bytes]]:
         """See `Task`."""
         return [[text.encode() for text in strings_of(texts)]]
