@@ -165,6 +165,25 @@ class BytePairTokenizer(EncoderTokenizer):
         """The pieces of ids, for display."""
         return [self.vocabulary[int(i)] for i in ids]
 
+    def _needed_for(self, used: set[int]) -> set[int]:
+        """The pieces, and those that are merged on the way to them."""
+        ids = {piece: i for i, piece in enumerate(self.vocabulary)}
+        parts = {}
+        for left, right in self.merges:
+            parts.setdefault(ids[left + right], []).append((ids[left], ids[right]))
+        needed, waiting = set(), list(used)
+        while waiting:
+            if (i := waiting.pop()) not in needed:
+                needed.add(i)
+                waiting += [part for pair in parts.get(i, ()) for part in pair]
+        return needed
+
+    def _with_vocabulary(self, kept: np.ndarray, added: list[AddedToken]) -> Self:
+        pieces = [self.vocabulary[i] for i in kept]
+        known = set(pieces)
+        merges = [m for m in self.merges if {*m, m[0] + m[1]} <= known]
+        return type(self)(pieces, merges, self.add_prefix_space, added)
+
     def texts(self) -> list[bytes]:
         """See `EncoderTokenizer`; bytes that are no whole character become U+FFFD."""
         return [

@@ -3,8 +3,9 @@
 import dataclasses
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_text
 from pydantic import Field
@@ -208,6 +209,32 @@ class EncoderTokenizer(Tokenizer):
 
     def continues(self) -> tf.Tensor:
         """For each id whether it continues a word: boolean tensor `(V,)`."""
+        raise NotImplementedError
+
+    def keep(self, used: Iterable[int]) -> tuple[Self, np.ndarray]:
+        """The tokenizer with some of its tokens only.
+
+        Special and added tokens are kept in any case. Texts made of kept tokens have the same ones.
+
+        Args:
+            used: ids.
+
+        Returns:
+            The tokenizer, and the old id of each of its ids.
+        """
+        special = {PAD_ID, self.cls_id, self.sep_id, self.unknown_id, self.mask_id}
+        wanted = special | {token.id for token in self.added} | self._needed_for(set(used))
+        kept = np.array(sorted(wanted))
+        new_id = {int(old): new for new, old in enumerate(kept)}
+        added = [dataclasses.replace(token, id=new_id[token.id]) for token in self.added]
+        return self._with_vocabulary(kept, added), kept
+
+    def _needed_for(self, used: set[int]) -> set[int]:
+        """The ids without which some ids would not be found in a text; these among them."""
+        return used
+
+    def _with_vocabulary(self, kept: np.ndarray, added: list[AddedToken]) -> Self:
+        """The tokenizer with these ids only."""
         raise NotImplementedError
 
     def texts(self) -> list[bytes]:

@@ -175,6 +175,24 @@ class SentencePieceTokenizer(Tokenizer):
         return cls(read_file(directory / _FILE))
 
 
+def with_pieces(model: bytes, kept: Iterable[int]) -> bytes:
+    """A SentencePiece model with some of its pieces only.
+
+    Args:
+        model: the bytes of a model.
+        kept: their ids, in the new order; the special ones of the model must be among them.
+    """
+    old = _protocol.ModelProto.FromString(model)
+    new = _protocol.ModelProto.FromString(model)
+    del new.pieces[:]
+    new.pieces.extend(old.pieces[int(i)] for i in kept)
+    trainer, names = new.trainer_spec, [piece.piece for piece in new.pieces]
+    for name in ("unk", "bos", "eos", "pad"):
+        if getattr(trainer, f"{name}_id") >= 0:
+            setattr(trainer, f"{name}_id", names.index(getattr(trainer, f"{name}_piece")))
+    return new.SerializeToString()
+
+
 def _make_processor(model: bytes) -> Any:
     """The in-graph tokenizer that gives the same ids as the sentencepiece package.
 

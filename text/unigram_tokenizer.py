@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import tensorflow as tf
 from pydantic import Field
 
@@ -14,7 +15,7 @@ from attention_zoo.json_files import Content, check_content, read_json
 from attention_zoo.text.characters import WHITE_SPACE, begins_after, characters_of, word_indices
 from attention_zoo.text.encoder_tokenizer import AddedToken, AddedTokenContent, EncoderTokenizer
 from attention_zoo.text.rows import ragged_rows
-from attention_zoo.text.sentencepiece_tokenizer import SentencePieces
+from attention_zoo.text.sentencepiece_tokenizer import SentencePieces, with_pieces
 from attention_zoo.text.tokenizer import CONFIG_FILE
 
 SPECIAL_PIECES = ("<pad>", "<s>", "</s>", "<unk>", "<mask>")
@@ -120,6 +121,13 @@ class UnigramTokenizer(EncoderTokenizer):
         """The unknown parts of a string; adjacent unknown characters are one part."""
         ids, pieces = self._pieces.ids(text), self._pieces.split(text)
         return [piece for i, piece in zip(ids, pieces, strict=True) if i == self.unknown_id]
+
+    def _needed_for(self, used: set[int]) -> set[int]:
+        """The pieces, and the mark of a word's beginning: SentencePiece needs a piece at least."""
+        return used | {i for i, piece in enumerate(self.vocabulary) if piece == _SPACE}
+
+    def _with_vocabulary(self, kept: np.ndarray, added: list[AddedToken]) -> Self:
+        return type(self)(with_pieces(self.model, kept), added)
 
     def texts(self) -> list[bytes]:
         """See `EncoderTokenizer`."""

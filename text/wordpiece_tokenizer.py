@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_text
 from pydantic import Field
@@ -170,6 +171,10 @@ class WordPieceTokenizer(EncoderTokenizer):
         return tf.strings.regex_replace(
             tf.strings.reduce_join(pieces, axis=1, separator=" "), f" {_CONTINUATION}", ""
         )
+
+    def _with_vocabulary(self, kept: np.ndarray, added: list[AddedToken]) -> Self:
+        pieces = [self.vocabulary[i] for i in kept]
+        return type(self)(pieces, self.lower_case, self.strip_accents, added)
 
     def texts(self) -> list[bytes]:
         """See `EncoderTokenizer`: the pieces."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -135,7 +136,7 @@ class Embed(EncoderTask):
     def compute(self, inputs, training=False):
         """Ids to `embedding (B, D)`."""
         outputs = self.model(inputs, training=training)
-        pooled_BD = outputs.get("embedding")
+        pooled_BD: Any = outputs.get("embedding")
         if pooled_BD is None:
             pooled_BD = pool_states(outputs["states"], inputs["mask"], self.poolings)
         if self.normalize:
