@@ -3,11 +3,15 @@
 import base64
 import functools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
 from sentencepiece import sentencepiece_model_pb2
 
+from attention_zoo.errors import ResultError
+from attention_zoo.tasks.contract import Example
 from attention_zoo.text.byte_pair_tokenizer import BytePairTokenizer
 from attention_zoo.text.encoder_tokenizer import EncoderTokenizer
 from attention_zoo.text.unigram_tokenizer import UnigramTokenizer
@@ -45,6 +49,38 @@ def write_tokenizer(tokenizer: EncoderTokenizer, max_length: int, directory: Pat
     if isinstance(tokenizer, WordPieceTokenizer):
         lines = "".join(f"{piece}\n" for piece in tokenizer.vocabulary)
         (directory / "vocab.txt").write_text(lines, encoding="utf-8")
+
+
+def compare_ids(task: Any, directory: Path, examples: Sequence[Example]) -> None:
+    """Compares the ids of texts with those of the library that reads the written tokenizer.
+
+    Args:
+        task: the task of an encoder.
+        directory: what `write_tokenizer` wrote.
+        examples: examples of the task.
+
+    Raises:
+        ResultError: naming the first text whose ids differ.
+    """
+    from tokenizers import Tokenizer
+
+    theirs = Tokenizer.from_file(str(directory / "tokenizer.json"))
+    for columns in (task.columns([task.input_of(each)]) for each in examples):
+        texts = [column[0].decode(errors="replace") for column in columns]
+        rows = (task.tokenizer.tokenize(tf.constant([text])) for text in texts)
+        ids = task.tokenizer.join(*rows)[0].numpy()[0].tolist()
+        # Typed special tokens are those of the library's files, whatever they say.
+        found = theirs.encode(*texts).ids
+        if found != ids and (task.tokenizer.added or not _has_special(task.tokenizer, texts)):
+            raise ResultError(
+                f"the library tokenizers splits {' and '.join(map(repr, texts))} into other "
+                f"tokens: {theirs.decode(found, skip_special_tokens=False)!r}"
+            )
+
+
+def _has_special(tokenizer: EncoderTokenizer, texts: Sequence[str]) -> bool:
+    special = tokenizer.pieces([0, tokenizer.cls_id, tokenizer.sep_id, tokenizer.mask_id])
+    return any(name in text for name in special for text in texts)
 
 
 def _added_tokens(tokenizer: EncoderTokenizer, special_ids: tuple[int, ...]) -> list[Any]:

@@ -12,6 +12,8 @@ class HuggingFace(Format):
     runner = "run_hugging_face.py"
     conditions = ("threads", "one")
     timed = False
+    packages = ("tokenizers",)
+    extra = "huggingface"
 
     def why_not(self, task):
         """See `Format`."""
@@ -22,8 +24,10 @@ class HuggingFace(Format):
     def write(self, task, path, quantize, examples, passes):
         """See `Format`."""
         from attention_zoo.export.hugging_face import write_hugging_face
+        from attention_zoo.export.hugging_face_tokenizers import compare_ids
 
         write_hugging_face(task, path)
+        compare_ids(task, path, examples)
         return []
 
     def engine(self, path):

@@ -55,7 +55,7 @@ def test_a_pooler_of_another_activation_is_exported_where_it_can_be(tmp_path):
 
 def test_the_page_names_every_kind_of_model():
     page = (Path(__file__).parents[2] / "docs/how-to/import-weights.md").read_text()
-    named = re.findall(r"^\| `(\w+)` \|", page.split("`model_type` | remarks")[1], re.MULTILINE)
+    named = re.findall(r"^\| `([\w-]+)` \|", page.split("`model_type` | remarks")[1], re.MULTILINE)
     assert named == ["bert", *RELATIVES, "marian"]
 
 

@@ -12,9 +12,9 @@ import sentencepiece
 import tensorflow as tf
 from numpy.testing import assert_allclose
 
-from attention_zoo.errors import UserError
+from attention_zoo.errors import ResultError, UserError
 from attention_zoo.export.export import export
-from attention_zoo.export.hugging_face_tokenizers import write_tokenizer
+from attention_zoo.export.hugging_face_tokenizers import compare_ids, write_tokenizer
 from attention_zoo.tasks.importing import import_task
 from attention_zoo.tasks.loading import load_task
 from attention_zoo.text.hugging_face import read_hugging_face_tokenizer
@@ -204,3 +204,12 @@ def test_other_settings_are_refused(change, message, tmp_path):
     (folder / "tokenizer.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match=message):
         read_hugging_face_tokenizer(folder)
+
+
+def test_a_tokenizer_that_the_library_reads_otherwise_is_not_written(tmp_path):
+    task = import_task(DATA / "roberta_states")
+    task.tokenizer.add_prefix_space = True
+    write_tokenizer(task.tokenizer, 48, tmp_path)
+    task.tokenizer.add_prefix_space = False
+    with pytest.raises(ResultError, match="splits 'The cat' into other tokens: "):
+        compare_ids(task, tmp_path, [("The cat",)])
