@@ -16,7 +16,7 @@ from attention_zoo.recipes.recipe import load_recipe
 from attention_zoo.recipes.run import train_recipe
 from attention_zoo.tasks.importing import import_task
 from attention_zoo.tasks.loading import load_task
-from attention_zoo.tasks.seq2seq.ids import shift_right
+from attention_zoo.tasks.seq2seq.ids import pad_rows, shift_right
 from attention_zoo.text.vocabulary import END_ID
 
 DATA = Path(__file__).parents[1] / "data" / "marian"
@@ -48,6 +48,17 @@ def test_translations_and_scores_are_those_of_pymarian(task, expected):
     for answer, known in zip(task.predict(texts, n_best=4), expected["beam"], strict=True):
         assert [text for text, _ in answer.n_best] == [text for text, _ in known]
         assert_allclose([score for _, score in answer.n_best], [s for _, s in known], atol=1e-4)
+
+
+def test_a_pre_norm_decoder_with_attention_has_the_loss_that_it_was_trained_with():
+    expected = json.loads((DATA / "attention_pre" / "expected.json").read_text())
+    task = import_task(DATA / "attention_pre")
+    rows = task.to_ids([tuple(pair) for pair in expected["pairs"]])
+    batch = [tf.constant(pad_rows([row[side] for row in rows])) for side in (0, 1)]
+    total, count = task.loss(batch, training=False)
+    assert_allclose(float(total) / float(count), expected["cross_entropy"], atol=2e-5)
+    # The words of the target are those of the source in reverse order.
+    assert task(["one red house", "two dog"]) == ["Haus rot eins", "Hund zwei"]
 
 
 @every(TRANSFORMERS)

@@ -144,13 +144,6 @@ def _arguments(options: Mapping[str, Any], origin: str) -> dict[str, Any]:
         if value not in accepted:
             listed = " or ".join(shown(v) for v in accepted)
             raise UserError(f"{origin}: {name} is {shown(value)}; accepted is {listed}")
-    if _NORMS[norms] == "pre" and read.autoreg != "rnn":
-        # From the second token on, Marian 1.12 gives such models other scores than this
-        # architecture does, and it is not known why.
-        raise UserError(
-            f"{origin}: transformer-preprocess is n and transformer-decoder-autoreg is "
-            "self-attention; pre-norm is accepted with an SSRU only"
-        )
     return {
         "width": read.dim_emb,
         "num_heads": read.heads,
