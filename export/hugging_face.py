@@ -43,6 +43,8 @@ def why_not_hugging_face(task: Any) -> str:
     if isinstance(task.model, Bert) and not isinstance(task, Embed):
         return f"has no head for the task {task.kind}, whose model is a bare BERT"
     bert: Any = getattr(task.model, "bert", task.model)
+    if bert.embedding_width:
+        return "has a BERT whose embeddings are as wide as its states, these are narrower"
     if bert.pooler and bert.pooler_activation != "tanh":
         return f"has a BERT with a tanh after the pooler, this one has {bert.pooler_activation}"
     return ""

@@ -196,6 +196,8 @@ def _(model: Bert, token_ids: Tensor, mask: Tensor, segment_ids: Tensor) -> Tens
     hidden = layers.Add()([stock(model.token_embedding, token_ids), segments])
     hidden = stock(model.embedding_norm, stock(model.position, hidden, token_ids))
     hidden = stock(model.embedding_dropout, hidden)
+    if model.embedding_projection is not None:
+        hidden = stock(model.embedding_projection, hidden)
     keys = keys_mask(mask)
     for block in model.blocks:
         hidden = stock(block, hidden, keys)

@@ -159,9 +159,11 @@ def layer_rates(encoder, decay):
 
 def embedding_layers(encoder):
     """The layers of a `Bert` below its first block."""
-    return (
+    layers = (
         encoder.token_embedding,
         encoder.segment_embedding,
         encoder.position,
         encoder.embedding_norm,
+        encoder.embedding_projection,
     )
+    return tuple(layer for layer in layers if layer is not None)

@@ -29,6 +29,8 @@ class Bert(PresetModel):
         width: of the states D (the paper's hidden size).
         num_blocks: depth (the paper's L).
         num_heads: attention heads (A).
+        embedding_width: width of the embeddings, if it is another one: a linear map follows
+            (Clark et al. 2020, section 3.2, as in ELECTRA-Small).
         feed_forward_width: inner width of the feed-forward networks; 4 times the width
             when omitted.
         max_length: longest sequence, in tokens.
@@ -62,6 +64,7 @@ class Bert(PresetModel):
         width=768,
         num_blocks=12,
         num_heads=12,
+        embedding_width=None,
         feed_forward_width=None,
         max_length=512,
         num_segments=2,
@@ -78,6 +81,7 @@ class Bert(PresetModel):
         self.width = width
         self.num_blocks = num_blocks
         self.num_heads = num_heads
+        self.embedding_width = embedding_width
         self.feed_forward_width = feed_forward_width or 4 * width
         self.max_length = max_length
         self.num_segments = num_segments
@@ -92,17 +96,23 @@ class Bert(PresetModel):
 
     def _make_layers(self):
         policy = {"dtype": self.dtype_policy}
+        width = self.embedding_width or self.width
         self.token_embedding = TokenEmbedding(
-            self.vocab_size, self.width, scale=False, **policy, name="token_embedding"
+            self.vocab_size, width, scale=False, **policy, name="token_embedding"
         )
         self.segment_embedding = TokenEmbedding(
-            self.num_segments, self.width, scale=False, **policy, name="segment_embedding"
+            self.num_segments, width, scale=False, **policy, name="segment_embedding"
         )
         self.position = LearnedPositionalEncoding(self.max_length, **policy, name="position")
         self.embedding_norm = keras.layers.LayerNormalization(
             epsilon=self.epsilon, **policy, name="embedding_norm"
         )
         self.embedding_dropout = keras.layers.Dropout(self.dropout, **policy)
+        self.embedding_projection = (
+            Linear(self.width, **policy, name="embedding_projection")
+            if self.embedding_width
+            else None
+        )
         self.blocks = [
             EncoderBlock(
                 self.num_heads,
@@ -123,6 +133,10 @@ class Bert(PresetModel):
     @build_once
     def build(self, input_shape=None):
         """Creates all weights, initialised as in the original code."""
+        embedded = (None, None, self.embedding_width or self.width)
+        for layer in (self.position, self.embedding_norm, self.embedding_projection):
+            if layer is not None:
+                layer.build(embedded)
         for layer in self.layers:
             if not layer.built:
                 layer.build((None, None, self.width))
@@ -152,6 +166,8 @@ class Bert(PresetModel):
         hidden_BTD = self.token_embedding(token_ids) + self.segment_embedding(segment_ids)
         hidden_BTD = self.embedding_norm(self.position(hidden_BTD))
         hidden_BTD = self.embedding_dropout(hidden_BTD)
+        if self.embedding_projection is not None:
+            hidden_BTD = self.embedding_projection(hidden_BTD)
         states, weights = [hidden_BTD], []
         for block in self.blocks:
             hidden_BTD, weights_BHTS = block(hidden_BTD, attention_mask=mask, return_weights=True)

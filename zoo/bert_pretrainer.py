@@ -43,7 +43,8 @@ class BertPretrainer(BertWithHead):
         self._add_encoder(encoder, pooler=next_sentence)
         self.next_sentence = next_sentence
         policy = {"dtype": self.dtype_policy}
-        self.transform = Linear(self.bert.width, **policy, name="transform")
+        width = self.bert.embedding_width or self.bert.width
+        self.transform = Linear(width, **policy, name="transform")
         self.transform_norm = keras.layers.LayerNormalization(
             epsilon=self.bert.epsilon, **policy, name="transform_norm"
         )
@@ -53,6 +54,7 @@ class BertPretrainer(BertWithHead):
     @build_once
     def build(self, input_shape=None):
         """Creates the weights of the heads; the encoder has its own already."""
+        self.transform_norm.build((None, None, self.transform.width))
         super().build(input_shape)
         self.token_bias = self.add_weight(
             name="token_bias", shape=(self.bert.vocab_size,), initializer="zeros"

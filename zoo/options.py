@@ -138,6 +138,7 @@ class BertOptions(_Heads):
     width: _Width = 768
     num_blocks: _Count = 12
     num_heads: _Count = 12
+    embedding_width: _Width | None = None
     feed_forward_width: _Width | None = None
     max_length: Annotated[Whole, Field(gt=3, le=LONGEST)] = 512
     num_segments: Annotated[Whole, Field(ge=1, le=1000)] = 2

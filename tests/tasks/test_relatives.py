@@ -22,6 +22,8 @@ KINDS = {
     "distilbert_masked": "fill_mask",
     "electra_classifier": "classify",
     "electra_tags": "tag",
+    "electra_generator": "fill_mask",
+    "electra_narrow": "classify",
     "electra_discriminator": "embed",
 }
 
@@ -53,6 +55,16 @@ def test_a_pooler_of_another_activation_is_exported_where_it_can_be(tmp_path):
     assert import_task(tmp_path / "back" / "huggingface").kind == "fill_mask"
 
 
+def test_narrower_embeddings_are_exported_but_not_as_a_bert_of_hugging_face(tmp_path):
+    task = import_task(DATA / "electra_narrow")
+    assert task.model.bert.embedding_width == 12
+    examples = [(text, "LABEL_0") for text in ("ab c .", "e d ? bad", "cab")]
+    report = export(task, tmp_path / "out", ["litert", "keras"], examples=examples)
+    assert all(artefact["verified"] for artefact in report["artefacts"])
+    with pytest.raises(UserError, match="these are narrower"):
+        export(task, tmp_path / "other", ["huggingface"], examples=examples)
+
+
 def test_the_page_names_every_kind_of_model():
     page = (Path(__file__).parents[2] / "docs/how-to/import-weights.md").read_text()
     named = re.findall(r"^\| `([\w-]+)` \|", page.split("`model_type` | remarks")[1], re.MULTILINE)
@@ -63,7 +75,7 @@ def test_what_bert_does_not_provide_for_is_refused(tmp_path):
     folder = shutil.copytree(DATA / "electra_tags", tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
     for changes, message in (
-        ({"embedding_size": 12}, "embedding_size is 12; accepted is 24"),
+        ({"embedding_size": 12}, "embedding_projection/kernel"),
         ({"model_type": "t5"}, "'t5'; accepted are bert, distilbert, electra, roberta, xlm-rob"),
         ({"architectures": ["ElectraForMultipleChoice"]}, "no task for BertForMultipleChoice"),
     ):

@@ -17,6 +17,7 @@ _MODULES = {
     "embeddings.position_embeddings": "position",
     "embeddings.token_type_embeddings": "segment_embedding",
     "embeddings.LayerNorm": "embedding_norm",
+    "embeddings_project": "embedding_projection",
     **{f"encoder.layer.N.attention.self.{p}": f"block_N/self_attention/{p}" for p in _PARTS},
     "encoder.layer.N.attention.output.dense": "block_N/self_attention/output",
     "encoder.layer.N.attention.output.LayerNorm": "block_N/self_attention_add_norm/layer_norm",

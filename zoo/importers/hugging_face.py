@@ -62,6 +62,7 @@ class _Config(Content):
     hidden_dropout_prob: _Fraction = 0.0
     attention_probs_dropout_prob: _Fraction = 0.0
     layer_norm_eps: Annotated[float, Field(gt=0)] = 1e-12
+    embedding_size: int | None = None
 
 
 class _Index(Content):
@@ -100,10 +101,13 @@ def bert_arguments(config, origin):
     if missing:
         raise UserError(f"{origin} lacks {', '.join(missing)}")
     check_content(config, _Config, origin)
+    embedded = config.get("embedding_size")
+    narrower = {} if embedded in (None, config["hidden_size"]) else {"embedding_width": embedded}
     optional = {ours: config[name] for name, ours in _OPTIONAL.items() if name in config}
     return {
         **{ours: config[name] for name, ours in _ARGUMENTS.items()},
         **optional,
+        **narrower,
         "activation": _ACTIVATIONS[activation],
     }
 

@@ -130,14 +130,14 @@ RELATIVES = {
         },
         has_segments=False,
     ),
-    # Clark et al. 2020: the discriminator, or the generator, if its embeddings are as wide.
+    # Clark et al. 2020: the discriminator, or the generator.
     "electra": Relative(
         prefix="Electra",
         pooler_activation="gelu",
         others={"ElectraForPreTraining": "BertModel"},
         modules={
             r"^electra\.": "bert.",
-            r"^(?=embeddings\.|encoder\.)": "bert.",
+            r"^(?=embeddings\.|embeddings_project\.|encoder\.)": "bert.",
             r"^generator_predictions\.dense\.": "cls.predictions.transform.dense.",
             r"^generator_predictions\.LayerNorm\.": "cls.predictions.transform.LayerNorm.",
             r"^generator_lm_head\.": "cls.predictions.decoder.",
@@ -146,7 +146,6 @@ RELATIVES = {
         },
         # Which tokens were replaced: no task asks for that.
         dropped=(r"^discriminator_predictions\.",),
-        required={"embedding_size": lambda config: config.get("hidden_size")},
     ),
     "roberta": Relative(prefix="Roberta", **_ROBERTA),
     "xlm-roberta": Relative(prefix="XLMRoberta", **_ROBERTA),

@@ -17,6 +17,7 @@ from transformers import (
     DistilBertForMaskedLM,
     DistilBertForSequenceClassification,
     ElectraConfig,
+    ElectraForMaskedLM,
     ElectraForPreTraining,
     ElectraForSequenceClassification,
     ElectraForTokenClassification,
@@ -41,11 +42,15 @@ ELECTRA = {
     "intermediate_size": 40,
     "max_position_embeddings": 32,
 }
+# As in ELECTRA-Small.
+NARROW = {**ELECTRA, "embedding_size": 12}
 MODELS = {
     "distilbert_classifier": (DistilBertForSequenceClassification, DistilBertConfig, DISTILBERT),
     "distilbert_masked": (DistilBertForMaskedLM, DistilBertConfig, DISTILBERT),
     "electra_classifier": (ElectraForSequenceClassification, ElectraConfig, ELECTRA),
     "electra_tags": (ElectraForTokenClassification, ElectraConfig, ELECTRA),
+    "electra_generator": (ElectraForMaskedLM, ElectraConfig, NARROW),
+    "electra_narrow": (ElectraForSequenceClassification, ElectraConfig, NARROW),
     "electra_discriminator": (ElectraForPreTraining, ElectraConfig, ELECTRA),
 }
 
