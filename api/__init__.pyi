@@ -39,6 +39,7 @@ from attention_zoo.train.metrics import register_metric as register_metric
 from attention_zoo.version import __version__ as __version__
 from attention_zoo.zoo.bert import Bert as Bert
 from attention_zoo.zoo.bert_classifier import BertClassifier as BertClassifier
+from attention_zoo.zoo.bert_embedder import BertEmbedder as BertEmbedder
 from attention_zoo.zoo.bert_pretrainer import BertPretrainer as BertPretrainer
 from attention_zoo.zoo.bert_token_classifier import BertTokenClassifier as BertTokenClassifier
 from attention_zoo.zoo.model import Seq2SeqModel as Seq2SeqModel

@@ -1,9 +1,10 @@
-"""BLEU and chrF, computed by sacreBLEU, and their signatures."""
+"""BLEU, chrF, chrF++ and TER, computed by sacreBLEU, and their signatures."""
 
 import re
 
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
+from sacrebleu.metrics.ter import TER
 
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.train.metrics import TEXT, register_metric
@@ -17,6 +18,7 @@ _OTHERS = (
 _UNSPACED = f"{_HAN}{_KANA}{_OTHERS}"
 _PATTERNS = {name: re.compile(f"[{ranges}]") for name, ranges in
              (("han", _HAN), ("kana", _KANA), ("unspaced", _UNSPACED))}  # fmt: skip
+_TOKENS = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 _SPACED_WORD = re.compile(rf"[^\W\d_{_UNSPACED}]+")
 # A smaller fraction of unspaced characters does not count: an English text may quote Chinese.
 _LEAST_UNSPACED = 0.25
@@ -60,6 +62,50 @@ def chrf_signature(references):
 def chrf(answers, references):
     """Corpus chrF of sacreBLEU (chrF2: character 6-grams, no word n-grams), 0 to 100."""
     return CHRF().corpus_score(answers, [references]).score
+
+
+def chrf_plus_plus_signature(references):
+    """The sacreBLEU signature of `chrf++`."""
+    return _signature(CHRF(word_order=2))
+
+
+@register_metric("chrf++", (TEXT,), signature=chrf_plus_plus_signature)
+def chrf_plus_plus(answers, references):
+    """Corpus chrF++ of sacreBLEU (character 6-grams, word 2-grams; Popović 2017), 0 to 100."""
+    return CHRF(word_order=2).corpus_score(answers, [references]).score
+
+
+def ter_signature(references):
+    """The sacreBLEU signature of `ter`."""
+    return _signature(_make_ter(references))
+
+
+@register_metric("ter", (TEXT,), higher_is_better=False, signature=ter_signature)
+def ter(answers, references):
+    """Corpus translation edit rate of sacreBLEU (Snover et al. 2006), in percent of the words.
+
+    Without spaces between words, each character counts.
+
+    Example:
+        >>> round(ter(["the cat sat"], ["the cat sat down"]), 2)
+        25.0
+    """
+    return _make_ter(references).corpus_score(answers, [references]).score
+
+
+def _make_ter(references):
+    spaced = bleu_tokenize(references) == "13a"
+    return TER() if spaced else TER(normalized=True, asian_support=True)
+
+
+def split_unspaced(text):
+    """Words, and each character of a script without spaces, as a list of strings.
+
+    Example:
+        >>> split_unspaced("用 PGDATA。")
+        ['用', 'PGDATA']
+    """
+    return [part for part in _TOKENS.findall(text) if part.strip()]
 
 
 def bleu_tokenize(references):

@@ -5,7 +5,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import pydantic
 from pydantic import Field
 
-import attention_zoo.tasks.seq2seq.error_rates  # noqa: F401  (registers metrics)
+import attention_zoo.tasks.seq2seq.error_rates
+import attention_zoo.tasks.seq2seq.rouge  # noqa: F401  (both register metrics)
 from attention_zoo.errors import UserError, explain, suggest
 from attention_zoo.fields import Real, Whole
 from attention_zoo.tasks.seq2seq.metrics import check_bleu_tokenize

@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import re
 import types
 
 import pytest
@@ -159,7 +160,8 @@ def test_the_right_answer_is_best(name):
     [
         (
             kind_of_answers("seq2seq"),
-            "exact_match accuracy bleu chrf word_error_rate phoneme_error_rate",
+            "exact_match accuracy bleu chrf chrf++ ter rouge_1 rouge_2 rouge_l word_error_rate "
+            "phoneme_error_rate",
         ),
         (kind_of_answers("classify"), "exact_match accuracy macro_f1"),
         (kind_of_answers("classify", "several"), "exact_match accuracy micro_f1"),
@@ -176,14 +178,14 @@ def test_which_metrics_are_for_which_answers(kind, accepted):
     check_metrics(accepted.split(), kind)
     for name in METRICS.keys() - accepted.split():
         with pytest.raises(
-            UserError, match=rf"metric {name} does not apply .* answers with {kind}"
+            UserError, match=rf"metric {re.escape(name)} does not apply .* answers with {kind}"
         ):
             check_metrics([name], kind)
 
 
 @pytest.mark.parametrize("name", sorted(METRICS))
 def test_of_nothing_there_is_no_metric(name):
-    with pytest.raises(UserError, match=f"no answers to compute {name} from"):
+    with pytest.raises(UserError, match=f"no answers to compute {re.escape(name)} from"):
         compute_metrics([name], [], [], [])
     if METRICS[name].signature is None:
         more = {"sources": []} if METRICS[name].needs_sources else {}
@@ -209,3 +211,29 @@ def test_correlations_of_what_is_no_number(name):
 def test_references_that_are_no_answers(reference):
     with pytest.raises(UserError, match=r"must be a JSON list of \{\"text\": ...\}, received"):
         compute_metrics(["squad_f1"], ["a"], ["a"], [reference])
+
+
+def test_rouge_against_the_package_and_by_hand():
+    from rouge_score.rouge_scorer import RougeScorer
+
+    answers, references = ["the cats sat on mats", "a dog"], ["the cat sat on the mat", "dogs"]
+    found = compute_metrics(["rouge_1", "rouge_2", "rouge_l"], ["a", "b"], answers, references)
+    for name, kind in (("rouge_1", "rouge1"), ("rouge_2", "rouge2"), ("rouge_l", "rougeL")):
+        scorer = RougeScorer([kind], use_stemmer=True)
+        pairs = zip(references, answers, strict=True)
+        expected = [scorer.score(*pair)[kind].fmeasure for pair in pairs]
+        assert found[name] == pytest.approx(100 * sum(expected) / 2)
+    # Three of three and of four characters: precision 1, recall 3/4.
+    assert compute_metrics(["rouge_1"], ["a"], ["一只猫"], ["一只大猫"])["rouge_1"] == (
+        pytest.approx(100 * 2 * 0.75 / 1.75)
+    )
+    assert metric_signatures(["rouge_1"], ["一只大猫"], {})["rouge_1"].endswith("|tok:characters")
+
+
+def test_edit_rate_and_chrf_with_words_are_those_of_sacrebleu():
+    answers, references = ["the cat sat", "A dog."], ["the cat sat down", "a dog."]
+    found = compute_metrics(["ter", "chrf++"], ["a", "b"], answers, references)
+    assert found["ter"] == sacrebleu.corpus_ter(answers, [references]).score
+    assert found["chrf++"] == sacrebleu.corpus_chrf(answers, [references], word_order=2).score
+    # One of four characters is another one.
+    assert compute_metrics(["ter"], ["a"], ["我有小猫"], ["我有小狗"])["ter"] == pytest.approx(25)

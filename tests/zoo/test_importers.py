@@ -234,7 +234,8 @@ def test_every_weight_is_accounted_for(change, message, write, rng):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"model_type": "roberta"}, "'roberta'; accepted are bert, distilbert"),
+        ({"model_type": "gpt2"}, "'gpt2'; accepted are bert, distilbert"),
+        ({"model_type": "roberta", "pad_token_id": 0}, "pad_token_id is 0; accepted is 1"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type"),
         ({"hidden_act": "silu"}, "hidden_act is 'silu'; accepted are gelu"),
         ({"architectures": ["BertLMHeadModel"]}, "no task for BertLMHeadModel"),

@@ -19,9 +19,11 @@ IDS = np.array([[2, 7, 9, 3, 0], [2, 10, 6, 1, 3]], "int32")
 SIZE = {"width": 12, "num_heads": 3, "dropout": 0.0, "attention_dropout": 0.0}
 ENCODER = {"vocab_size": 13, "num_blocks": 1, "max_length": 9, **SIZE}
 # Without dropout, which every backend draws in its own way.
+PROJECTION = {"units": 3, "use_bias": False, "activation": "tanh"}
 MADE = {
     "Bert": lambda: MODELS["Bert"](**ENCODER),
     "BertClassifier": lambda: MODELS["BertClassifier"](4, ENCODER),
+    "BertEmbedder": lambda: MODELS["BertEmbedder"](["max", "lasttoken"], [PROJECTION], ENCODER),
     "BertPretrainer": lambda: MODELS["BertPretrainer"](ENCODER),
     "BertTokenClassifier": lambda: MODELS["BertTokenClassifier"](5, ENCODER),
     "RNNAttention": lambda: MODELS["RNNAttention"](13, width=6, attention="luong", dropout=0.0),

@@ -13,7 +13,7 @@ from attention_zoo.zoo.options import _OPTIONS, model_options
 
 # What the tokenizers, the labels and the precision decide.
 NOT_THEIRS = {"self", "kwargs", "source_vocab_size", "target_vocab_size", "vocab_size"}
-NOT_THEIRS |= {"encoder", "num_outputs"}
+NOT_THEIRS |= {"encoder", "num_outputs", "poolings", "projections"}
 
 
 def arguments(model):
