@@ -70,3 +70,41 @@ def test_it_is_trained_on_jax_and_used_on_tensorflow(name, tmp_path):
     np.testing.assert_allclose(task.model(inputs), expected, atol=1e-5)
     (artefact,) = az.export(task, tmp_path / "out", ["litert"]).artefacts
     assert artefact.verified
+
+
+@pytest.mark.slow
+def test_teachers_and_a_student_are_trained_on_jax(tmp_path):
+    script = str(SCRIPT.with_name("distil_on_jax.py"))
+    model, tokenizer, columns = MODELS["seq2seq"]
+    (tmp_path / "recipe.yaml").write_text(
+        f"task: seq2seq\nmodel: {model}\n{tokenizer}\n"
+        f"data: {{train: train.tsv, valid: valid.tsv, {columns}}}\n"
+    )
+    words = ["ab", "ba", "ac", "ca", "bc"]
+    rows = [f"{word * (1 + i % 3)}\t{word}" for i, word in enumerate(words * 20)]
+    for name, part in (("train", rows[:90]), ("valid", rows[90:])):
+        (tmp_path / f"{name}.tsv").write_text("\n".join(["text\tlabel", *part]))
+    (tmp_path / "texts.txt").write_text("abab\ncaca\nacab\nbab\n")
+    (tmp_path / "run").mkdir()
+    options = "--teachers 2 --minutes 0.5 0.5 --batch-tokens 64 --buckets 1 --precision float32"
+    more = "--r-drop 1 --share 0.5 --warmup 8 --peak 0.01"
+    for backend, *arguments in (
+        ("tensorflow", "prepare", "recipe.yaml", "run", "--unlabelled", "texts.txt"),
+        ("jax", "train", "run", *options.split(), *more.split()),
+    ):
+        process = run_python(script, *arguments, backend=backend, cwd=tmp_path)
+        assert process.returncode == 0, process.stderr[-3000:]
+    losses = {
+        who: [float(x) for x in re.findall(rf"{who}: .* validation ([\d.]+)", process.stdout)]
+        for who in ("teachers", "student")
+    }
+    # Eight characters and the end are to be told apart: log 9 is 2.2.
+    assert losses["teachers"][-1] < 1.2, losses
+    assert losses["student"][-1] < 1.2, losses
+    # Three of the four are in no other file; each has an answer, or the teachers gave none.
+    assert re.search(r"[0-4] answers in ", process.stdout)
+    task = az.load(tmp_path / "run")
+    assert (
+        task.evaluate(az.read_examples(tmp_path / "valid.tsv", ["text", "label"]))["exact_match"]
+        >= 80
+    )
