@@ -82,6 +82,30 @@ def commands():
     return text.replace("```console\n$ ", "```console\n")
 
 
+def model_types():
+    """The table of `model_type` in `docs/how-to/import-weights.md`, from the registry."""
+    from attention_zoo.zoo.importers.relatives import RELATIVES
+
+    remarks = {"bert": "", **{name: relative.remarks for name, relative in RELATIVES.items()}}
+    remarks["marian"] = "see [Translate on a phone](translate-on-a-phone.md)"
+    rows = [f"| `{name}` | {text} |".replace("|  |", "| |") for name, text in remarks.items()]
+    return "\n".join(["| `model_type` | remarks |", "|---|---|", *rows])
+
+
+def architectures():
+    """The table of architectures in the same page: which task they are."""
+    from attention_zoo.tasks.encoder_settings import EncoderRecipe
+    from attention_zoo.tasks.settings import TASKS
+
+    rows = []
+    for name, recipe in TASKS.items():
+        if issubclass(recipe, EncoderRecipe) and recipe.architectures:
+            known = ", ".join(f"`{each}`" for each in recipe.architectures)
+            rows.append(f"| {known} | `{name}` |")
+    rows.append("| `MarianMTModel`, Marian's own models | `seq2seq` |")
+    return "\n".join(["| architecture | task |", "|---|---|", *rows])
+
+
 def recipes():
     """Every section and field of a recipe, task by task, from the JSON Schema."""
     from attention_zoo.recipes.recipe import recipe_schema

@@ -1,7 +1,7 @@
 """DistilBERT and ELECTRA answer as in Transformers; `tests/data/relatives/make.py`."""
 
 import json
-import re
+import runpy
 import shutil
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from attention_zoo.errors import UserError
 from attention_zoo.export.export import export
 from attention_zoo.tasks.importing import import_task
 from attention_zoo.tasks.loading import load_task
-from attention_zoo.zoo.importers.relatives import RELATIVES
 
 DATA = Path(__file__).parents[1] / "data" / "relatives"
 KINDS = {
@@ -65,10 +64,12 @@ def test_narrower_embeddings_are_exported_but_not_as_a_bert_of_hugging_face(tmp_
         export(task, tmp_path / "other", ["huggingface"], examples=examples)
 
 
-def test_the_page_names_every_kind_of_model():
-    page = (Path(__file__).parents[2] / "docs/how-to/import-weights.md").read_text()
-    named = re.findall(r"^\| `([\w-]+)` \|", page.split("`model_type` | remarks")[1], re.MULTILINE)
-    assert named == ["bert", *RELATIVES, "marian"]
+def test_the_tables_of_the_page_are_those_of_the_registry():
+    root = Path(__file__).parents[2]
+    page = (root / "docs/how-to/import-weights.md").read_text(encoding="utf-8")
+    tables = runpy.run_path(str(root / "docs/hooks.py"))
+    for table in ("model_types", "architectures"):
+        assert tables[table]() in page, f"write into the page:\n{tables[table]()}"
 
 
 def test_what_bert_does_not_provide_for_is_refused(tmp_path):

@@ -29,6 +29,7 @@ KINDS = {
     "roberta_states": "embed",
     "xlm_roberta_classifier": "classify",
     "xlm_roberta_states": "embed",
+    "multilingual_states": "embed",
 }
 
 

@@ -24,12 +24,14 @@ class Relative:
         dropped: patterns of weights that have no counterpart.
         required: fields of the config that must have a value, if they are there.
         pooler_activation: what its classifier applies after the dense layer.
+        remarks: what the documentation says of it.
         has_segments: whether it has embeddings of segments.
         first_position: row of the position embeddings for the first token.
     """
 
     prefix: str
     pooler_activation: str
+    remarks: str
     others: Mapping[str, str] = field(default_factory=dict)
     fields: Mapping[str, str] = field(default_factory=dict)
     modules: Mapping[str, str] = field(default_factory=dict)
@@ -103,6 +105,7 @@ RELATIVES = {
     "distilbert": Relative(
         prefix="DistilBert",
         pooler_activation="relu",
+        remarks="its `DistilBertFor...` are read as `BertFor...`; written back as BERT",
         fields={
             "dim": "hidden_size",
             "n_layers": "num_hidden_layers",
@@ -134,6 +137,8 @@ RELATIVES = {
     "electra": Relative(
         prefix="Electra",
         pooler_activation="gelu",
+        remarks="with narrower embeddings not written back; of `ElectraForPreTraining` the "
+        "encoder, without the head that detects replaced tokens",
         others={"ElectraForPreTraining": "BertModel"},
         modules={
             r"^electra\.": "bert.",
@@ -147,6 +152,15 @@ RELATIVES = {
         # Which tokens were replaced: no task asks for that.
         dropped=(r"^discriminator_predictions\.",),
     ),
-    "roberta": Relative(prefix="Roberta", **_ROBERTA),
-    "xlm-roberta": Relative(prefix="XLMRoberta", **_ROBERTA),
+    "roberta": Relative(
+        prefix="Roberta",
+        remarks="byte-level BPE; written back as BERT with its tokenizer",
+        **_ROBERTA,
+    ),
+    "xlm-roberta": Relative(
+        prefix="XLMRoberta",
+        remarks="SentencePiece; also BERT models with its tokenizer (`model_type: bert`), as "
+        "multilingual MiniLM and E5 are; written back as BERT with its tokenizer",
+        **_ROBERTA,
+    ),
 }

@@ -21,6 +21,8 @@ import tokenizers
 import torch
 from transformers import (
     AutoTokenizer,
+    BertConfig,
+    BertModel,
     RobertaConfig,
     RobertaForMaskedLM,
     RobertaForQuestionAnswering,
@@ -48,6 +50,8 @@ MODELS = {
     "roberta_states": (RobertaModel, RobertaConfig),
     "xlm_roberta_classifier": (XLMRobertaForSequenceClassification, XLMRobertaConfig),
     "xlm_roberta_states": (XLMRobertaModel, XLMRobertaConfig),
+    # As multilingual MiniLM and E5 are: a BERT with XLM-R's tokenizer.
+    "multilingual_states": (BertModel, BertConfig),
 }
 SIZES = {
     "hidden_size": 24,
@@ -190,11 +194,13 @@ def main() -> None:
         folder = HERE / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        family = "xlm_roberta" if name.startswith("xlm") else "roberta"
+        family = "roberta" if name.startswith("roberta") else "xlm_roberta"
         (byte_pair_tokenizer if family == "roberta" else sentencepiece_tokenizer)(folder)
         tokenizer = AutoTokenizer.from_pretrained(folder)
         torch.manual_seed(7)
         sizes = {**SIZES, "num_labels": 2} if name.endswith("answers") else SIZES
+        if model_class is BertModel:
+            sizes = {**sizes, "type_vocab_size": 2}
         model = model_class(config_class(vocab_size=len(tokenizer), **sizes)).eval()
         with torch.no_grad():
             for weight in model.parameters():
@@ -227,7 +233,7 @@ def main() -> None:
                     }
                 )
         (folder / "expected.json").write_text(json.dumps(expected))
-        if name.endswith("states"):
+        if name in ("roberta_states", "xlm_roberta_states"):
             found = [tokenizer(line)["input_ids"] for line in lines]
             ids[family] = found
     with gzip.GzipFile(HERE / "lines.json.gz", "wb", mtime=0) as file:
