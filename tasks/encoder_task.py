@@ -120,6 +120,11 @@ class EncoderTask(Task):
         )
         return with_mask(token_ids, segment_ids)
 
+    @property
+    def only_tokenizes(self) -> bool:
+        """Whether `encode` does nothing but tokenize, so that another tokenizer can do it."""
+        return type(self).encode is EncoderTask.encode
+
     def compute(self, inputs: Mapping[str, Any], training: bool = False) -> dict[str, Any]:
         """Ids to numbers by the Keras model, in-graph: a dict of float tensors."""
         return {self.output: self.model(inputs, training=training)}

@@ -38,8 +38,10 @@ class LiteRTText(LiteRTFormat):
             if isinstance(tokenizer, SentencePieceTokenizer) and tokenizer.is_unigram:
                 return ""
             return "is for source tokenizers of SentencePiece's unigram model"
-        if not isinstance(task, EncoderTask) or type(task).encode is not EncoderTask.encode:
+        if not isinstance(task, EncoderTask) or not task.only_tokenizes:
             return f"is for tasks that only tokenize their texts, the task is {task.kind}"
+        if task.tokenizer.kind != "wordpiece":
+            return f"is for WordPiece, the task's tokenizer is of the kind {task.tokenizer.kind}"
         if len(task.text_inputs) > 1:
             return "is for single texts, the task takes pairs"
         if getattr(task, "problem", "one") == "several":

@@ -46,6 +46,10 @@ class MediaPipe(LiteRTFormat):
             return "is for single texts, the task takes pairs"
         if isinstance(task, Classify) and task.problem != "one":
             return "is for one label per text; the task has a different problem"
+        if not task.only_tokenizes:
+            return "takes texts as they are, the task puts a prompt before them"
+        if task.tokenizer.kind != "wordpiece":
+            return f"is for WordPiece, the task's tokenizer is of the kind {task.tokenizer.kind}"
         if not task.tokenizer.lower_case:
             return "lowercases texts, the task's vocabulary is cased"
         return ""

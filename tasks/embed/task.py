@@ -102,6 +102,11 @@ class Embed(EncoderTask):
         """See `Task`."""
         return dict(options)
 
+    @property
+    def only_tokenizes(self):
+        """See `EncoderTask`: unless every text gets a prompt."""
+        return self.default_prompt is None
+
     def signature_of(self, options):
         """See `Task`: one for each prompt."""
         return options.get("prompt", "serving_default")

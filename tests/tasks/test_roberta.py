@@ -14,6 +14,7 @@ from numpy.testing import assert_allclose
 
 from attention_zoo.errors import ResultError, UserError
 from attention_zoo.export.export import export
+from attention_zoo.export.formats import FORMATS
 from attention_zoo.export.hugging_face_tokenizers import compare_ids, write_tokenizer
 from attention_zoo.tasks.importing import import_task
 from attention_zoo.tasks.loading import load_task
@@ -159,6 +160,13 @@ def test_they_are_exported_and_come_back(name, tmp_path):
     texts = [task.input_of(example) for example in EXAMPLES[task.kind]]
     for ours, theirs in zip(task.predict(texts), back.predict(texts), strict=True):
         assert ours.text == theirs.text
+
+
+@pytest.mark.parametrize("form", ["litert_text", "mediapipe"])
+def test_formats_that_tokenize_themselves_are_for_wordpiece(form):
+    for name in ("roberta_classifier", "xlm_roberta_states"):
+        why = FORMATS[form].why_not(import_task(DATA / name))
+        assert why.startswith("is for WordPiece, the task's tokenizer is of the kind ")
 
 
 @pytest.mark.parametrize("name", ["roberta_states", "xlm_roberta_states"])

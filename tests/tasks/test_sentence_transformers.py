@@ -11,6 +11,7 @@ from reference.pooling import pool
 
 from attention_zoo.errors import UserError
 from attention_zoo.export.export import export
+from attention_zoo.export.formats import FORMATS
 from attention_zoo.layers.pooling import POOLINGS, pool_states
 from attention_zoo.loading import load
 from attention_zoo.recipes.recipe import load_recipe
@@ -63,6 +64,9 @@ def test_artefacts_have_prompts_and_linear_maps(name, folder_of, tmp_path):
     check_vectors(back, name)
     with pytest.raises(UserError, match=r"has only Keras's own layers|pooling"):
         export(task, tmp_path / "keras", ["keras"], examples=examples)
+    if task.default_prompt:
+        assert "puts a prompt before them" in FORMATS["mediapipe"].why_not(task)
+        assert "only tokenize" in FORMATS["litert_text"].why_not(task)
 
 
 @pytest.mark.parametrize("modes", [[mode] for mode in POOLINGS] + [["lasttoken", "max"]])

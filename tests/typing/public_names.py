@@ -52,6 +52,7 @@ def models() -> list[keras.Model]:
     return [
         az.Bert(**encoder),
         az.BertClassifier(3, encoder),
+        az.BertEmbedder(["mean"], [], encoder),
         az.BertPretrainer(encoder),
         az.BertTokenClassifier(3, encoder),
         az.RNNAttention.from_preset("rnn_tiny", source_vocab_size=10),
