@@ -8,7 +8,11 @@ from attention_zoo.errors import UserError, shown
 from attention_zoo.json_files import Content, check_content, read_json
 from attention_zoo.tasks.encoder_settings import EncoderRecipe
 from attention_zoo.tasks.google_checkpoint import read_checkpoint
-from attention_zoo.tasks.seq2seq.importing import import_hugging_face_marian, import_marian
+from attention_zoo.tasks.seq2seq.importing import (
+    import_hugging_face_marian,
+    import_marian,
+    is_of_firefox,
+)
 from attention_zoo.tasks.settings import TASKS
 from attention_zoo.text.hugging_face import read_hugging_face_tokenizer
 from attention_zoo.text.wordpiece_tokenizer import WordPieceTokenizer, read_vocabulary
@@ -69,9 +73,10 @@ def import_task(folder, fields=None, target_language=None):
         folder: a Hugging Face folder (`config.json`, weights as safetensors or `.bin`, in one
             file or in shards; for BERT `vocab.txt` or `tokenizer.json`, and optionally the
             `modules.json` of sentence-transformers; for Marian `source.spm`, `target.spm` and
-            `vocab.json`), a folder of Marian (`decoder.yml`, and the `.npz` and vocabularies that
-            it names), a folder of google-research/bert (`bert_config.json`, `vocab.txt`,
-            `bert_model.ckpt.*`), or a KerasHub preset.
+            `vocab.json`), a folder of Marian (`decoder.yml`, and the `.npz` or `.bin` and
+            vocabularies that it names; or `model.*.bin` and `vocab.*.spm`), a folder of
+            google-research/bert (`bert_config.json`, `vocab.txt`, `bert_model.ckpt.*`), or a
+            KerasHub preset.
         fields: names of the columns of an example, see the task's class; the default
             ones when None. A folder does not say whether a classifier takes pairs of texts;
             if it does, pass `("text", "pair", "label")`.
@@ -113,6 +118,8 @@ def _find_translator(folder):
             return None
         return functools.partial(import_hugging_face_marian, folder, content)
     decoders = sorted(folder.glob("*decoder.yml"))
+    if not decoders and is_of_firefox(folder):
+        return functools.partial(import_marian, folder, None)
     if len(decoders) > 1:
         raise UserError(f"{folder} has several models: {', '.join(map(str, decoders))}")
     return functools.partial(import_marian, folder, decoders[0]) if decoders else None

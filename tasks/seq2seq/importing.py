@@ -167,21 +167,25 @@ def _named(path: Path, read: Callable[[], _T]) -> _T:
 
 
 def import_marian(
-    folder: Path, decoder: Path, target_language: str | None, **given: Any
+    folder: Path, decoder: Path | None, target_language: str | None, **given: Any
 ) -> Seq2Seq:
     """Makes a task from a folder of Marian.
 
     Args:
-        folder: the folder, with an `.npz` and its vocabularies: SentencePiece models, or
+        folder: the folder, with an `.npz` or `.bin` and its vocabularies: SentencePiece models, or
             YAML files beside `source.spm` and `target.spm`, or of words between spaces.
-        decoder: the `decoder.yml` in it, which names these files.
+        decoder: the `decoder.yml` in it, which names these files; None: the files of Firefox's
+            translators, which have no such file.
         target_language: the language to translate into, of a model that has several.
         **given: further arguments of `Seq2Seq`.
 
     Raises:
         UserError: if a file is missing or damaged, or something in it is not supported.
     """
-    settings = check_content(_read_yaml(decoder), _Decoder, decoder)
+    if decoder is None:
+        settings, decoder = _of_firefox(folder), folder
+    else:
+        settings = check_content(_read_yaml(decoder), _Decoder, decoder)
     if settings.word_penalty:
         raise UserError(f"{decoder}: word-penalty is {settings.word_penalty}; accepted is 0")
     path = _inside(folder, settings.models[0], decoder)
@@ -208,6 +212,29 @@ def import_marian(
     }
     source, target = tokenizers
     return Seq2Seq(model, source, target, **{**chosen, **given})
+
+
+def is_of_firefox(folder: Path) -> bool:
+    """Whether a folder has the files of one of Firefox's translators."""
+    return bool(list(folder.glob("model.*.bin"))) and bool(list(folder.glob("*vocab.*.spm")))
+
+
+def _of_firefox(folder: Path) -> _Decoder:
+    """The files `model.*.bin` and `vocab.*.spm`, or `srcvocab.*.spm` and `trgvocab.*.spm`.
+
+    Firefox searches greedily.
+    """
+    patterns = ("model.*.bin", "vocab.*.spm", "srcvocab.*.spm", "trgvocab.*.spm")
+    models, both, source, target = (sorted(folder.glob(pattern)) for pattern in patterns)
+    vocabularies = both * 2 or source + target
+    if len(models) != 1 or len(vocabularies) != 2:
+        raise UserError(
+            f"{folder}: accepted are one model.*.bin and one vocab.*.spm, or srcvocab.*.spm and "
+            f"trgvocab.*.spm; there are {len(models)} models, and {len(both)}, {len(source)} and "
+            f"{len(target)} of these"
+        )
+    files = {"models": [models[0].name], "vocabs": [path.name for path in vocabularies]}
+    return _Decoder(**files, **{"beam-size": 1, "normalize": 1.0})
 
 
 def _inside(folder: Path, name: str, origin: Path) -> Path:

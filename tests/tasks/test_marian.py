@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import safetensors.numpy
 import tensorflow as tf
 import yaml
 from numpy.testing import assert_allclose
+from reference.marian_bin import write_bin
 
 from attention_zoo.errors import UserError
 from attention_zoo.recipes.recipe import load_recipe
@@ -245,3 +247,60 @@ def test_it_can_be_fine_tuned(tmp_path):
     trained, _ = train_recipe(load_recipe(tmp_path / "recipe.yaml"), tmp_path / "run")
     assert (trained.search_style, trained.suppressed) == ("marian", (0, 1, 2))
     assert trained.predict(["dog"], beam_size=4)[0].text == "Hund"
+
+
+def marian_arrays(name):
+    with np.load(DATA / name / "model.npz") as file:
+        return dict(file)
+
+
+@pytest.mark.parametrize("name", ["ssru_pre", "attention"])
+def test_a_bin_of_floats_is_the_npz(name, tmp_path):
+    folder = shutil.copytree(DATA / name, tmp_path / name)
+    (folder / "model.npz").unlink()
+    write_bin(folder / "model.bin", marian_arrays(name))
+    decoder = (folder / "decoder.yml").read_text().replace("model.npz", "model.bin")
+    (folder / "decoder.yml").write_text(decoder)
+    expected = json.loads((folder / "expected.json").read_text())
+    found, known = import_task(folder), import_task(DATA / name)
+    assert found.predict(expected["texts"]) == known.predict(expected["texts"])
+
+
+@pytest.mark.parametrize("kind", [0x4001, 0x10001])
+def test_a_folder_of_firefox_in_eight_bits_is_read_exactly(kind, tmp_path):
+    folder = tmp_path / "ende"
+    folder.mkdir()
+    shutil.copy(DATA / "ssru_pre" / "both.spm", folder / "vocab.ende.spm")
+    (folder / "lex.50.50.ende.s2t.bin").write_bytes(b"a shortlist, which is not read")
+    path = folder / "model.ende.intgemm.alphas.bin"
+    arrays = marian_arrays("ssru_pre")
+    alphas = ["encoder_l1_self_Wq_QuantMultA", "none_QuantMultA"]
+    read = write_bin(path, arrays, kind, alphas)
+    task = import_task(folder)
+    # The same numbers in floats, in an npz.
+    known = shutil.copytree(DATA / "ssru_pre", tmp_path / "known")
+    np.savez(known / "model.npz", **read)
+    for ours, theirs in zip(task.model.weights, import_task(known).model.weights, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    assert (task.beam_size, task.search_style) == (1, "marian")
+    assert task(["one red house", "two dog"]) == ["Haus rot eins", "Hund zwei"]
+    # 8 bits are enough to tell the words apart, and to be no accident.
+    largest = max(np.abs(read[n] - arrays[n]).max() for n in arrays if "Wq" in n)
+    assert 0 < largest < 0.02
+    content = path.read_bytes()
+    for damaged, message in (
+        (content[:-300], "it ends after"),
+        (b"\2" + content[1:], "version 2 with"),
+        (
+            content.replace(struct.pack("<Q", kind), struct.pack("<Q", 0x8001), 1),
+            "the type 0x8001, which is of another layout",
+        ),
+        (b"", "is damaged"),
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match=message):
+            import_task(folder)
+    path.rename(folder / "model.x.bin")
+    (folder / "model.y.bin").write_bytes(content)
+    with pytest.raises(UserError, match="there are 2 models, and 1, 0 and 0 of these"):
+        import_task(folder)

@@ -1,4 +1,4 @@
-"""Models of Marian in its own format: an `.npz` with arrays and the options of the architecture."""
+"""Models of Marian in its own formats: arrays, and the options of the architecture."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +11,7 @@ from pydantic import Field
 from attention_zoo.errors import UserError, shown
 from attention_zoo.json_files import Content, check_content
 from attention_zoo.zoo.importers.array_reader import ArrayReader
+from attention_zoo.zoo.importers.marian_bin import read_bin
 from attention_zoo.zoo.importers.npz_file import read_npz
 
 _OPTIONS = "special:model.yml"
@@ -96,7 +97,7 @@ def read_marian(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Reads a model of Marian.
 
     Args:
-        path: the `.npz`.
+        path: the `.npz`, or a `.bin`.
 
     Returns:
         The constructor arguments of `Transformer`, without the sizes of vocabularies; and the
@@ -106,7 +107,7 @@ def read_marian(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         UserError: if the file is damaged, an option is not supported, or an array is missing or
             not used.
     """
-    arrays = read_npz(path)
+    arrays = read_bin(path) if path.suffix == ".bin" else read_npz(path)
     if _OPTIONS not in arrays:
         raise UserError(f"{path} is not a model of Marian: it has no {_OPTIONS}")
     try:
