@@ -1,9 +1,7 @@
 """The commands: a thin layer, which imports TensorFlow only when a command needs it."""
 
 import contextlib
-import dataclasses
 import sys
-import warnings
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -471,36 +469,9 @@ def import_(
     SOURCE is a folder, or the name of a repository of the Hugging Face Hub, such as
     sentence-transformers/all-MiniLM-L6-v2, for which the extra "hub" is needed.
     """
-    from attention_zoo.files import new_directory
-    from attention_zoo.hub import fetch
-    from attention_zoo.json_files import json_text
-    from attention_zoo.text.lines import read_lines
+    from attention_zoo.importing import import_run
 
-    texts = None if keep_vocabulary is None else read_lines(keep_vocabulary)
-    source, origin = fetch(source, revision, say)
-    with new_directory(out, "choose another --out"):
-        import_tensorflow()
-        from attention_zoo.tasks.importing import import_task
-
-        with warnings.catch_warnings(record=True) as notes:
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("always", UserWarning)
-            task = import_task(source, _names(fields), target_language)
-        for note in notes:
-            say(str(note.message))
-        if texts is not None:
-            from attention_zoo.tasks.pruning import prune_vocabulary
-
-            task, pruning = prune_vocabulary(task, [t for line in texts for t in line.split("\t")])
-            origin["pruning"] = dataclasses.asdict(pruning)
-            say(
-                f"kept {pruning.tokens_kept:,} of {pruning.tokens_before:,} tokens: "
-                f"{pruning.bytes_saved / 1e6:.1f} MB less; the same tokens in {pruning.texts:,} "
-                f"texts, and numbers within {pruning.largest_difference:.1g} in "
-                f"{pruning.texts_compared:,}"
-            )
-        task.save(out / "task")
-        (out / "import.json").write_text(json_text(origin, indent=2) + "\n", encoding="utf-8")
+    task = import_run(source, out, _names(fields), target_language, keep_vocabulary, revision, say)
     say(f"{out}: {task.kind}, {task.model.count_params():,} weights, all accounted for")
 
 

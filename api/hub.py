@@ -55,14 +55,31 @@ def fetch(source, revision=None, say=lambda message: None):
         status = getattr(error.response, "status_code", None)
         if status is not None and status < 500:
             # The first line is the status, the second says what it means.
-            lines = [line for line in str(error).splitlines() if line.strip()]
-            reason = " ".join(lines[:2]).rstrip(".")
-            raise UserError(f"{source}: {reason}; nor is there such a directory") from error
+            raise UserError(
+                f"{source}: {_lines(error, 2)}; nor is there such a directory"
+            ) from error
         folder = _from_cache(huggingface_hub, source, revision, error)
-    # Without a network the error is of whatever library makes the connection.
     except Exception as error:
+        if not _is_of_network(error):
+            # A name that no repository can have; a full disk.
+            if isinstance(error, ValueError | OSError):
+                raise UserError(f"{source}: {_lines(error, 1)}") from error
+            raise
         folder = _from_cache(huggingface_hub, source, revision, error)
     return Path(folder), {"source": str(source), "revision": Path(folder).name}
+
+
+def _is_of_network(error):
+    """Whether an error is of the connection: of the library that makes it, which one that is."""
+    return isinstance(error, ConnectionError | TimeoutError) or (
+        type(error).__module__.split(".")[0].rstrip("2") in ("httpx", "httpcore", "requests")
+    )
+
+
+def _lines(error, count):
+    """The first lines of an error that are not blank; its type if there are none."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:count]).rstrip(".") or type(error).__name__
 
 
 def _from_cache(hub, source, revision, reason):
@@ -73,8 +90,7 @@ def _from_cache(hub, source, revision, reason):
             return Path(found).parent
     raise UserError(
         f"{source}: there is no such directory, the repository of this name cannot be reached "
-        f"({type(reason).__name__}: {str(reason).strip().splitlines()[0]}), and it is not in "
-        "the cache"
+        f"({_lines(reason, 1)}), and it is not in the cache"
     ) from reason
 
 

@@ -106,11 +106,15 @@ class StringsEngine(ArtefactEngine):
         self, task: Any, columns: Sequence[np.ndarray], options: Mapping[str, Any]
     ) -> dict[str, np.ndarray]:
         """See `Engine`."""
+        signature = "serving_default" if task.decodes else task.signature_of(options)
+        if not self._has(signature):
+            raise UserError(f"{self.name} has no signature {signature!r}: use the run instead")
         texts = dict(zip(task.text_inputs, columns, strict=True))
-        prompt = options.get("prompt")
-        if prompt is not None and prompt != task.default_prompt:
-            raise UserError(f"{self.name} has the default prompt only, not {prompt!r}")
-        return self._complete(task, columns, self._run("serving_default", texts))
+        return self._complete(task, columns, self._run(signature, texts))
+
+    def _has(self, signature: str) -> bool:
+        """Whether it has a signature that takes strings."""
+        return signature == "serving_default"
 
     def _complete(
         self, task: Any, columns: Sequence[np.ndarray], outputs: Mapping[str, Any]
@@ -155,18 +159,19 @@ class SavedModelEngine(StringsEngine):
         self, task: Any, columns: Sequence[np.ndarray], options: Mapping[str, Any]
     ) -> dict[str, np.ndarray]:
         """See `Engine`; options are used if it has a signature for them."""
-        name = task.signature_of(options)
-        if "prompt" in options and name in self._loaded.signatures:
-            texts = dict(zip(task.text_inputs, columns, strict=True))
-            return self._complete(task, columns, self._run(name, texts))
-        if not options or self.searches_itself:
+        if not task.decodes or not options or self.searches_itself:
             return super().respond(task, columns, options)
         if "seed" in options:
             raise UserError(
                 "a SavedModel samples only through its `sample` signature; use the run instead"
             )
-        outputs = self._call(name, {"text": columns[0], **options})
+        signature = task.signature_of(options)
+        outputs = self._call(signature, {"text": columns[0], **options})
         return {name: np.asarray(values) for name, values in outputs.items()}
+
+    def _has(self, signature: str) -> bool:
+        """See `StringsEngine`."""
+        return signature in self._loaded.signatures
 
 
 def run_by(path: Path, load: Callable[..., Any]) -> Any:

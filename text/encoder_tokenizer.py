@@ -186,9 +186,8 @@ class EncoderTokenizer(Tokenizer):
         token = tf.argmax(tf.equal(content[:, tf.newaxis], contents), axis=1)
         token_id = tf.gather(tf.constant([token.id for token in added], tf.int32), token)
         length = tf.strings.length(part, "UTF8_CHAR")
-        before = tf.strings.length(part, "UTF8_CHAR") - tf.strings.length(
-            tf.strings.regex_replace(part, f"^{_SPACE}+", ""), "UTF8_CHAR"
-        )
+        from_token = tf.strings.regex_replace(part, f"^{_SPACE}+", "")
+        before = length - tf.strings.length(from_token, "UTF8_CHAR")
         offset = tf.cumsum(length, exclusive=True)
         of_row = tf.gather(tf.concat([offset, [0]], 0), splits[:-1])
         offset -= tf.repeat(of_row, parts.row_lengths())

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+from google.protobuf.message import DecodeError
 from pydantic import Field
 from sentencepiece import sentencepiece_model_pb2
 
@@ -138,7 +139,7 @@ def read_sentencepiece_file(path: Path) -> tuple[UnigramTokenizer, np.ndarray]:
     """The same from `sentencepiece.bpe.model`, whose ids are one lower but for the special ones."""
     try:
         model = _protocol.ModelProto.FromString(read_file(path))
-    except Exception as error:
+    except DecodeError as error:
         raise UserError(f"{path} is not a SentencePiece model: {error}") from error
     names = ["<s>", "<pad>", "</s>", "<unk>"]
     ordinary = [(each.piece, each.score) for each in model.pieces[3:]]

@@ -10,10 +10,10 @@ each other.
 """
 
 import argparse
-import os
 import random
 from pathlib import Path
 
+from attention_zoo.files import atomic_file
 from attention_zoo.recipes.debian_topics.descriptions import (
     Description,
     add_arguments,
@@ -61,10 +61,9 @@ def split(descriptions: list[Description], seed: int) -> dict[str, list[Descript
 
 def write(path: Path, pairs: list[Pair]) -> None:
     """Write a file as a whole or not at all."""
-    temporary = path.with_suffix(".tmp")
     lines = ["\t".join(text.replace("\t", " ") for text in row) for row in [COLUMNS, *pairs]]
-    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    with atomic_file(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def main() -> None:

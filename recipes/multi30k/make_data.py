@@ -8,8 +8,9 @@ names may have a prefix such as `multi30k.`, and the files may be unpacked.
 
 import argparse
 import gzip
-import os
 from pathlib import Path
+
+from attention_zoo.files import atomic_file
 
 SPLITS = {
     "train": "train",
@@ -45,9 +46,8 @@ def main() -> None:
             raise SystemExit(f"{split}: {len(english):,} captions in English, {len(german):,} not")
         rows = [("en", "de"), *zip(english, german, strict=True)]
         path = options.out / f"{name}.tsv"
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
-        os.replace(temporary, path)
+        with atomic_file(path) as temporary:
+            temporary.write_text("".join("\t".join(row) + "\n" for row in rows), "utf-8")
         print(f"{path.name}: {len(english):,} captions")
 
 

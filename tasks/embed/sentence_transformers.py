@@ -92,12 +92,12 @@ def with_projections(model: Any, folder: Path) -> Any:
     Raises:
         UserError: if a step is not supported, or its weights do not fit.
     """
-    dense = [path for kind, path in _steps(folder) if kind == "Dense"]
+    steps = list(_steps(folder))
+    dense = [path for kind, path in steps if kind == "Dense"]
     if not dense:
         return model
-    (pooling,) = (path for kind, path in _steps(folder) if kind == "Pooling")
-    projections, weights = [], {f"bert/{n}": v.numpy() for n, v in saved_weights(model).items()}
-    weights = {name.removeprefix("bert/"): array for name, array in weights.items()}
+    (pooling,) = (path for kind, path in steps if kind == "Pooling")
+    projections, weights = [], {name: v.numpy() for name, v in saved_weights(model).items()}
     for i, path in enumerate(dense):
         config = check_content(read_json(path / "config.json"), _Dense, path / "config.json")
         projections.append(_projection(config, path / "config.json"))
@@ -115,13 +115,9 @@ def with_projections(model: Any, folder: Path) -> Any:
     embedder = BertEmbedder(poolings, projections, {**encoder, "pooler": False})
     own = saved_weights(embedder).keys()
     # Nothing reads the pooler of the encoder.
-    weights = {name: array for name, array in weights.items() if not _is_pooler(name, own)}
+    weights = {n: a for n, a in weights.items() if n in own or not n.startswith("pooler/")}
     assign_weights(embedder, weights, folder)
     return embedder
-
-
-def _is_pooler(name: str, own: Any) -> bool:
-    return name.startswith("pooler/") and name not in own
 
 
 def _projection(config: _Dense, path: Path) -> dict[str, Any]:

@@ -108,8 +108,9 @@ class Embed(EncoderTask):
         return self.default_prompt is None
 
     def signature_of(self, options):
-        """See `Task`: one for each prompt."""
-        return options.get("prompt", "serving_default")
+        """See `Task`: one for each prompt but the default one."""
+        name = options.get("prompt", self.default_prompt)
+        return "serving_default" if name == self.default_prompt else name
 
     def encode(self, text, prompt=None):
         """See `EncoderTask`; the text has the prompt of this name, or the default one, before it.

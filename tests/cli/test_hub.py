@@ -74,6 +74,39 @@ def test_neither_a_folder_nor_reachable(zoo, tmp_path):
     assert "--revision is for a repository" in message
 
 
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ValueError("Repo id must use alphanumeric chars"), "a/b: Repo id must use"),
+        (OSError(28, "No space left on device"), r"a/b: \[Errno 28\] No space left"),
+        (ConnectionError(""), r"cannot be reached \(ConnectionError\)"),
+    ],
+)
+def test_only_a_missing_network_asks_the_cache(error, message, monkeypatch, tmp_path):
+    import huggingface_hub
+
+    from attention_zoo.errors import UserError
+    from attention_zoo.hub import fetch
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(huggingface_hub, "model_info", fail)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: None)
+    with pytest.raises(UserError, match=message):
+        fetch("a/b")
+
+
+def test_an_error_of_our_own_is_not_hidden(monkeypatch):
+    import huggingface_hub
+
+    from attention_zoo.hub import fetch
+
+    monkeypatch.setattr(huggingface_hub, "model_info", lambda *_, **__: None)
+    with pytest.raises(AttributeError):
+        fetch("a/b")
+
+
 def test_without_the_library_the_message_names_the_extra(monkeypatch):
     import sys
 

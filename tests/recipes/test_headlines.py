@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("babel")
-
 from attention_zoo.recipes.debian_topics.descriptions import Description
 from attention_zoo.text.readers import read_examples
 

@@ -20,6 +20,7 @@ import numpy as np
 import sentencepiece
 import torch
 from pymarian import Trainer, Translator
+from sentencepiece import sentencepiece_model_pb2
 from transformers import GenerationConfig, MarianConfig, MarianMTModel, MarianTokenizer
 
 HERE = Path(__file__).parent
@@ -94,7 +95,11 @@ def make_pieces(folder, pairs):
             normalization_rule_name="identity",
             minloglevel=2,
         )
-        (folder / f"{name}.model").rename(folder / f"{name}.spm")
+        model = sentencepiece_model_pb2.ModelProto.FromString(
+            (folder / f"{name}.model").read_bytes()
+        )
+        model.trainer_spec.ClearField("model_prefix")  # where it was trained
+        (folder / f"{name}.spm").write_bytes(model.SerializeToString())
 
 
 def train(work, name):

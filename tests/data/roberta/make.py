@@ -19,6 +19,7 @@ from pathlib import Path
 import sentencepiece
 import tokenizers
 import torch
+from sentencepiece import sentencepiece_model_pb2
 from transformers import (
     AutoTokenizer,
     BertConfig,
@@ -163,7 +164,15 @@ def sentencepiece_tokenizer(folder: Path) -> None:
         minloglevel=2,
     )
     (folder / "sentencepiece.bpe.vocab").unlink()
+    without_paths(folder / "sentencepiece.bpe.model")
     (folder / "config.json").write_text(json.dumps({"model_type": "xlm-roberta"}))
+
+
+def without_paths(path: Path) -> None:
+    """Takes out of a SentencePiece model where it was trained."""
+    model = sentencepiece_model_pb2.ModelProto.FromString(path.read_bytes())
+    model.trainer_spec.ClearField("model_prefix")
+    path.write_bytes(model.SerializeToString())
 
 
 def write_classes() -> None:
