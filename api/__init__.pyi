@@ -37,6 +37,9 @@ from attention_zoo.text.word_tokenizer import WordTokenizer as WordTokenizer
 from attention_zoo.text.wordpiece_tokenizer import WordPieceTokenizer as WordPieceTokenizer
 from attention_zoo.train.metrics import register_metric as register_metric
 from attention_zoo.version import __version__ as __version__
+from attention_zoo.viewer.explanation import Explanation as Explanation
+from attention_zoo.viewer.explanation import explain as explain
+from attention_zoo.viewer.head_importance import head_importance as head_importance
 from attention_zoo.zoo.bert import Bert as Bert
 from attention_zoo.zoo.bert_classifier import BertClassifier as BertClassifier
 from attention_zoo.zoo.bert_embedder import BertEmbedder as BertEmbedder

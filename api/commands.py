@@ -374,31 +374,55 @@ def _predict_by_beam(source, pattern, output, options, batch, as_json, beam_opti
 
 @app.command()
 def explain(
-    run: Run,
-    text: Annotated[str, typer.Argument(help="two texts are separated by a tab, as in predict")],
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|NAME|FOLDER",
+            help="a run or task directory, the name of a pretrained task, or a folder to import",
+        ),
+    ],
+    text: Annotated[str, typer.Option(help="the text; a tab separates two, as in predict")],
+    pair: Annotated[
+        str | None, typer.Option(help="the second text of a task that takes two")
+    ] = None,
     answer: Annotated[
         str | None, typer.Option(help="the answer to explain; default: the task's own")
     ] = None,
+    beam_size: BeamSize = None,
+    length_penalty: LengthPenalty = None,
+    n_best: Annotated[int | None, typer.Option(min=1, help="answers to explain")] = None,
+    view: Annotated[
+        Literal["cross", "encoder", "decoder"] | None, typer.Option(help="default: the first")
+    ] = None,
     block: Annotated[int | None, typer.Option(help="from 1; default: the last")] = None,
     head: Annotated[int | None, typer.Option(help="from 1; default: the mean")] = None,
-    out: Annotated[Path | None, typer.Option(help="an image: .png, .pdf or .svg")] = None,
-    font: Annotated[
-        Path | None, typer.Option(help="font file for the image, such as for Chinese")
+    out: Annotated[
+        Path | None, typer.Option(help="a page, .html, or a picture: .png, .pdf or .svg")
     ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="print all weights as JSON")] = False,
+    font: Annotated[
+        Path | None, typer.Option(help="font file for the picture, such as for Chinese")
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="print the map's weights as JSON")] = False,
 ):
-    """Show the attention of a text's tokens, or of its answer's tokens."""
-    task = _load(run)
-    from attention_zoo.attention_map import attention_map, draw_attention
+    """Show what each token attended to: as a page with every block and head, a picture, or text.
 
-    texts = tuple(text.split("\t"))
-    weights = attention_map(task, texts[0] if len(texts) == 1 else texts, answer, block, head)
+    Without --out it prints, for each token, the tokens that it attended to most in one head, or in
+    the mean of a block's heads.
+    """
+    task = _load(run, imports=True)
+    from attention_zoo.viewer.explanation import explain as explain_task
+
+    texts = (*text.split("\t"), *([] if pair is None else [pair]))
+    options = _given(beam_size=beam_size, length_penalty=length_penalty, n_best=n_best)
+    found = explain_task(task, texts[0] if len(texts) == 1 else texts, answer, **options)
+    chosen = _given(view=view, block=block, head=head)
     if out:
-        draw_attention(weights, out, font, say)
+        found.save(out, font, say, **chosen)
+        say(f"wrote {out}")
     if json_:
-        print(json_text(weights.record, ensure_ascii=False))
+        print(json_text(found.map(**chosen).record, ensure_ascii=False))
     elif not out:
-        print("\n".join(weights.lines))
+        print("\n".join(found.map(**chosen).lines))
 
 
 @app.command()
@@ -510,11 +534,17 @@ def demo(
     run_demo(out, say)
 
 
-def _load(path):
+def _load(path, imports=False):
+    """Loads a task; with `imports` also from a folder of another library."""
+    from attention_zoo.importing import is_foreign
     from attention_zoo.pretrained import locate
 
-    locate(path)  # reports a mistyped path without importing TensorFlow
+    found = locate(path)  # reports a mistyped path without importing TensorFlow
     import_tensorflow()
+    if imports and is_foreign(found):
+        from attention_zoo.tasks.importing import import_task
+
+        return import_task(found)
     from attention_zoo.loading import load
 
     return load(path)

@@ -4,11 +4,11 @@ import sys
 import time
 from importlib import resources
 
-from attention_zoo.attention_map import attention_map, draw_attention
 from attention_zoo.export.artefact import load_artefact
 from attention_zoo.exporting import export_run, print_report
 from attention_zoo.recipes.recipe import load_recipe
 from attention_zoo.recipes.run import train_recipe
+from attention_zoo.viewer.explanation import explain
 
 # Written by hand, in formats that occur in the data.
 _QUESTIONS = ("2026年11月22日星期日", "二〇〇八年八月八日", "1999-12-31", "2024 年 2 月 29 日")
@@ -40,8 +40,10 @@ def run_demo(out, say):
     picture = out / "attention.png"
     question = _QUESTIONS[0]
     font = recipe_folder / "DroidSansFallback-dates.ttf"
-    draw_attention(attention_map(task, question), picture, font)
-    say(f"\n4. Attention of the decoder: {picture}")
+    explained = explain(task, question)
+    explained.save(picture, font)
+    explained.save(out / "attention.html")
+    say(f"\n4. Attention of the decoder: {picture}; of every head: {out / 'attention.html'}")
     say(f"\nDone in {(time.monotonic() - started) / 60:.1f} minutes. Next you could try:\n")
     command = sys.argv[0]  # as it was called, possibly from a .venv that is not active
     say(f"   echo '二〇二六年一月一日' | {command} predict {out / 'export' / 'model.tflite'}")

@@ -60,6 +60,14 @@ def import_run(
     return task
 
 
+def is_foreign(path):
+    """Whether a path is a folder of another library, such as `import_task` takes."""
+    # An export has `config.json` and `task.json`.
+    is_ours = any((path / name).exists() for name in ("task", "task.json", "saved_model.pb"))
+    names = ("config.json", "bert_config.json", "*decoder.yml", "model.*.bin")
+    return path.is_dir() and not is_ours and any(True for n in names for _ in path.glob(n))
+
+
 def _pruned(task, texts, origin, progress):
     from attention_zoo.tasks.pruning import prune_vocabulary
 

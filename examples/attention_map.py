@@ -3,9 +3,8 @@
 import sys
 
 import attention_zoo as az
-from attention_zoo.attention_map import attention_map, draw_attention
 
 task = az.load("g2p_rnn")
-found = attention_map(task, "thoughtfully")
-print("\n".join(found.lines))
-draw_attention(found, sys.argv[1])
+found = az.explain(task, "thoughtfully")
+print("\n".join(found.map().lines))
+found.save(sys.argv[1])

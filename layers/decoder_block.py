@@ -29,10 +29,12 @@ class DecoderBlock(EncoderBlock):
             A causal mask is combined with it, which also hides padding at the end.
         memory_mask: boolean tensor `(B, S)` or `(B, T, S)`, True = may attend. The masks
             that Keras attaches to inputs and memory are combined with these two.
-        return_weights: also return the cross-attention weights `(B, H, T, S)`.
+        return_weights: True to also return the cross-attention weights `(B, H, T, S)`; `"all"` to
+            return them and the self-attention weights `(B, H, T, T)`.
 
     Returns:
-        Float tensor `(B, T, D)`, or a pair with the weights.
+        Float tensor `(B, T, D)`; with True a pair with the cross-attention weights, with `"all"`
+        a triple: the output, cross-attention weights, self-attention weights.
 
     Raises:
         ValueError: if the heads do not divide the width, or `norm` is unknown.
@@ -58,10 +60,8 @@ class DecoderBlock(EncoderBlock):
 
     def call(self, inputs, memory, attention_mask=None, memory_mask=None, return_weights=False):
         """Decodes a whole sequence; see the class docstring."""
-        attended = self.self_attention(
-            self.self_attention_add_norm.before(inputs),
-            attention_mask=attention_mask,
-            causal=True,
+        attended, self_weights = self.attend_to_past(
+            self.self_attention_add_norm.before(inputs), attention_mask
         )
         hidden = self.self_attention_add_norm(inputs, attended)
         attended, weights = self.cross_attention(
@@ -72,7 +72,18 @@ class DecoderBlock(EncoderBlock):
         )
         hidden = self.cross_attention_add_norm(hidden, attended)
         hidden = self.apply_feed_forward(hidden)
+        if return_weights == "all":
+            return hidden, weights, self_weights
         return (hidden, weights) if return_weights else hidden
+
+    def attend_to_past(self, inputs, attention_mask=None):
+        """Reads earlier positions: the new inputs and the weights `(B, H, T, T)`.
+
+        The weights are None in a block that reads them without attention.
+        """
+        return self.self_attention(
+            inputs, attention_mask=attention_mask, causal=True, return_weights=True
+        )
 
     def start_cache(self, batch_size, max_length, num_hypotheses):
         """Creates an empty cache for `step`.

@@ -23,10 +23,10 @@ class SSRUDecoderBlock(DecoderBlock):
         memory: float tensor `(B, S, M)`, the encoder's output.
         attention_mask: must be None: what an SSRU reads cannot be masked. Padding comes last.
         memory_mask: boolean tensor `(B, S)` or `(B, T, S)`, True = may attend.
-        return_weights: also return the cross-attention weights `(B, H, T, S)`.
+        return_weights: see `DecoderBlock`; the self-attention weights are None.
 
     Returns:
-        Float tensor `(B, T, D)`, or a pair with the weights.
+        Float tensor `(B, T, D)`, or a tuple with the weights.
 
     Raises:
         ValueError: if the heads do not divide the width, `norm` is unknown, or there is an
@@ -41,6 +41,10 @@ class SSRUDecoderBlock(DecoderBlock):
 
     def _past_layer(self):
         return SSRU(dtype=self.dtype_policy, name="ssru")
+
+    def attend_to_past(self, inputs, attention_mask=None):
+        """See `DecoderBlock`; there are no weights."""
+        return self.self_attention(inputs, attention_mask=attention_mask, causal=True), None
 
     def start_cache(self, batch_size, max_length, num_hypotheses):
         """Creates the state before the first position; see `SSRU.start_cache`."""

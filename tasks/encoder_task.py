@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from attention_zoo.errors import UserError
+from attention_zoo.tasks.attention import Attended, AttentionView, Tokens
 from attention_zoo.tasks.building import (
     build_preset,
     copied_encoder,
@@ -159,16 +160,29 @@ class EncoderTask(Task):
         """See `Task`; it is the same for all inputs."""
         return self.max_length
 
-    def attention(self, text: Any) -> tuple[np.ndarray, list[str]]:
-        """The attention of each block: weights `(blocks, heads, T, T)` and the T tokens.
+    def attention(
+        self, text: Any, answer: str | None = None, **options: Any
+    ) -> tuple[Attended, ...]:
+        """The self-attention of each block.
 
         Args:
             text: an input; if it is read in windows, only the first window is used.
+            answer: must be None: there is nothing to decode.
+            **options: there are none.
+
+        Raises:
+            UserError: if there is an answer or an option.
         """
+        if answer is not None:
+            raise UserError(f"an answer is for tasks of the kind seq2seq, this one is {self.kind}")
+        self.check_options(options)
         inputs = self._encoded([text])
         first = {name: array[:1] for name, array in ids_of(inputs).items()}
-        weights = np.asarray(self.model.attention_weights(first))[0]
-        return weights, self.tokenizer.pieces(first["token_ids"][0])
+        weights = np.asarray(self.model.attention_weights(first), "float32")[0]
+        tokens = Tokens.of(self.tokenizer, first["token_ids"][0])
+        return (
+            Attended(None, None, {"encoder": AttentionView("encoder", weights, tokens, tokens)}),
+        )
 
     def _encoded(self, texts: Any) -> dict[str, np.ndarray]:
         inputs = self.encode(*(tf.constant(column) for column in self.columns(texts)))

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from attention_zoo.backend import require_tensorflow_backend
 from attention_zoo.errors import UserError
+from attention_zoo.tasks.attention import Attended
 from attention_zoo.tasks.contract import Compared, Example, Signature
 from attention_zoo.tasks.engine import Engine, KerasEngine
 from attention_zoo.tasks.inputs import columns_of
@@ -240,6 +241,12 @@ class Task(abc.ABC):
         """
         sources = [self.input_of(example) for example in examples]
         return sources, self(sources, **options), self.references(examples)
+
+    def attention(
+        self, text: Any, answer: str | None = None, **options: Any
+    ) -> tuple[Attended, ...]:
+        """The attention behind each answer to a text; see `attention_zoo.explain`."""
+        raise UserError(f"{type(self).__name__} does not say what it attended to")
 
     # Training
 

@@ -2,7 +2,7 @@
 
 import collections
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -92,6 +92,11 @@ class CharacterTokenizer(Tokenizer):
         """The characters of ids, for display."""
         names = [*SPECIAL_TOKENS, *self.characters]
         return [names[int(i)] for i in ids]
+
+    def continues_word(self, ids: Sequence[int]) -> list[bool]:
+        """See `Tokenizer`: white space separates words, and is a word of its own."""
+        blank = [character.isspace() for character in self.pieces(ids)]
+        return [i > 0 and blank[i] == blank[i - 1] for i in range(len(blank))]
 
     def _save(self, directory: Path) -> None:
         with atomic_file(directory / _FILE) as temporary:

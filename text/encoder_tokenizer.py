@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
@@ -209,6 +209,15 @@ class EncoderTokenizer(Tokenizer):
     def continues(self) -> tf.Tensor:
         """For each id whether it continues a word: boolean tensor `(V,)`."""
         raise NotImplementedError
+
+    @property
+    def special_ids(self) -> tuple[int, ...]:
+        """See `Tokenizer`."""
+        return PAD_ID, self.cls_id, self.sep_id
+
+    def continues_word(self, ids: Sequence[int]) -> list[bool]:
+        """See `Tokenizer`."""
+        return tf.gather(self.continues(), tf.constant(ids, tf.int32)).numpy().tolist()
 
     def keep(self, used: Iterable[int]) -> tuple[Self, np.ndarray]:
         """The tokenizer with some of its tokens only.

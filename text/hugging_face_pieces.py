@@ -16,10 +16,10 @@ from attention_zoo.text.byte_pair_tokenizer import BytePairTokenizer
 from attention_zoo.text.encoder_tokenizer import AddedToken
 from attention_zoo.text.lines import read_lines
 from attention_zoo.text.unigram_tokenizer import SPECIAL_PIECES, UnigramTokenizer
+from attention_zoo.text.vocabulary import SPACE_MARK
 
 _protocol: Any = sentencepiece_model_pb2  # its classes are created at run time
 _PAD = SPECIAL_PIECES[0]
-_SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 
 
 class _BytePairs(Content):
@@ -199,9 +199,9 @@ def _check_words(pre_tokenizer: Any, path: Path) -> None:
     if kinds not in (["Metaspace"], ["WhitespaceSplit", "Metaspace"]):
         raise UserError(f"{path}: pre_tokenizer is {kinds}; accepted is Metaspace")
     last = parts[-1]
-    mark, scheme = last.get("replacement", _SPACE), last.get("prepend_scheme", "always")
-    if mark != _SPACE or scheme != "always" or last.get("add_prefix_space") is False:
-        raise UserError(f"{path}: pre_tokenizer: accepted is a {_SPACE} before every word")
+    mark, scheme = last.get("replacement", SPACE_MARK), last.get("prepend_scheme", "always")
+    if mark != SPACE_MARK or scheme != "always" or last.get("add_prefix_space") is False:
+        raise UserError(f"{path}: pre_tokenizer: accepted is a {SPACE_MARK} before every word")
 
 
 def _pieces_by_id(ids: dict[str, int], path: Path) -> list[str]:

@@ -14,10 +14,9 @@ from attention_zoo.files import atomic_file, read_file
 from attention_zoo.json_files import Content, check_content
 from attention_zoo.text.sentencepiece_tokenizer import SentencePieces
 from attention_zoo.text.tokenizer import Tokenizer
-from attention_zoo.text.vocabulary import NUM_SPECIAL_IDS, SPECIAL_TOKENS, UNKNOWN_ID
+from attention_zoo.text.vocabulary import NUM_SPECIAL_IDS, SPACE_MARK, SPECIAL_TOKENS, UNKNOWN_ID
 
 _MODEL_FILE, _PIECES_FILE = "sentencepiece.model", "pieces.json"
-_SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 _TAG = r">>.+<<"
 
 
@@ -87,7 +86,9 @@ class PieceTokenizer(Tokenizer):
         table = tf.constant([*special, *map(self._pieces.text_of, self.vocabulary)])
         pieces = tf.ragged.map_flat_values(lambda values: tf.gather(table, values), ids)
         text = tf.strings.reduce_join(pieces, axis=1)
-        return tf.strings.regex_replace(tf.strings.regex_replace(text, _SPACE, " "), r"^ | $", "")
+        return tf.strings.regex_replace(
+            tf.strings.regex_replace(text, SPACE_MARK, " "), r"^ | $", ""
+        )
 
     def unknown_tokens(self, text: str | bytes) -> list[str]:
         """The pieces of a string that the vocabulary lacks."""
@@ -97,6 +98,10 @@ class PieceTokenizer(Tokenizer):
         """The pieces of ids, for display."""
         names = [*SPECIAL_TOKENS, *self.vocabulary]
         return [names[int(i)] for i in ids]
+
+    def continues_word(self, ids: Sequence[int]) -> list[bool]:
+        """See `Tokenizer`: words begin with a space."""
+        return [not piece.startswith(SPACE_MARK) for piece in self.pieces(ids)]
 
     def _save(self, directory: Path) -> None:
         with atomic_file(directory / _MODEL_FILE) as temporary:

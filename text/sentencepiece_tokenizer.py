@@ -3,7 +3,7 @@
 import hashlib
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,7 +19,7 @@ from attention_zoo.errors import UserError
 from attention_zoo.files import atomic_file, read_file
 from attention_zoo.text.tokenizer import Tokenizer
 from attention_zoo.text.tokenizer_options import SentencePieceOptions
-from attention_zoo.text.vocabulary import END_ID, PAD_ID, START_ID, UNKNOWN_ID
+from attention_zoo.text.vocabulary import END_ID, PAD_ID, SPACE_MARK, START_ID, UNKNOWN_ID
 
 _FILE = "sentencepiece.model"
 _protocol: Any = sentencepiece_model_pb2  # its classes are created at run time
@@ -165,6 +165,10 @@ class SentencePieceTokenizer(Tokenizer):
     def pieces(self, ids: Iterable[int]) -> list[str]:
         """The pieces of ids, for display."""
         return [self._pieces.names[int(i)] for i in ids]
+
+    def continues_word(self, ids: Sequence[int]) -> list[bool]:
+        """See `Tokenizer`: words begin with a space."""
+        return [not piece.startswith(SPACE_MARK) for piece in self.pieces(ids)]
 
     def _save(self, directory: Path) -> None:
         with atomic_file(directory / _FILE) as temporary:

@@ -12,7 +12,7 @@ from attention_zoo.files import atomic_file
 from attention_zoo.text.examples import FilePath
 from attention_zoo.text.rows import to_dense
 from attention_zoo.text.tokenizer_options import TokenizerOptions
-from attention_zoo.text.vocabulary import END_ID, NUM_SPECIAL_IDS, PAD_ID, UNKNOWN_ID
+from attention_zoo.text.vocabulary import END_ID, NUM_SPECIAL_IDS, PAD_ID, START_ID, UNKNOWN_ID
 
 CONFIG_FILE = "tokenizer.json"
 CHUNK = 1024  # strings that are tokenized at a time where there may be very many
@@ -52,6 +52,30 @@ class Tokenizer(tf.Module):
     def pieces(self, ids: Iterable[int]) -> list[str]:
         """The tokens of ids, for display."""
         raise NotImplementedError
+
+    @property
+    def special_ids(self) -> tuple[int, ...]:
+        """Ids that stand for no part of a text."""
+        return PAD_ID, START_ID, END_ID
+
+    def continues_word(self, ids: Sequence[int]) -> list[bool]:
+        """For each id whether it belongs to the word of the one before, for display."""
+        return [False] * len(ids)
+
+    def words_of(self, ids: Sequence[int]) -> list[int]:
+        """For each id the index of its word, from 0; -1 for special ids.
+
+        Args:
+            ids: the ids of a text.
+        """
+        words, last = [], -1
+        special = {int(i) for i in self.special_ids}
+        for i, continues in zip(ids, self.continues_word(ids), strict=True):
+            begins = not continues or not words or words[-1] < 0
+            is_special = int(i) in special
+            last += begins and not is_special
+            words.append(-1 if is_special else last)
+        return words
 
     def _tokenize(self, strings: tf.Tensor) -> tf.RaggedTensor:
         """The ids of valid UTF-8: integers `(B, None)`."""

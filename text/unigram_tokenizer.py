@@ -17,10 +17,10 @@ from attention_zoo.text.encoder_tokenizer import AddedToken, AddedTokenContent, 
 from attention_zoo.text.rows import ragged_rows
 from attention_zoo.text.sentencepiece_tokenizer import SentencePieces, with_pieces
 from attention_zoo.text.tokenizer import CONFIG_FILE
+from attention_zoo.text.vocabulary import SPACE_MARK
 
 SPECIAL_PIECES = ("<pad>", "<s>", "</s>", "<unk>", "<mask>")
 _FILE = "sentencepiece.model"
-_SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 
 
 class UnigramTokenizer(EncoderTokenizer):
@@ -61,7 +61,7 @@ class UnigramTokenizer(EncoderTokenizer):
             self.vocabulary.index(piece) for piece in SPECIAL_PIECES[1:]
         )
         self.mask_token = self._mask_token(AddedToken("<mask>", self.mask_id, lstrip=True))
-        texts = (piece.removeprefix(_SPACE) for piece in self.vocabulary)
+        texts = (piece.removeprefix(SPACE_MARK) for piece in self.vocabulary)
         self._lengths = tuple(map(len, texts))
         self._spaces = tuple(ord(c) for c in WHITE_SPACE if self._separates(c))
 
@@ -112,7 +112,7 @@ class UnigramTokenizer(EncoderTokenizer):
 
     def continues(self) -> tf.Tensor:
         """See `EncoderTokenizer`."""
-        return tf.constant([not piece.startswith(_SPACE) for piece in self.vocabulary])
+        return tf.constant([not piece.startswith(SPACE_MARK) for piece in self.vocabulary])
 
     def _detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
         return self._pieces.detokenize(ids)
@@ -124,14 +124,14 @@ class UnigramTokenizer(EncoderTokenizer):
 
     def _needed_for(self, used: set[int]) -> set[int]:
         """The pieces, and the mark of a word's beginning: SentencePiece needs a piece at least."""
-        return used | {i for i, piece in enumerate(self.vocabulary) if piece == _SPACE}
+        return used | {i for i, piece in enumerate(self.vocabulary) if piece == SPACE_MARK}
 
     def _with_vocabulary(self, kept: np.ndarray, added: list[AddedToken]) -> Self:
         return type(self)(with_pieces(self.model, kept), added)
 
     def texts(self) -> list[bytes]:
         """See `EncoderTokenizer`."""
-        return [piece.replace(_SPACE, " ").encode() for piece in self.vocabulary]
+        return [piece.replace(SPACE_MARK, " ").encode() for piece in self.vocabulary]
 
     def pieces(self, ids: Iterable[int]) -> list[str]:
         """The pieces of ids, for display."""

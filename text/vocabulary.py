@@ -10,6 +10,7 @@ START_ID = 2  # the decoder's first input
 END_ID = 3  # ends every sentence
 NUM_SPECIAL_IDS = 4
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")  # how they are displayed
+SPACE_MARK = "\N{LOWER ONE EIGHTH BLOCK}"  # SentencePiece's mark of a space in front of a word
 
 
 def most_frequent(counts: Mapping[str, int], vocab_size: int | None = None) -> list[str]:

@@ -70,6 +70,19 @@ class Seq2SeqModel(PresetModel):
         """Whether the model has attention weights."""
         return True
 
+    def attention_maps(self, inputs):
+        """All attention weights under teacher forcing.
+
+        Args:
+            inputs: see `call`.
+
+        Returns:
+            A dict of float tensors `(B, blocks, H, T, S)` of: `encoder` (its self-attention),
+            `decoder` (its self-attention) and `cross` (of the decoder to the encoder's outputs).
+            A model has those that its subclass gives, by default only the last.
+        """
+        return {"cross": self.attention_weights(inputs)}
+
     def _check_shared_embeddings(self):
         if self.share_embeddings and self.target_vocab_size != self.source_vocab_size:
             raise ValueError(

@@ -222,16 +222,28 @@ class Transformer(Seq2SeqModel):
 
     def call(self, inputs, training=False):
         """Teacher forcing; see the class docstring."""
-        hidden_BTD, _ = self._decode(*inputs)
+        hidden_BTD = self._decode(*inputs)
         return self._logits(hidden_BTD, training)
 
     def attention_weights(self, inputs):
         """The cross-attention weights of all decoder blocks, `(B, blocks, H, T, S)`."""
-        _, weights = self._decode(*inputs)
-        return ops.stack(weights, axis=1)
+        return self.attention_maps(inputs)["cross"]
 
-    def _decode(self, source_ids, target_ids, source_segments=None, target_segments=None):
-        hidden_BSD, memory_mask = self._encode(source_ids, source_segments)
+    def attention_maps(self, inputs):
+        """See `Seq2SeqModel`; `encoder` and `decoder` are self-attention."""
+        maps = {"encoder": [], "decoder": [], "cross": []}
+        self._decode(*inputs, maps=maps)
+        return {
+            name: ops.stack(weights, axis=1)
+            for name, weights in maps.items()
+            if weights and weights[0] is not None
+        }
+
+    def _decode(
+        self, source_ids, target_ids, source_segments=None, target_segments=None, maps=None
+    ):
+        """The decoder's states; attention weights are appended to the lists in `maps`."""
+        hidden_BSD, memory_mask = self._encode(source_ids, source_segments, maps)
         positions = mask = None
         if target_segments is not None:
             positions = segment_positions(target_segments)
@@ -241,15 +253,16 @@ class Transformer(Seq2SeqModel):
         if self.target_norm:
             hidden_BTD = self.target_norm(hidden_BTD)
         hidden_BTD = self.target_dropout(hidden_BTD)
-        weights = []
         for block in self.decoder_blocks:
-            hidden_BTD, weights_BHTS = block(
-                hidden_BTD, hidden_BSD, mask, memory_mask, return_weights=True
+            hidden_BTD, cross_BHTS, self_BHTT = block(
+                hidden_BTD, hidden_BSD, mask, memory_mask, return_weights="all"
             )
-            weights.append(weights_BHTS)
-        return hidden_BTD, weights
+            if maps is not None:
+                maps["cross"].append(cross_BHTS)
+                maps["decoder"].append(self_BHTT)
+        return hidden_BTD
 
-    def _encode(self, source_ids, segments=None):
+    def _encode(self, source_ids, segments=None, maps=None):
         positions = None
         mask = padding_mask(source_ids)
         if segments is not None:
@@ -260,7 +273,9 @@ class Transformer(Seq2SeqModel):
             hidden_BSD = self.source_norm(hidden_BSD)
         hidden_BSD = self.source_dropout(hidden_BSD)
         for block in self.encoder_blocks:
-            hidden_BSD = block(hidden_BSD, attention_mask=mask)
+            hidden_BSD, weights_BHSS = block(hidden_BSD, attention_mask=mask, return_weights=True)
+            if maps is not None:
+                maps["encoder"].append(weights_BHSS)
         return self.encoder_norm(hidden_BSD) if self.encoder_norm else hidden_BSD, mask
 
     def _logits(self, hidden, training=False):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from attention_zoo.text.vocabulary import PAD_ID, START_ID
+from attention_zoo.text.vocabulary import END_ID, PAD_ID, START_ID
 
 
 def pad_rows(rows: Sequence[np.ndarray]) -> np.ndarray:
@@ -40,6 +40,20 @@ def shift_right(target_ids: Any, segments: Any = None) -> tf.Tensor:
         return shifted
     before = tf.concat([tf.zeros_like(start), segments[:, :-1]], axis=1)
     return tf.where(tf.equal(segments, before), shifted, START_ID)
+
+
+def until_end(ids: Any) -> Any:
+    """The ids up to the first end id, or all but the padding if there is none.
+
+    Args:
+        ids: int array `(L,)`.
+
+    Example:
+        >>> until_end(np.array([5, 3, 0])).tolist(), until_end(np.array([5, 6])).tolist()
+        ([5, 3], [5, 6])
+    """
+    ends = np.flatnonzero(ids == END_ID)
+    return ids[: ends[0] + 1] if len(ends) else ids[ids != PAD_ID]
 
 
 def replace_ids(inputs: Any, predicted: Any, probability: Any, seed: Any) -> tf.Tensor:

@@ -14,13 +14,14 @@ from attention_zoo.decoding.beam_search import beam_search
 from attention_zoo.decoding.greedy import greedy_search
 from attention_zoo.decoding.sampling import sample
 from attention_zoo.errors import UserError
+from attention_zoo.tasks.attention import Attended, AttentionView, Tokens
 from attention_zoo.tasks.contract import Compared, Example, Signature
 from attention_zoo.tasks.engine import Engine, KerasEngine
 from attention_zoo.tasks.inputs import strings_of
 from attention_zoo.tasks.seq2seq.answer import Answer
 from attention_zoo.tasks.seq2seq.building import build_parts
 from attention_zoo.tasks.seq2seq.detokenizing import detokenize, texts_of
-from attention_zoo.tasks.seq2seq.ids import pad_rows, replace_ids, shift_right
+from attention_zoo.tasks.seq2seq.ids import pad_rows, replace_ids, shift_right, until_end
 from attention_zoo.tasks.seq2seq.search import checked_options, graph_options
 from attention_zoo.tasks.seq2seq.settings import Seq2SeqRecipe
 from attention_zoo.tasks.seq2seq.signatures import saved_model_signatures
@@ -233,20 +234,50 @@ class Seq2Seq(Task):
         """See `Task`."""
         return self.max_target_length if name == "target_ids" else self.max_source_length
 
-    def attention(self, text: str, answer: str) -> tuple[np.ndarray, list[str], list[str]]:
-        """The attention of the decoder: `(blocks, heads, T, S)` and the tokens of both axes.
+    def attention(
+        self, text: str, answer: str | None = None, **options: Any
+    ) -> tuple[Attended, ...]:
+        """The attention behind an answer, or behind each hypothesis of a search.
 
         Args:
             text: the source.
-            answer: the target, such as the task's answer.
+            answer: a target; None for those that the task finds.
+            **options: of `predict`; `n_best` hypotheses are explained.
+
+        Returns:
+            One `Attended` for each hypothesis, the best first. The weights are those of teacher
+            forcing with the ids that were found, which are those of the search.
         """
-        source_ids, target_ids = (row[np.newaxis] for row in self.to_ids([(text, answer)])[0])
-        weights = self.model.attention_weights([source_ids, shift_right(target_ids).numpy()])
-        return (
-            np.asarray(weights)[0],
-            self.source_tokenizer.pieces(source_ids[0]),
-            self.target_tokenizer.pieces(target_ids[0]),
+        if answer is not None:
+            source_ids, target_ids = self.to_ids([(text, answer)])[0]
+            return (self._attended(source_ids, target_ids, answer),)
+        checked = self.check_options(options)
+        found = self.graph_options(checked)
+        source_ids = self.source_tokenizer.encode(tf.constant([text]), self.max_source_length)
+        numbers = self.engine.decode(self, {"source_ids": source_ids}, found)
+        outputs = {n: v.numpy() for n, v in self.texts_of(numbers, tf.constant([text])).items()}
+        [best] = self.read_answers(outputs, (), **checked)
+        rows = zip(np.asarray(numbers["target_ids"])[0], best.n_best, strict=False)
+        return tuple(
+            self._attended(source_ids.numpy()[0], until_end(row), answer, score)
+            for row, (answer, score) in rows
         )
+
+    def _attended(
+        self, source_ids: Any, target_ids: Any, answer: str, score: float | None = None
+    ) -> Attended:
+        read_ids = shift_right(target_ids[np.newaxis]).numpy()
+        maps = self.model.attention_maps([source_ids[np.newaxis], read_ids])
+        source = Tokens.of(self.source_tokenizer, source_ids)
+        written = Tokens.of(self.target_tokenizer, target_ids)
+        read = Tokens.of(self.target_tokenizer, read_ids[0])
+        axes = {"cross": (written, source), "encoder": (source, source), "decoder": (written, read)}
+        views = {
+            name: AttentionView(name, np.asarray(maps[name], "float32")[0], *tokens)
+            for name, tokens in axes.items()
+            if name in maps
+        }
+        return Attended(answer, score, views)
 
     # Training
 

@@ -98,6 +98,11 @@ def files(folder: pathlib.Path) -> None:
     az.export(az.import_task("folder", fields=("text", "pair", "label")), "imported")
 
 
+def look(task: az.Task, examples: list[tuple[str, str]]) -> az.Explanation:
+    print(az.head_importance(task, examples))
+    return az.explain(task, "a text", beam_size=4)
+
+
 @az.register_metric("ratio_of_lengths", ["text"])
 def ratio_of_lengths(answers: list[str], references: list[str]) -> float:
     return sum(map(len, answers)) / max(1, sum(map(len, references)))

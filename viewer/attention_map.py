@@ -1,4 +1,4 @@
-"""Attention maps: which tokens attended to which, as numbers and as an image."""
+"""One map of attention: which tokens attended to which, as numbers and as an image."""
 
 import dataclasses
 import warnings
@@ -9,7 +9,12 @@ import numpy as np
 from attention_zoo.errors import UserError, shown
 from attention_zoo.files import atomic_file
 
-_SUFFIXES = ("png", "pdf", "svg")
+PICTURES = ("png", "pdf", "svg")
+AXES = {  # what the columns and the rows of a view are
+    "cross": ("source", "answer"),
+    "encoder": ("text", "text"),
+    "decoder": ("answer, read", "answer, written"),
+}
 _LONGEST_EDGE = 20_000  # pixels
 _NAMED = 8  # missing characters to list
 _STRONGEST = 3  # attended tokens to list for each token
@@ -17,18 +22,20 @@ _STRONGEST = 3  # attended tokens to list for each token
 
 @dataclasses.dataclass(frozen=True)
 class AttentionMap:
-    """Attention weights between tokens.
+    """Attention weights between tokens, of one head or of the mean of a block's heads.
 
     Attributes:
         answer: the answer of a sequence-to-sequence task; otherwise None.
-        tokens: the attending tokens, of the answer or of the text itself.
-        attended: the attended tokens, of the text.
+        view: `"cross"`, `"encoder"` or `"decoder"`, see `AttentionView`.
+        tokens: the attending tokens.
+        attended: the attended tokens.
         weights: float array `(tokens, attended)`; each row sums to 1.
         block: the block, from 1.
         head: the head, from 1; None for the mean of all heads.
     """
 
     answer: str | None
+    view: str
     tokens: list
     attended: list
     weights: np.ndarray
@@ -51,46 +58,6 @@ class AttentionMap:
         return lines
 
 
-def attention_map(task, text, answer=None, block=None, head=None):
-    """Computes the attention of a task for a text.
-
-    Args:
-        task: a task; the decoder's cross-attention if it is seq2seq, otherwise self-attention.
-        text: the input, as the task takes it.
-        answer: the target of a sequence-to-sequence task; default: the task's answer.
-        block: the block, from 1; default: the last.
-        head: the head, from 1; default: the mean of all heads.
-
-    Raises:
-        UserError: if the model has no attention, or there is no such block or head.
-    """
-    from attention_zoo.tasks.engine import KerasEngine
-
-    if not isinstance(task.engine, KerasEngine):
-        raise UserError("an artefact gives no attention here: use the run it was exported from")
-    if not getattr(task.model, "attends", True):
-        raise UserError("this model has no attention to show")
-    if not any(part.strip() for part in ([text] if isinstance(text, str) else text)):
-        raise UserError("there is no text to explain")
-    answers = task.decodes
-    if answer is not None and not answers:
-        raise UserError(f"an answer is for tasks of the kind seq2seq, this one is {task.kind}")
-    if answers:
-        answer = task([text])[0] if answer is None else answer
-        weights, attended, tokens = task.attention(text, answer)
-    else:
-        weights, tokens = task.attention(text)
-        attended = tokens
-    blocks, heads = weights.shape[:2]
-    for name, value, most in (("block", block, blocks), ("head", head, heads)):
-        if value is not None and not 1 <= value <= most:
-            raise UserError(f"{name} must be from 1 to {most}, received {value}")
-    block = block or blocks
-    chosen = weights[block - 1]
-    chosen = chosen.mean(axis=0) if head is None else chosen[head - 1]
-    return AttentionMap(answer, tokens, attended, chosen, block, head)
-
-
 def draw_attention(attention, path, font=None, warn=lambda message: None):
     """Draws an `AttentionMap`.
 
@@ -104,8 +71,8 @@ def draw_attention(attention, path, font=None, warn=lambda message: None):
         UserError: if matplotlib is not installed, or the font is not a font file.
     """
     suffix = Path(path).suffix.lstrip(".").lower()
-    if suffix not in _SUFFIXES:
-        raise UserError(f"{path}: a picture ends in .{', .'.join(_SUFFIXES)}")
+    if suffix not in PICTURES:
+        raise UserError(f"{path}: a picture ends in .{', .'.join(PICTURES)}")
     try:
         import matplotlib
     except ImportError as error:
@@ -124,8 +91,9 @@ def draw_attention(attention, path, font=None, warn=lambda message: None):
         axes.set_xticks(range(len(attended)), attended, **style)
         axes.set_yticks(range(len(tokens)), tokens, **style)
         axes.xaxis.tick_top()
-        axes.set_xlabel("text" if attention.answer is None else "source")
-        axes.set_ylabel("text" if attention.answer is None else "answer")
+        of_keys, of_queries = AXES[attention.view]
+        axes.set_xlabel(of_keys)
+        axes.set_ylabel(of_queries)
         figure.colorbar(image, label="attention weight", shrink=0.6)
         # matplotlib warns about each missing character separately.
         with atomic_file(path) as temporary, warnings.catch_warnings():

@@ -1,0 +1,1 @@
+"""See what a model attends to: explanations, their figures, pictures, and a page."""
