@@ -65,7 +65,7 @@ def masked_head(layer, head):
         head: its index, from 0.
     """
     kernel = layer.output_projection.kernel
-    before = np.array(kernel)
+    before = kernel.numpy()
     without = before.copy()
     without[head * layer.head_width : (head + 1) * layer.head_width] = 0
     kernel.assign(without)
