@@ -109,7 +109,7 @@ def folder(request, page, tmp_path):
     elif "runs/dates" in text:
         (tmp_path / "runs").mkdir()
         (tmp_path / "runs/dates").symlink_to(request.getfixturevalue("dates"))
-    if "import all-MiniLM-L6-v2" in text:
+    if re.search(r"(import|explain) all-MiniLM-L6-v2", text):
         (tmp_path / "all-MiniLM-L6-v2").symlink_to(request.getfixturevalue("encoder"))
     if "import opus-mt-en-de" in text:
         # A folder of the one kind that the page names; `tests/tasks/test_marian.py` has both.
