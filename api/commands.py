@@ -516,6 +516,23 @@ def verify(
 
 
 @app.command()
+def playground(
+    export: Annotated[Path, typer.Argument(metavar="EXPORT", help="an export directory")],
+    out: Annotated[Path, typer.Option(help="the directory to write")],
+):
+    """Write a static page that runs an exported LiteRT file in the browser.
+
+    The export must have static.tflite (--formats litert_static); with stream.tflite (litert_stream)
+    the page shows each token as it is written, and where the model looked.
+    """
+    import_tensorflow()
+    from attention_zoo.playground.site import write_playground
+
+    write_playground(export, out)
+    say(f"wrote {out}; serve it by any web server, such as: python -m http.server -d {out}")
+
+
+@app.command()
 def schema():
     """Print the JSON Schema of recipes, for completion and checks in editors."""
     from attention_zoo.recipes.recipe import recipe_schema

@@ -21,7 +21,9 @@ def write_litert_stream(task: Any, path: Path | str, quantize: str = "none") -> 
     `encode(source_ids)` takes one source, int32 `(1, S)`, padded with 0 to the maximum length,
     and gives the maximum number of steps, and the ids that must not be chosen if there are any.
     `decode_step(token_id, position)` takes the last token and its position, int32 `(1, 1)` and
-    `()`, and gives the logits of the next token, float32 `(1, V)`. All shapes are fixed.
+    `()`, and gives the logits of the next token, float32 `(1, V)`, and where the model looked, if
+    it has attention: the cross-attention of the last block, the mean of its heads, `(1, S)`. All
+    shapes are fixed.
 
     Arguments and errors are those of `write_litert`.
     """
@@ -49,9 +51,12 @@ def write_litert_stream(task: Any, path: Path | str, quantize: str = "none") -> 
     def decode_step(token_id, position):
         known = {name: variable.read_value() for name, variable in module.memory.items()}
         cache = [variable.read_value() for variable in module.cache]
-        logits, cache, _ = model.step(token_id, position, cache, known)
+        logits, cache, attention = model.step(token_id, position, cache, known)
         _assign(module.cache, cache)
-        return {"logits": logits[:, 0]}
+        outputs = {"logits": logits[:, 0]}
+        if model.attends:
+            outputs["attention"] = attention[:, 0]
+        return outputs
 
     with graph_settings(model, writes_in_place=True):
         functions = {

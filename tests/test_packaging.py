@@ -19,7 +19,18 @@ ROOT = Path(__file__).parents[1]
 KEPT = {"tests", "benchmarks", "docs", "examples", "notebooks"}
 NOT_INSTALLED = {*KEPT, "build", "dist", "runs", "site"}
 # A folder imports only from those before it.
-ORDER = ["text", "layers", "zoo", "decoding", "train", "tasks", "recipes", "export", "viewer"]
+ORDER = [
+    "text",
+    "layers",
+    "zoo",
+    "decoding",
+    "train",
+    "tasks",
+    "recipes",
+    "export",
+    "viewer",
+    "playground",
+]
 # Modules of api.
 FOR_ALL = {
     *("backend", "checksums", "errors", "fields", "files", "json_files", "plugins"),

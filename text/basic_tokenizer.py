@@ -99,6 +99,20 @@ class BasicTokenizer:
             sources=tf.gather(origin, kept) - start_of_row,
         )
 
+    def fates(self) -> tuple[np.ndarray, list[str]]:
+        """What becomes of each code point, for programs in other languages.
+
+        Returns:
+            For each code point: 0 if it stays, 1 if it is a word, 2 if it is white space, 3 if it is
+            dropped, otherwise 4 and the index of its replacement; and the replacements, in which
+            spaces separate words.
+        """
+        table = self._table
+        kinds = table.kinds.reshape(-1, _BLOCK)[table.block_of].ravel()
+        spans = zip(table.starts[_REPLACED:], table.lengths[_REPLACED:], strict=True)
+        texts = ["".join(map(chr, table.replacements[at : at + n])) for at, n in spans]
+        return kinds, texts
+
     def word_indices(self, strings: tf.Tensor) -> tf.RaggedTensor:
         """Indexes the words between white space, each of which may be several of `split`'s.
 

@@ -85,7 +85,7 @@ class WordPieceTokenizer(EncoderTokenizer):
             self.vocabulary.index(piece) for piece in SPECIAL_PIECES[1:]
         )
         self.mask_token = self._mask_token(AddedToken("[MASK]", self.mask_id))
-        self._basic = BasicTokenizer(lower_case, strip_accents)
+        self.basic = BasicTokenizer(lower_case, strip_accents)
         self._wordpiece: Any = tensorflow_text.FastWordpieceTokenizer(
             self.vocabulary,
             suffix_indicator=_CONTINUATION,
@@ -131,7 +131,7 @@ class WordPieceTokenizer(EncoderTokenizer):
         return cls(pieces, lower_case, strip_accents)
 
     def _locate(self, strings: tf.Tensor) -> tuple[Any, Any, Any]:
-        split = self._basic.split(strings)
+        split = self.basic.split(strings)
         word_lengths = split.char_splits[1:] - split.char_splits[:-1]
         words = tf.where(word_lengths > LONGEST_WORD, _UNKNOWN_WORD, split.words)
         ids: tf.RaggedTensor = tf.cast(self._wordpiece.tokenize(words), tf.int32)
@@ -148,7 +148,7 @@ class WordPieceTokenizer(EncoderTokenizer):
         return ids_, starts_, ends_
 
     def _word_indices(self, strings: tf.Tensor) -> tf.RaggedTensor:
-        return self._basic.word_indices(strings)
+        return self.basic.word_indices(strings)
 
     def unknown_tokens(self, text: str | bytes) -> list[str]:
         """The unknown words of a string."""
