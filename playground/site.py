@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from attention_zoo.errors import UserError
-from attention_zoo.export.results import read_report
+from attention_zoo.export.digests import CHANGED, digest
+from attention_zoo.export.results import REPORT_FILE, Report, read_report
 from attention_zoo.files import new_directory
-from attention_zoo.json_files import json_text
+from attention_zoo.json_files import check_content, json_text, read_json
 from attention_zoo.loading import load
 from attention_zoo.playground.tokenizers import describe_tokenizer
 from attention_zoo.tasks.classify.task import SEPARATOR
@@ -36,7 +37,8 @@ def write_playground(export: str | Path, out: str | Path) -> Path:
             directory is not empty.
     """
     export, out = Path(export), Path(out)
-    report = read_report(export)
+    read_report(export)  # rejects what is no export, or lists what this version does not export
+    report = check_content(read_json(export / REPORT_FILE), Report, export / REPORT_FILE)
     files = {name: _file_of(report, name) for name in (_WHOLE, _STREAM)}
     if files[_WHOLE] is None:
         raise UserError(
@@ -46,6 +48,9 @@ def write_playground(export: str | Path, out: str | Path) -> Path:
     task: Any = load(export)
     if task.kind not in _KINDS:
         raise UserError(f"the playground is for {' and '.join(_KINDS)}, not for {task.kind}")
+    for artefact in report.artefacts:
+        if artefact.file in files.values() and digest(export / artefact.file) != artefact.sha256:
+            raise UserError(f"{export / artefact.file} {CHANGED}")
     with new_directory(out, "choose another --out"):
         for name in filter(None, files.values()):
             (out / name).parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +71,7 @@ def write_playground(export: str | Path, out: str | Path) -> Path:
     return out
 
 
-def _file_of(report: Any, name: str) -> str | None:
+def _file_of(report: Report, name: str) -> str | None:
     """The file of a format: in float32, or else the first one that was verified."""
     found = [a for a in report.artefacts if a.format == name and a.verified]
     found.sort(key=lambda artefact: artefact.quantize != "none")
@@ -87,7 +92,7 @@ def _copy_page(out: Path) -> str:
     return runtime
 
 
-def _example(report: Any) -> list[str]:
+def _example(report: Report) -> list[str]:
     """The texts to begin with: those of the report's example."""
     example = report.example or {}
     return [example[name] for name in ("text", "pair") if isinstance(example.get(name), str)]

@@ -103,9 +103,9 @@ class BasicTokenizer:
         """What becomes of each code point, for programs in other languages.
 
         Returns:
-            For each code point: 0 if it stays, 1 if it is a word, 2 if it is white space, 3 if it is
-            dropped, otherwise 4 and the index of its replacement; and the replacements, in which
-            spaces separate words.
+            For each code point: 0 if it stays, 1 if it is a word, 2 if it is white space, 3 if it
+            is dropped, otherwise 4 and the index of its replacement; and the replacements, in
+            which spaces separate words.
         """
         table = self._table
         kinds = table.kinds.reshape(-1, _BLOCK)[table.block_of].ravel()
