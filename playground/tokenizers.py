@@ -35,9 +35,7 @@ def describe_tokenizer(tokenizer: Tokenizer) -> dict[str, Any]:
             "added": [dataclasses.asdict(token) for token in tokenizer.added],
             **_characters(tokenizer),
         }
-    raise UserError(
-        f"the playground has no tokenizer of the kind {tokenizer.kind!r}; it has {KINDS}"
-    )
+    raise UserError(f"the playground has no tokenizer of the kind {tokenizer.kind!r}, only {KINDS}")
 
 
 def _characters(tokenizer: WordPieceTokenizer) -> dict[str, Any]:

@@ -52,6 +52,15 @@ def forks():
         yield made
 
 
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium."""
+    from reference.chromium import chromium
+
+    with chromium() as driver:
+        yield driver
+
+
 @pytest.fixture(scope="session", autouse=True)
 def forked_runners():
     """Artefacts are run in forks."""

@@ -1,11 +1,7 @@
-"""Chromium, and tasks of each family."""
-
-import tempfile
-from collections.abc import Iterator
+"""A task of each family."""
 
 import keras
 import pytest
-from selenium import webdriver
 
 from attention_zoo.tasks.classify.task import Classify
 from attention_zoo.tasks.seq2seq.task import Seq2Seq
@@ -14,26 +10,6 @@ from attention_zoo.text.wordpiece_tokenizer import SPECIAL_PIECES, WordPieceToke
 from attention_zoo.zoo import BertClassifier, RNNAttention, Transformer
 
 TOKENIZER = CharacterTokenizer("abc <>/sript=&\"'二")
-_OPTIONS = (
-    *("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync"),
-    *("disable-background-networking", "disable-component-update"),
-    "window-size=1300,1000",
-)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[webdriver.Chrome]:
-    """Headless Chromium, which must be installed: a test without it fails."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
-    with tempfile.TemporaryDirectory() as profile:
-        for option in (*_OPTIONS, f"user-data-dir={profile}"):
-            options.add_argument(f"--{option}")
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        driver = webdriver.Chrome(options, webdriver.ChromeService("/usr/bin/chromedriver"))
-        driver.set_script_timeout(120)
-        yield driver
-        driver.quit()
 
 
 @pytest.fixture(scope="session")
