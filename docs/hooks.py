@@ -1,6 +1,7 @@
 """What MkDocs runs while it builds the site: see `mkdocs.yml`."""
 
 import ast
+import base64
 import configparser
 import json
 import posixpath
@@ -9,7 +10,9 @@ import shutil
 from pathlib import Path
 
 import griffe
+import latex2mathml.converter
 from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File
 
 ROOT = Path(__file__).resolve().parents[1]
 # Where mkdocstrings looks for the package.
@@ -32,6 +35,57 @@ def on_startup(**_):
         package.mkdir(parents=True)
         for file in (ROOT / folder).glob("*.py"):
             (package / file.name).symlink_to(file)
+
+
+def on_files(files, config, **_):
+    """Adds the notebooks as pages, with their outputs."""
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        pictures = []
+        page = notebook_page(json.loads(path.read_text(encoding="utf-8")), path.stem, pictures)
+        files.append(File.generated(config, f"notebooks/{path.stem}.md", content=page))
+        for name, picture in pictures:
+            files.append(File.generated(config, f"notebooks/{name}", content=picture))
+
+
+def notebook_page(notebook, name, pictures):
+    """A notebook as Markdown.
+
+    Args:
+        notebook: the content of an `.ipynb` file.
+        name: the beginning of the names of its pictures.
+        pictures: a list to which pairs of a name and the bytes of a picture are appended.
+    """
+    parts = []
+    for cell in notebook["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            parts.append(MATHS.sub(mathml, source))
+            continue
+        parts.append(f"```python\n{source}\n```")
+        for output in cell["outputs"]:
+            data = output.get("data", {})
+            if "image/png" in data:
+                pictures.append(
+                    (f"{name}-{len(pictures) + 1}.png", base64.b64decode(data["image/png"]))
+                )
+                parts.append(f"![]({pictures[-1][0]})")
+            elif "text/html" in data:
+                parts.append("".join(data["text/html"]).replace("\n", "&#10;"))
+            else:
+                text = "".join(output.get("text", data.get("text/plain", "")))
+                parts.append(f"```text\n{text.rstrip()}\n```")
+    return "\n\n".join(parts)
+
+
+# Formulas, but not the dollar signs in code.
+MATHS = re.compile(r"`[^`]*`|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$]+?)\$", re.DOTALL)
+
+
+def mathml(match):
+    """A formula of TeX as MathML, which browsers draw."""
+    if match["block"]:
+        return latex2mathml.converter.convert(match["block"].strip(), display="block")
+    return latex2mathml.converter.convert(match["inline"]) if match["inline"] else match[0]
 
 
 class PublicNames(griffe.Extension):

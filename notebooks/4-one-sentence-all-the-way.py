@@ -131,7 +131,7 @@ state = model.target_position(model.target_embedding(np.array([[START]])))
 for block in model.decoder_blocks:
     state = block(state, memory, memory_mask=mask)
 state = state if model.decoder_norm is None else model.decoder_norm(state)
-by_hand = np.asarray(state)[0, 0] @ np.asarray(model.target_embedding.embeddings.value).T
+by_hand = np.asarray(state)[0, 0] @ model.target_embedding.weights[0].numpy().T
 np.testing.assert_allclose(by_hand, logits, atol=1e-3)
 print("By hand, block by block, the logits are the same.")
 
