@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib import font_manager
 
 import attention_zoo as az
-from attention_zoo.layers import causal_mask, padding_mask
+from attention_zoo.layers import padding_mask
 
 SMALL = "SMALL" in os.environ  # the test of this notebook trains a few steps only
 keras.utils.set_random_seed(0)
@@ -75,7 +75,10 @@ hidden = model.source_position(embedded)
 ones = [i for i, piece in enumerate(pieces) if piece == "1"]
 vectors = np.asarray(hidden)[0]
 print("places of the character 1:", ones)
-print("same embedding:", np.allclose(np.asarray(embedded)[0, ones[0]], np.asarray(embedded)[0, ones[1]]))
+print(
+    "same embedding:",
+    np.allclose(np.asarray(embedded)[0, ones[0]], np.asarray(embedded)[0, ones[1]]),
+)
 print("same after adding positions:", np.allclose(vectors[ones[0]], vectors[ones[1]]))
 
 

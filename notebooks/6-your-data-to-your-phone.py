@@ -38,7 +38,11 @@ def run(*arguments, text=None):
 
 # %%
 data = resources.files("attention_zoo.recipes.dates") / "data"
-for name, most in {"train": 400 if SMALL else None, "valid": 20, "test": 20 if SMALL else 200}.items():
+for name, most in {
+    "train": 400 if SMALL else None,
+    "valid": 20,
+    "test": 20 if SMALL else 200,
+}.items():
     lines = (data / f"{name}.tsv").read_text(encoding="utf-8").splitlines()
     (place / f"{name}.tsv").write_text("\n".join(lines[:most]) + "\n", encoding="utf-8")
 print("\n".join(lines[:4]))

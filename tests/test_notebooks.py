@@ -20,7 +20,8 @@ NAMES = [script.name for script in SCRIPTS]
 
 def make():
     spec = importlib.util.spec_from_file_location("make", FOLDER / "make.py")
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
