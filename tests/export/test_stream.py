@@ -51,7 +51,10 @@ def test_what_is_remembered_lies_in_the_file(exported, task):
         },
         "decode_step": {
             "inputs": {"position": "int32 []", "token_id": "int32 [1, 1]"},
-            "outputs": {"logits": f"float32 [1, {task.model.target_vocab_size}]"},
+            "outputs": {
+                "attention": f"float32 [1, {task.max_source_length}]",
+                "logits": f"float32 [1, {task.model.target_vocab_size}]",
+            },
         },
     }
 
