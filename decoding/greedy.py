@@ -2,11 +2,12 @@
 
 import tensorflow as tf
 
-from attention_zoo.decoding.loop import Choice, decode, exclude, log_probability
+from attention_zoo.decoding.constraints import Constraints, constrain
+from attention_zoo.decoding.loop import Choice, decode, log_probability
 from attention_zoo.text.vocabulary import PAD_ID
 
 
-def greedy_search(model, source_ids, max_length, return_attention=False, suppressed=()):
+def greedy_search(model, source_ids, max_length, return_attention=False, **constraints):
     """Decodes with the most probable token at each step.
 
     Args:
@@ -14,7 +15,7 @@ def greedy_search(model, source_ids, max_length, return_attention=False, suppres
         source_ids: int32 tensor `(B, S)`, 0 is padding.
         max_length: largest number of tokens L, including the end id.
         return_attention: also return the attention weights of each token.
-        suppressed: ids of tokens that are never chosen.
+        **constraints: the fields of `Constraints`, such as `min_length`.
 
     Returns:
         `Hypotheses` with N = 1; the scores are log-probabilities.
@@ -25,19 +26,16 @@ def greedy_search(model, source_ids, max_length, return_attention=False, suppres
         >>> greedy_search(RNNAttention(9, width=4), source_ids, max_length=4).ids.shape
         TensorShape([1, 1, 4])
     """
+    kept = Constraints(**constraints)
 
-    def choose(logits_BNV, hypotheses, _position):
-        return _most_probable(logits_BNV, hypotheses, suppressed)
+    def choose(logits_BNV, hypotheses, position):
+        allowed_BNV = constrain(logits_BNV, hypotheses.ids, position, kept)
+        tokens = tf.argmax(allowed_BNV, axis=2, output_type=tf.int32)
+        log_probs = log_probability(logits_BNV, tf.reduce_max(allowed_BNV, axis=2))
+        return Choice(
+            tokens=tf.where(hypotheses.finished, PAD_ID, tokens),
+            scores=hypotheses.scores + tf.where(hypotheses.finished, 0.0, log_probs),
+            parents=None,
+        )
 
     return decode(model, source_ids, choose, max_length, 1, return_attention)
-
-
-def _most_probable(logits_BNV, hypotheses, suppressed):
-    allowed_BNV = exclude(logits_BNV, suppressed)
-    tokens = tf.argmax(allowed_BNV, axis=2, output_type=tf.int32)
-    log_probs = log_probability(logits_BNV, tf.reduce_max(allowed_BNV, axis=2))
-    return Choice(
-        tokens=tf.where(hypotheses.finished, PAD_ID, tokens),
-        scores=hypotheses.scores + tf.where(hypotheses.finished, 0.0, log_probs),
-        parents=None,
-    )

@@ -7,7 +7,6 @@ under XLA.
 
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from attention_zoo.backend import require_tensorflow_backend
@@ -120,28 +119,6 @@ def _extend(hypotheses, position, choice, attention_BNS):
         finished=hypotheses.finished | tf.equal(choice.tokens, END_ID),
         attention=attention,
     )
-
-
-def exclude(logits_BNV, suppressed):
-    """Lowers the logits of tokens that must not be chosen.
-
-    Args:
-        logits_BNV: float tensor.
-        suppressed: token ids, integers. Their probability is not given to others: `log_probability`
-            takes the logits as they were.
-
-    Returns:
-        Float tensor of the same shape; the logits themselves if no token is suppressed.
-
-    Example:
-        >>> exclude(tf.zeros((1, 1, 3)), [0, 2]).numpy().tolist()
-        [[[-1000000000.0, 0.0, -1000000000.0]]]
-    """
-    if not suppressed:
-        return logits_BNV
-    allowed = np.ones(logits_BNV.shape[2], bool)
-    allowed[list(suppressed)] = False
-    return tf.where(allowed, tf.cast(logits_BNV, tf.float32), IMPOSSIBLE)
 
 
 def log_probability(logits_BNV, chosen_logits):

@@ -2,7 +2,8 @@
 
 import tensorflow as tf
 
-from attention_zoo.decoding.loop import Choice, decode, exclude, log_probability
+from attention_zoo.decoding.constraints import Constraints, constrain
+from attention_zoo.decoding.loop import Choice, decode, log_probability
 from attention_zoo.errors import UserError
 from attention_zoo.text.vocabulary import PAD_ID
 
@@ -21,7 +22,7 @@ def sample(
     top_p=1.0,
     num_samples=1,
     return_attention=False,
-    suppressed=(),
+    **constraints,
 ):
     """Samples answers from the model's distribution.
 
@@ -36,7 +37,7 @@ def sample(
             to at least this (nucleus sampling, Holtzman et al. 2020); 1 means all.
         num_samples: answers N per sentence.
         return_attention: also return the attention weights of each token.
-        suppressed: ids of tokens that are never chosen.
+        **constraints: the fields of `Constraints`, such as `min_length`.
 
     Returns:
         `Hypotheses`; the scores are the model's log-probabilities, without temperature, top-k
@@ -52,18 +53,20 @@ def sample(
         >>> sample(RNNAttention(9, width=4), source_ids, 4, seed=1, num_samples=3).ids.shape
         TensorShape([1, 3, 4])
     """
+    kept = Constraints(**constraints)
     checks = check_sampling(temperature, top_k, top_p)
     with tf.control_dependencies(checks):
         temperature = tf.identity(tf.cast(temperature, tf.float32))
 
     def choose(logits_BNV, hypotheses, position):
         # The largest logit becomes 0, and so stays the largest at any temperature.
-        logits = tf.cast(exclude(logits_BNV, suppressed), tf.float32)
+        allowed = constrain(logits_BNV, hypotheses.ids, position, kept)
+        logits = tf.cast(allowed, tf.float32)
         logits -= tf.reduce_max(logits, axis=2, keepdims=True)
-        kept = restrict(logits / tf.maximum(temperature, _MIN_TEMPERATURE), top_k, top_p)
+        inside = restrict(logits / tf.maximum(temperature, _MIN_TEMPERATURE), top_k, top_p)
         # The argmax of logits + Gumbel noise is a sample from the softmax.
         bits = tf.random.stateless_uniform(
-            tf.shape(kept),
+            tf.shape(inside),
             tf.stack([tf.cast(seed, tf.int32), position]),
             minval=None,
             maxval=None,
@@ -75,7 +78,7 @@ def sample(
         bits = tf.bitwise.right_shift(bits, tf.constant(9, tf.uint32))
         uniform = (tf.cast(bits, tf.float32) + 0.5) / 2.0**23
         noise = tf.where(temperature > 0.0, -tf.math.log(-tf.math.log(uniform)), 0.0)
-        tokens = tf.argmax(kept + noise, axis=2, output_type=tf.int32)
+        tokens = tf.argmax(inside + noise, axis=2, output_type=tf.int32)
         chosen = tf.gather(logits_BNV, tokens, batch_dims=2)
         log_probs = log_probability(logits_BNV, chosen)
         # The loop starts with scores for beam search, where only the first hypothesis counts.
