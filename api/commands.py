@@ -38,6 +38,13 @@ Overrides = Annotated[
 ]
 BeamSize = Annotated[int | None, typer.Option(min=1, help="hypotheses; 1 is greedy search")]
 LengthPenalty = Annotated[float | None, typer.Option(help="alpha of Wu et al. 2016")]
+CoveragePenalty = Annotated[float | None, typer.Option(help="beta of Wu et al. 2016, of a beam")]
+MinLength = Annotated[
+    int | None, typer.Option(help="smallest length of answers in ids, with the end")
+]
+NoRepeatNgram = Annotated[
+    int | None, typer.Option(help="no sequence of this many tokens occurs twice in an answer")
+]
 
 
 def _print_version(wanted: bool):
@@ -280,26 +287,61 @@ def evaluate(
     ],
     beam_size: BeamSize = None,
     length_penalty: LengthPenalty = None,
+    coverage_penalty: CoveragePenalty = None,
+    min_length: MinLength = None,
+    no_repeat_ngram: NoRepeatNgram = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN|ARTEFACT",
+            help="also score this one, and say whether the difference is significant",
+        ),
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ):
-    """Score a task or an artefact on examples."""
+    """Score a task or an artefact on examples, and compare it with another one.
+
+    With --against, the line of a metric has the other one's value, the difference (if the metric is
+    a mean with its 95 % interval), and p, the probability of such a difference between equally good
+    ones, by paired bootstrap resampling (Koehn 2004) with 1,000 samples.
+    """
     task = _load(source)
+    other = _load(against) if against else None
     from attention_zoo.text.readers import named_files, read_examples
     from attention_zoo.train.evaluation import evaluate as score
     from attention_zoo.train.texts import truncation
 
     files = named_files(data, task.fields)
     examples = read_examples(files, list(task.fields), holds=task.holds)
-    options = _given(beam_size=beam_size, length_penalty=length_penalty)
+    options = _given(
+        beam_size=beam_size,
+        length_penalty=length_penalty,
+        coverage_penalty=coverage_penalty,
+        min_length=min_length,
+        no_repeat_ngram=no_repeat_ngram,
+    )
     for note in truncation(task, examples)[1]:
         say(note)
-    result = score(task, examples, **options)
+    result = score(task, examples, against=other, **options)
     if json_:
         print(json_text(result))
     else:
         for name, value in result["metrics"].items():
             signature = result["signatures"].get(name)
-            print(f"{name}\t{value:.2f}" + (f"\t{signature}" if signature else ""))
+            fields = [name, f"{value:.2f}", *_comparison(result.get("compared", {}).get(name))]
+            fields += [signature] if signature else []
+            print("\t".join(fields))
+
+
+def _comparison(compared):
+    """The columns of a metric that say how another task compares."""
+    if not compared:
+        return []
+    difference = f"difference {compared['difference']:+.2f}"
+    if "interval" in compared:
+        difference += " [{:+.2f}, {:+.2f}]".format(*compared["interval"])
+    columns = [f"against {compared['other']:.2f}", difference]
+    return [*columns, f"p = {compared['p']:.3f}"] if "p" in compared else columns
 
 
 @app.command()
@@ -326,6 +368,30 @@ def predict(
     n_best: Annotated[
         int | None, typer.Option(min=1, help="answers per line, the best first")
     ] = None,
+    coverage_penalty: CoveragePenalty = None,
+    min_length: MinLength = None,
+    no_repeat_ngram: NoRepeatNgram = None,
+    prefix: Annotated[
+        str | None, typer.Option(help="what each answer begins with, as the tokenizer writes it")
+    ] = None,
+    forbid: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WORD", help="a word that no answer contains; may be repeated"),
+    ] = None,
+    force: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WORD", help="a word that each answer contains; may be repeated"),
+    ] = None,
+    alignments: Annotated[
+        Literal["tokens", "words"] | None,
+        typer.Option(
+            help="after a tab, the source position that each part of the answer attended to most, "
+            "in Pharaoh format"
+        ),
+    ] = None,
+    split: Annotated[
+        bool, typer.Option("--split", help="answer a text that is too long in parts, do not cut it")
+    ] = False,
     prompt: Annotated[
         str | None, typer.Option(help="of an embedding model, the name of one of its prompts")
     ] = None,
@@ -339,7 +405,18 @@ def predict(
     from attention_zoo.text.lines import open_regular
 
     options = _given(
-        beam_size=beam_size, length_penalty=length_penalty, n_best=n_best, prompt=prompt
+        beam_size=beam_size,
+        length_penalty=length_penalty,
+        n_best=n_best,
+        coverage_penalty=coverage_penalty,
+        min_length=min_length,
+        no_repeat_ngram=no_repeat_ngram,
+        prefix=prefix,
+        forbidden=forbid or None,
+        forced=force or None,
+        alignments=alignments,
+        split=split or None,
+        prompt=prompt,
     )
     if runner == "beam":
         _predict_by_beam(source, input_, output, options, batch, json_, beam_options or ())
@@ -370,6 +447,47 @@ def _predict_by_beam(source, pattern, output, options, batch, as_json, beam_opti
 
     bad = predict_files(source, pattern, output, options, batch, as_json, beam_options, say)
     say(f"wrote {output}" + (f"; {bad:,} notes on lines in errors.jsonl" if bad else ""))
+
+
+@app.command()
+def answer(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            help="runs, tasks, or names of pretrained tasks; several answer by the mean of their "
+            "probabilities",
+        ),
+    ],
+    texts: Annotated[Path, typer.Option("--input", help="a file of texts, a line each")],
+    out: Annotated[Path, typer.Option(help="the TSV file to write")],
+    beam_size: BeamSize = None,
+    length_penalty: LengthPenalty = None,
+    no_repeat_ngram: NoRepeatNgram = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", help="examples whose sources are left out, such as test data; repeatable"
+        ),
+    ] = None,
+):
+    """Answer texts into a file to train on: what a student learns, or back-translations.
+
+    Each text is answered once. Those that are empty, too long or excluded are left out, and those
+    that get an empty answer. If it is interrupted, the same command continues it.
+    """
+    from attention_zoo.pretrained import locate
+
+    for source in sources:
+        locate(source)
+    import_tensorflow()
+    from attention_zoo.answering import answer_file
+
+    options = _given(
+        beam_size=beam_size, length_penalty=length_penalty, no_repeat_ngram=no_repeat_ngram
+    )
+    count, left_out = answer_file(sources, texts, out, options, exclude or (), say)
+    say(f"{out}: {count:,} examples" + (f"; {left_out:,} lines left out" if left_out else ""))
 
 
 @app.command()

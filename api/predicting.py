@@ -26,7 +26,7 @@ def predict_lines(task, file, batch, options, warn):
     first, rest = 1, limited_lines(file)
     while lines := _next_lines(rest, batch, first):
         texts = [read_input(line, first + i, task, warn) for i, line in enumerate(lines)]
-        for side in task.input_sides(texts):
+        for side in () if options.get("split") else task.input_sides(texts):
             for i in side.beyond():
                 warn(f"line {first + i} is longer than {side.limit} tokens and is truncated")
         yield from task.predict(texts, **options)

@@ -48,7 +48,7 @@ def beam_search(
     max_length,
     *,
     beam_size=4,
-    length_penalty=0.6,
+    length_penalty: Any = 0.6,
     style="gnmt",
     coverage_penalty=0.0,
     forced=(),
@@ -73,7 +73,8 @@ def beam_search(
         length_penalty: alpha of `length_penalty_divisor`; larger values prefer longer answers.
         style: `"gnmt"` or `"marian"`.
         coverage_penalty: beta of `coverage`; larger values prefer answers that attended to all of
-            the source. It counts when the hypotheses that the search ended with are compared.
+            the source. It counts when the hypotheses that the search ended with are compared; so
+            with a beam of 1 it does not.
         forced: sequences of ids that must occur in an answer, if `max_length` has room for them;
             see `attention_zoo.decoding.forced`.
         return_attention: also return the attention weights of each token.
@@ -98,7 +99,8 @@ def beam_search(
     best = decode(model, source_ids, choose, max_length, beam_size, with_attention)
     scores_BN = best.scores / length_penalty_divisor(best.lengths, length_penalty, style)
     if coverage_penalty:
-        scores_BN += coverage_penalty * coverage(best.attention, source_ids)
+        weight = tf.where(tf.equal(beam_size, 1), 0.0, coverage_penalty)
+        scores_BN += weight * coverage(best.attention, source_ids)
     best = best._replace(scores=scores_BN, attention=best.attention if return_attention else ())
     if style == "gnmt" and not coverage_penalty and not forced:
         return best  # in order

@@ -19,7 +19,8 @@ def write_litert_stream(task: Any, path: Path | str, quantize: str = "none") -> 
     """Converts a sequence-to-sequence task to a LiteRT file with two signatures.
 
     `encode(source_ids)` takes one source, int32 `(1, S)`, padded with 0 to the maximum length,
-    and gives the maximum number of steps, and the ids that must not be chosen if there are any.
+    and gives the maximum number of steps, and, if the task has them, the ids that must not be
+    chosen and its `min_length` and `no_repeat_ngram`.
     `decode_step(token_id, position)` takes the last token and its position, int32 `(1, 1)` and
     `()`, and gives the logits of the next token, float32 `(1, V)`, and where the model looked, if
     it has attention: the cross-attention of the last block, the mean of its heads, `(1, S)`. All
@@ -44,8 +45,10 @@ def write_litert_stream(task: Any, path: Path | str, quantize: str = "none") -> 
             module.memory[name].assign(tensor)
         _assign(module.cache, model.start(read, length))
         outputs = {"max_length": tf.constant(length)}
-        if task.suppressed:
-            outputs["suppressed"] = tf.constant(task.suppressed)
+        # What the client has to keep to when it chooses tokens.
+        for name in ("suppressed", "min_length", "no_repeat_ngram"):
+            if getattr(task, name):
+                outputs[name] = tf.constant(getattr(task, name))
         return outputs
 
     def decode_step(token_id, position):

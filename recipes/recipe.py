@@ -80,17 +80,25 @@ def _with_paths(recipe: Recipe, base: Path) -> Recipe:
     data = recipe.data
     pretrained = recipe.model.pretrained
     if pretrained:
-        path = base / pretrained
-        if not path.exists():
-            path = pretrained_tasks().get(pretrained, path)
-        update = {"pretrained": str(path)}
+        update = {"pretrained": _task_path(pretrained, base)}
         recipe = recipe.model_copy(update={"model": recipe.model.model_copy(update=update)})
+    teacher: Any = getattr(recipe.train, "teacher", None)
+    if teacher:
+        update = {"tasks": [_task_path(name, base) for name in teacher.names]}
+        update = {"teacher": teacher.model_copy(update=update)}
+        recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update=update)})
     files = {
         name: _absolute(getattr(data, name), base)
         for name in ("train", "valid", "test")
         if getattr(data, name)
     }
     return recipe.model_copy(update={"data": data.model_copy(update=files)})
+
+
+def _task_path(name: str, base: Path) -> str:
+    """The path of a run or task; of a pretrained one if there is no such path."""
+    path = base / name
+    return str(path if path.exists() else pretrained_tasks().get(name, path))
 
 
 def save_recipe(recipe: Recipe, path: str | Path) -> None:

@@ -26,6 +26,7 @@ from attention_zoo.recipes.training_data import (
     digest_of,
     pretrained_digest,
     read_training_data,
+    weights_digest,
 )
 from attention_zoo.tasks.loading import load_task
 from attention_zoo.tasks.task_files import TASK_FILE
@@ -121,8 +122,11 @@ def digests(recipe, examples, valid):
         valid: the validation examples.
     """
     result = {"data.train": digest_of(examples), "data.valid": digest_of(valid)}
-    pretrained = pretrained_digest(recipe)
-    return {**result, "model.pretrained": pretrained} if pretrained else result
+    if pretrained := pretrained_digest(recipe):
+        result["model.pretrained"] = pretrained
+    if teacher := getattr(recipe.train, "teacher", None):
+        result["train.teacher"] = " ".join(str(weights_digest(name)) for name in teacher.names)
+    return result
 
 
 def _tokenizer_digest(task):
@@ -198,7 +202,8 @@ def _spread(values):
 def require_same(recipe, out):
     """Refuses to resume a run of another recipe; only settings of the duration may change.
 
-    The paths of data and pretrained weights may change too: `digests` identifies their contents.
+    The paths of data, pretrained weights and teachers may change too: `digests` identifies their
+    contents.
     """
     old = load_recipe(out / RECIPE_FILE).model_dump()
     new = recipe.model_dump()
@@ -206,6 +211,8 @@ def require_same(recipe, out):
         for name in ("train", "valid", "test"):
             settings["data"].pop(name)
         settings["model"]["pretrained"] = settings["model"]["pretrained"] is not None
+        if teacher := settings["train"].get("teacher"):
+            teacher["tasks"] = len(teacher["tasks"])
         for name in ("steps", "minutes", "evaluate_every", "patience", "log_every", "average_last"):
             settings["train"].pop(name)
         settings.pop("export")

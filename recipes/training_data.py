@@ -107,8 +107,12 @@ def facts_of(recipe: Recipe) -> dict[str, Any]:
 
 def pretrained_digest(recipe: Recipe) -> str | None:
     """SHA-256 of the weights that a recipe starts from, if it names any."""
-    pretrained = recipe.model.pretrained
-    for folder in (Path(pretrained), Path(pretrained) / TASK_FOLDER) if pretrained else ():
+    return weights_digest(recipe.model.pretrained)
+
+
+def weights_digest(task: str | None) -> str | None:
+    """SHA-256 of the weights of a run or task."""
+    for folder in (Path(task), Path(task) / TASK_FOLDER) if task else ():
         if (folder / WEIGHTS_FILE).exists():
             return sha256(folder / WEIGHTS_FILE)
     return None

@@ -73,7 +73,9 @@ class Engine:
         Returns:
             The outputs of `task.respond`, as arrays.
         """
-        outputs = task.responder(options)(*(tf.constant(column) for column in columns))
+        outputs = task.responder(options, len(columns))(
+            *(tf.constant(column) for column in columns)
+        )
         return {name: np.asarray(value) for name, value in outputs.items()}
 
     def guard(self) -> contextlib.AbstractContextManager:

@@ -120,6 +120,7 @@ class Task(abc.ABC):
         """
         columns = self.columns(texts)
         options = self.check_options(options)
+        columns += self.option_columns(options, len(columns[0]))
         inputs = list(zip(*columns, strict=True))
         answers = [self.answer_to_blank(row, options) for row in inputs]
         pending = [i for i, answer in enumerate(answers) if answer is None]
@@ -150,11 +151,17 @@ class Task(abc.ABC):
         """Those of the checked options that `respond` takes."""
         return {}
 
+    def option_columns(self, options: Mapping[str, Any], count: int) -> list[list[bytes]]:
+        """The checked options of which each of `count` texts has its own, as columns."""
+        return []
+
     def signature_of(self, options: Mapping[str, Any]) -> str:
         """The signature of a SavedModel that answers strings with these options."""
         return "serving_default"
 
-    def responder(self, options: Mapping[str, Any]) -> Callable[..., Mapping[str, Any]]:
+    def responder(
+        self, options: Mapping[str, Any], num_columns: int
+    ) -> Callable[..., Mapping[str, Any]]:
         """`respond` as a function of string tensors for the engine, compiled if possible."""
 
         def respond(*columns):
@@ -164,7 +171,7 @@ class Task(abc.ABC):
             return respond
         key = tuple(sorted(options.items()))
         if key not in self._responders:
-            specs = [tf.TensorSpec([None], tf.string)] * len(self.text_inputs)
+            specs = [tf.TensorSpec([None], tf.string)] * num_columns
             self._responders[key] = tf.function(respond, input_signature=specs, autograph=False)
         return self._responders[key]
 

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -166,6 +166,10 @@ class SentencePieceTokenizer(Tokenizer):
         """The pieces of ids, for display."""
         return [self._pieces.names[int(i)] for i in ids]
 
+    def spellings(self, text: str) -> list[list[int]]:
+        """See `Tokenizer`: in any pieces, after a space or not."""
+        return spellings(text, {p: i for i, p in enumerate(self._pieces.names)})
+
     def continues_word(self, ids: Sequence[int]) -> list[bool]:
         """See `Tokenizer`: words begin with a space."""
         return [not piece.startswith(SPACE_MARK) for piece in self.pieces(ids)]
@@ -177,6 +181,33 @@ class SentencePieceTokenizer(Tokenizer):
     @classmethod
     def _load(cls, directory: Path) -> Self:
         return cls(read_file(directory / _FILE))
+
+
+def spellings(text: str, ids: Mapping[str, int], most: int = 1000) -> list[list[int]]:
+    """The ways to write a text in pieces, with and without a space in front.
+
+    Args:
+        text: a word or phrase.
+        ids: the id of each piece.
+        most: the number of ways to return; those in fewer pieces come first.
+
+    Returns:
+        Lists of ids.
+
+    Example:
+        >>> spellings("ab", {"\u2581a": 4, "a": 5, "b": 6, "ab": 7})
+        [[7], [4, 6], [5, 6]]
+    """
+    found: list[list[int]] = []
+    for string in (SPACE_MARK + (word := SPACE_MARK.join(text.split())), word):
+        # The ways to write the first n characters.
+        ways: list[list[list[int]]] = [[[]]]
+        for end in range(1, len(string) + 1):
+            last = [(start, ids.get(string[start:end])) for start in range(end)]
+            rows = [[*way, i] for start, i in last if i is not None for way in ways[start]]
+            ways.append(sorted(rows, key=len)[:most])
+        found += ways[-1]
+    return sorted(found, key=len)[:most]
 
 
 def with_pieces(model: bytes, kept: Iterable[int]) -> bytes:

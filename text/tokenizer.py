@@ -77,6 +77,10 @@ class Tokenizer(tf.Module):
             words.append(-1 if is_special else last)
         return words
 
+    def spellings(self, text: str) -> list[list[int]]:
+        """The sequences of ids by which a word or phrase can occur in a longer text."""
+        return [self.rows([text])[0].tolist()]
+
     def _tokenize(self, strings: tf.Tensor) -> tf.RaggedTensor:
         """The ids of valid UTF-8: integers `(B, None)`."""
         raise NotImplementedError

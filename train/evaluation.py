@@ -7,10 +7,11 @@ from attention_zoo.train.metrics import (
     metric_names,
     metric_signatures,
 )
+from attention_zoo.train.significance import compare
 from attention_zoo.train.texts import truncation
 
 
-def evaluate(task, examples, metrics=None, **options):
+def evaluate(task, examples, metrics=None, against=None, **options):
     """Answers the examples and compares the answers with the references.
 
     Args:
@@ -18,12 +19,13 @@ def evaluate(task, examples, metrics=None, **options):
         examples: list of tuples of strings; the last field is the reference.
         metrics: names of metrics, or functions of answers and references; default: the
             task's metrics.
+        against: another task or artefact that answers the same texts, to compare with.
         **options: options of the task's `predict`, such as `beam_size`.
 
     Returns:
         A dict: `metrics` (name to value), `examples` (how many), `truncated` (side to how many
-        texts are truncated), and `signatures` (name to sacreBLEU's signature, for metrics that
-        have one).
+        texts are truncated), `signatures` (name to sacreBLEU's signature, for metrics that have
+        one), and with `against` also `compared`, see `attention_zoo.train.significance.compare`.
 
     Raises:
         UserError: if there are no examples, or a metric does not apply to the task.
@@ -32,9 +34,15 @@ def evaluate(task, examples, metrics=None, **options):
     require_metrics(task, metrics)
     if not examples:
         raise UserError("no examples to evaluate")
-    (_, references, _), scores = answer_and_score(task, examples, metrics, **options)
+    (sources, references, answers), scores = answer_and_score(task, examples, metrics, **options)
     signatures = metric_signatures(metrics, references, task.metric_options)
+    compared = {}
+    if against is not None:
+        _, others, _ = against.answers_for(examples, **options)
+        pair = (answers, others)
+        compared = {"compared": compare(metrics, sources, pair, references, task.metric_options)}
     return {
+        **compared,
         "metrics": scores,
         "examples": len(examples),
         "truncated": truncation(task, examples)[0],

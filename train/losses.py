@@ -69,6 +69,31 @@ def symmetric_divergence(logits, mask) -> Any:
     return 0.5 * total
 
 
+def with_teacher(sums, weight, expected, logits, mask) -> tuple[Any, Any]:
+    r"""The loss of a batch, and the cross-entropy with what a teacher expects.
+
+    Args:
+        sums: the sum of the losses, and the number of targets.
+        weight: of the teacher, 0 to 1.
+        expected: float tensor `(..., V)`, the teacher's probabilities.
+        logits: float tensor `(..., V)`.
+        mask: boolean tensor `(...)`, True where the target counts; or float weights.
+
+    Returns:
+        The same sums, the first with the share of the teacher.
+
+    Example:
+        >>> sums = with_teacher((1.0, 1), 0.5, [[0.5, 0.5]], np.zeros((1, 2), "float32"), [True])
+        >>> bool(np.isclose(sums[0], 0.5 * 1.0 + 0.5 * np.log(2.0)))
+        True
+    """
+    loss, count = sums
+    logs: Any = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
+    likely: Any = ops.sum(ops.multiply(expected, logs), axis=-1)
+    of_teacher: Any = ops.sum(likely * ops.cast(mask, "float32"))
+    return (1.0 - weight) * loss - weight * of_teacher, count
+
+
 def twice(batch) -> tuple[Any, ...]:
     """A batch with each row a second time, in the second half, for R-Drop."""
     return tuple(ops.concatenate([field, field]) for field in batch)

@@ -29,6 +29,9 @@ class Metric:
         needs_sources: whether it also takes the sources, as the argument `sources`.
         options: maps the names of a task's options to the function's arguments.
         signature: a function of the references and the options, or None.
+        is_mean: whether it is the mean of its values for single cases.
+        sacrebleu: a function of the references and the options that makes sacreBLEU's metric, if
+            it is one of these.
     """
 
     function: Callable[..., float]
@@ -38,6 +41,8 @@ class Metric:
     needs_sources: bool = False
     options: Mapping[str, str] = dataclasses.field(default_factory=dict)
     signature: Callable[..., str] | None = None
+    is_mean: bool = False
+    sacrebleu: Callable[..., Any] | None = None
 
     def judges(self, answers: str | None) -> bool:
         """Whether it applies to a kind of answers; None is any kind."""
@@ -84,8 +89,8 @@ def register_metric(
     return add
 
 
-@register_metric("accuracy", (TEXT, LABEL, LABELS, NEAREST, WORD))
-@register_metric("exact_match", (TEXT, LABEL, LABELS, TAGS, NEAREST, WORD))
+@register_metric("accuracy", (TEXT, LABEL, LABELS, NEAREST, WORD), is_mean=True)
+@register_metric("exact_match", (TEXT, LABEL, LABELS, TAGS, NEAREST, WORD), is_mean=True)
 def exact_match(answers: Sequence[str], references: Sequence[str]) -> float:
     """Percentage of answers that equal their reference.
 

@@ -90,15 +90,15 @@ class Trainer:
             self.optimizer = make_optimizer(settings, self._rate, variables, task.rates(settings))
             self.loss_scale = LossScale() if settings.precision == "mixed_float16" else None
             self.average = MovingAverage(variables, settings.ema) if settings.ema else None
-        self._train_step = make_step(
-            task,
-            settings,
-            self.optimizer,
-            self.strategy,
-            variables,
-            self.loss_scale,
-            self.average,
-        )
+            self._train_step = make_step(
+                task,
+                settings,
+                self.optimizer,
+                self.strategy,
+                variables,
+                self.loss_scale,
+                self.average,
+            )
         self._valid_loss = tf.function(
             lambda batch: task.loss(batch, training=False), autograph=False, reduce_retracing=True
         )

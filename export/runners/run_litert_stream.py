@@ -38,6 +38,8 @@ class Stream:
         padded[0, : len(source_ids)] = source_ids
         outputs = self.encode(source_ids=padded)
         self.suppressed = outputs.get("suppressed", [])
+        self.min_length = int(outputs.get("min_length", 0))
+        self.no_repeat_ngram = int(outputs.get("no_repeat_ngram", 0))
         return int(outputs["max_length"])
 
     def logits(self, token_id, position):
@@ -45,17 +47,31 @@ class Stream:
         token_id, position = np.array([[token_id]], np.int32), np.array(position, np.int32)
         return self.decode_step(token_id=token_id, position=position)["logits"][0]
 
+    def excluded(self, ids):
+        """The ids that must not follow those of an answer so far, a list."""
+        excluded = [int(i) for i in self.suppressed]
+        if len(ids) + 1 < self.min_length:
+            excluded.append(END_ID)
+        size = self.no_repeat_ngram
+        if size:
+            last = ids[len(ids) - size + 1 :]
+            starts = range(len(ids) - size + 1)
+            excluded += [ids[i + size - 1] for i in starts if ids[i : i + size - 1] == last]
+        return excluded
+
     def tokens(self, source_ids):
         """Yields the ids of the answer one by one, including the end id if it is reached.
 
         `score` is the log-probability of the ids yielded so far.
         """
-        token_id, self.score = START_ID, 0.0
+        token_id, ids, self.score = START_ID, [], 0.0
         for position in range(self.read(source_ids)):
             logits = self.logits(token_id, position)
             allowed = logits.copy()
-            allowed[self.suppressed] = -np.inf
-            token_id = int(np.argmax(allowed))
+            allowed[self.excluded(ids)] = -np.inf
+            # If nothing else is possible, the answer ends.
+            token_id = int(np.argmax(allowed)) if np.any(np.isfinite(allowed)) else END_ID
+            ids.append(token_id)
             self.score -= float(np.log(np.sum(np.exp(logits - logits[token_id]))))
             yield token_id
             if token_id == END_ID:

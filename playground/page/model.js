@@ -53,18 +53,33 @@ class Seq2Seq {
   /** Greedy search, a token at a time: yields each id, token and row of attention. */
   async *tokens(text) {
     const {ids, tokens} = this.source.encode(text, this.config.max_source_length);
-    const {max_length, suppressed} = await run(this.stream, "encode", {source_ids: ids});
-    const forbidden = new Set(suppressed);
+    const {max_length, ...rules} = await run(this.stream, "encode", {source_ids: ids});
+    const written = [];
     let id = START;
     for (let position = 0; position < max_length[0] && id !== END; position++) {
       const step = await run(this.stream, "decode_step", {token_id: id, position});
-      id = best(step.logits, forbidden);
+      id = best(step.logits, excluded(written, rules));
+      if (id < 0) id = END;
+      written.push(id);
       const attention = step.attention && [...step.attention.slice(0, ids.length)];
       const attended = attention && tokens[best(attention)];
       const piece = id === END ? "</s>" : this.target.piece(id, unknownOf(this.config, attended));
       yield {id, piece, attention, tokens};
     }
   }
+}
+
+/** The ids that must not come next: suppressed, the end too early, the end of a repetition. */
+function excluded(ids, {suppressed = [], min_length: [least] = [0], no_repeat_ngram: [size] = [0]}) {
+  const found = new Set(suppressed);
+  if (ids.length + 1 < least) found.add(END);
+  if (size) {
+    const last = ids.slice(ids.length - size + 1).join();
+    for (let i = 0; i + size <= ids.length; i++) {
+      if (ids.slice(i, i + size - 1).join() === last) found.add(ids[i + size - 1]);
+    }
+  }
+  return found;
 }
 
 const unknownOf = (config, token) => (config.replace_unknown ? token : undefined);

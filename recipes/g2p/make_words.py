@@ -1,4 +1,4 @@
-"""Write English words and names, for `distil.py answer`.
+"""Write English words and names, for `attention-zoo answer`.
 
     pip install 'attention-zoo[recipes]'
     python recipes/g2p/make_words.py [--out FILE] [--size large|huge|insane]
@@ -7,8 +7,8 @@ It takes Debian's `apt-get` and `dpkg-deb`, and lists of packages that `apt-get 
 
 English words are those of SCOWL, as Debian's packages `wamerican-large`, `-huge` and `-insane` have
 them; names are those of the United States census of 1990, as the package `names` (PyPI) has them:
-much of the pronouncing dictionary is names. Words of the dictionary are not taken out here:
-`distil.py` does that, so that no answer to a test word is learned.
+much of the pronouncing dictionary is names. Words of the dictionary are not taken out here, but by
+`--exclude` of `attention-zoo answer`, so that no answer to a test word is learned.
 """
 
 import argparse

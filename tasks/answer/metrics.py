@@ -15,7 +15,7 @@ from attention_zoo.train.metrics import SPAN, register_metric
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 
-@register_metric("squad_exact_match", (SPAN,))
+@register_metric("squad_exact_match", (SPAN,), is_mean=True)
 def squad_exact_match(answers, references):
     """Percentage of answers that equal one of their references after normalisation.
 
@@ -26,7 +26,7 @@ def squad_exact_match(answers, references):
     return _mean(lambda a, b: float(a == b), answers, references)
 
 
-@register_metric("squad_f1", (SPAN,))
+@register_metric("squad_f1", (SPAN,), is_mean=True)
 def squad_f1(answers, references):
     """Mean over the answers of the best word F1 with one of their references, in percent.
 

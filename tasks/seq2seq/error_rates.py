@@ -3,7 +3,7 @@
 from attention_zoo.train.metrics import TEXT, register_metric
 
 
-@register_metric("word_error_rate", (TEXT,), higher_is_better=False, by_source=True)
+@register_metric("word_error_rate", (TEXT,), higher_is_better=False, by_source=True, is_mean=True)
 def word_error_rate(answers, references):
     """Percentage of words whose pronunciation equals none of the references.
 

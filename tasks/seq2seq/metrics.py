@@ -7,19 +7,13 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
 from attention_zoo.errors import UserError, suggest
+from attention_zoo.text.scripts import HAN, KANA, UNSPACED
 from attention_zoo.train.metrics import TEXT, register_metric
 
-_HAN = "\u2e80-\u2fdf\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_KANA = "\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9f"
-# Thai, Lao, Tibetan, Burmese, Khmer, Tai, Balinese, Javanese, Yi: no spaces between words.
-_OTHERS = (
-    "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u1950-\u1aaf\u1b00-\u1b7f\ua000-\ua4cf\ua980-\uaa7f"
-)
-_UNSPACED = f"{_HAN}{_KANA}{_OTHERS}"
 _PATTERNS = {name: re.compile(f"[{ranges}]") for name, ranges in
-             (("han", _HAN), ("kana", _KANA), ("unspaced", _UNSPACED))}  # fmt: skip
-_TOKENS = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
-_SPACED_WORD = re.compile(rf"[^\W\d_{_UNSPACED}]+")
+             (("han", HAN), ("kana", KANA), ("unspaced", UNSPACED))}  # fmt: skip
+_TOKENS = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
+_SPACED_WORD = re.compile(rf"[^\W\d_{UNSPACED}]+")
 # A smaller fraction of unspaced characters does not count: an English text may quote Chinese.
 _LEAST_UNSPACED = 0.25
 _LEAST_KANA = 0.05  # a Chinese text may have a Japanese name in it
@@ -32,10 +26,20 @@ def bleu_signature(references, tokenize=None):
         >>> bleu_signature(["a cat"]).split("|")[3]
         'tok:13a'
     """
-    return _signature(_make_bleu(tokenize or bleu_tokenize(references)))
+    return _signature(_bleu_for(references, tokenize))
 
 
-@register_metric("bleu", (TEXT,), options={"bleu_tokenize": "tokenize"}, signature=bleu_signature)
+def _bleu_for(references, tokenize=None):
+    return _make_bleu(tokenize or bleu_tokenize(references))
+
+
+@register_metric(
+    "bleu",
+    (TEXT,),
+    options={"bleu_tokenize": "tokenize"},
+    signature=bleu_signature,
+    sacrebleu=_bleu_for,
+)
 def bleu(answers, references, tokenize=None):
     """Corpus BLEU of sacreBLEU, 0 to 100.
 
@@ -49,8 +53,7 @@ def bleu(answers, references, tokenize=None):
         >>> round(bleu(["今天天气很好"], ["今天天气真好"]), 2)
         53.73
     """
-    metric = _make_bleu(tokenize or bleu_tokenize(references))
-    return metric.corpus_score(answers, [references]).score
+    return _bleu_for(references, tokenize).corpus_score(answers, [references]).score
 
 
 def chrf_signature(references):
@@ -58,7 +61,7 @@ def chrf_signature(references):
     return _signature(CHRF())
 
 
-@register_metric("chrf", (TEXT,), signature=chrf_signature)
+@register_metric("chrf", (TEXT,), signature=chrf_signature, sacrebleu=lambda _: CHRF())
 def chrf(answers, references):
     """Corpus chrF of sacreBLEU (chrF2: character 6-grams, no word n-grams), 0 to 100."""
     return CHRF().corpus_score(answers, [references]).score
@@ -69,7 +72,12 @@ def chrf_plus_plus_signature(references):
     return _signature(CHRF(word_order=2))
 
 
-@register_metric("chrf++", (TEXT,), signature=chrf_plus_plus_signature)
+@register_metric(
+    "chrf++",
+    (TEXT,),
+    signature=chrf_plus_plus_signature,
+    sacrebleu=lambda _: CHRF(word_order=2),
+)
 def chrf_plus_plus(answers, references):
     """Corpus chrF++ of sacreBLEU (character 6-grams, word 2-grams; Popović 2017), 0 to 100."""
     return CHRF(word_order=2).corpus_score(answers, [references]).score
@@ -80,7 +88,14 @@ def ter_signature(references):
     return _signature(_make_ter(references))
 
 
-@register_metric("ter", (TEXT,), higher_is_better=False, signature=ter_signature)
+def _make_ter(references):
+    spaced = bleu_tokenize(references) == "13a"
+    return TER() if spaced else TER(normalized=True, asian_support=True)
+
+
+@register_metric(
+    "ter", (TEXT,), higher_is_better=False, signature=ter_signature, sacrebleu=_make_ter
+)
 def ter(answers, references):
     """Corpus translation edit rate of sacreBLEU (Snover et al. 2006), in percent of the words.
 
@@ -91,11 +106,6 @@ def ter(answers, references):
         25.0
     """
     return _make_ter(references).corpus_score(answers, [references]).score
-
-
-def _make_ter(references):
-    spaced = bleu_tokenize(references) == "13a"
-    return TER() if spaced else TER(normalized=True, asian_support=True)
 
 
 def split_unspaced(text):

@@ -54,7 +54,7 @@ def _register(name, kind, of_what):
     English words are stemmed; in Chinese and other scripts without spaces each character counts.
     """
     rouge.__name__ = name
-    return register_metric(name, (TEXT,), signature=rouge_signature)(rouge)
+    return register_metric(name, (TEXT,), signature=rouge_signature, is_mean=True)(rouge)
 
 
 rouge_1 = _register("rouge_1", "rouge1", "single words")

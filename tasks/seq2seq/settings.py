@@ -21,7 +21,7 @@ from attention_zoo.tasks.settings import (
 )
 from attention_zoo.text.tokenizer_options import TokenizerOptions, option_kinds, options_class
 from attention_zoo.train.metrics import TEXT
-from attention_zoo.train.settings import Positive, RDrop, TrainSettings, with_one
+from attention_zoo.train.settings import Positive, RDrop, Section, TrainSettings, with_one
 from attention_zoo.zoo.options import LONGEST, Fraction, is_seq2seq
 
 _MaxLength = Annotated[Whole, Field(gt=1, le=LONGEST)] | None
@@ -124,6 +124,23 @@ class TokenizerSettings(OneTokenizerSettings):
         return self
 
 
+class TeacherSettings(Section):
+    """Tasks that a task learns from beside the examples."""
+
+    tasks: str | Annotated[list[str], Field(min_length=1)] = Field(
+        description="runs, tasks or names of pretrained tasks, with the same tokens; of several, "
+        "the mean of their probabilities is learned"
+    )
+    weight: Annotated[Real, Field(gt=0, le=1)] = Field(
+        default=0.5, description="of the teachers in the loss; the rest is that of the targets"
+    )
+
+    @property
+    def names(self) -> list[str]:
+        """The tasks as a list."""
+        return [self.tasks] if isinstance(self.tasks, str) else self.tasks
+
+
 class Training(TrainSettings):
     """The training loop."""
 
@@ -133,6 +150,9 @@ class Training(TrainSettings):
         "prediction; it rises from 0, and each step then runs the model twice",
     )
     r_drop: RDrop = None
+    teacher: TeacherSettings | None = Field(
+        default=None, description="tasks to learn from as well (Kim and Rush 2016, word level)"
+    )
     packing: Annotated[Whole, Field(gt=1, le=LONGEST)] | None = Field(
         default=None,
         description="tokens in a row that holds several examples, in place of buckets; attention "
@@ -144,6 +164,14 @@ class Training(TrainSettings):
     def _one_shape(cls, given: Any) -> Any:
         return with_one(given, "packing", "buckets", "packed batches have one shape")
 
+    @pydantic.model_validator(mode="after")
+    def _reads_targets(self):
+        if self.teacher and self.scheduled_sampling:
+            raise ValueError(
+                "a teacher expects what follows the targets: remove scheduled_sampling"
+            )
+        return self
+
 
 class Evaluation(EvaluateSettings):
     """How answers are searched for and scored. The first metric decides which is best."""
@@ -154,6 +182,18 @@ class Evaluation(EvaluateSettings):
         default=None,
         description="how beam search compares hypotheses: by Wu et al. 2016 (gnmt), or as Marian "
         "does; null: as the pretrained task does, else gnmt",
+    )
+    coverage_penalty: Annotated[Real, Field(ge=0)] = Field(
+        default=0.0,
+        description="beta of Wu et al. 2016: prefer, among the hypotheses of a beam, those that "
+        "attended to all of the source",
+    )
+    min_length: Annotated[Whole, Field(ge=0, le=LONGEST)] = Field(
+        default=0, description="smallest length of answers in ids, with the end"
+    )
+    no_repeat_ngram: Annotated[Whole, Field(ge=0, le=LONGEST)] = Field(
+        default=0,
+        description="no sequence of this many tokens occurs twice in an answer; 0 allows it",
     )
     replace_unknown: bool = Field(
         default=False,
@@ -187,6 +227,9 @@ class Config(TaskConfig):
     replace_unknown: bool = False
     search_style: SearchStyle = "gnmt"
     suppressed: list[Annotated[int, Field(ge=0)]] = Field(default=[])
+    coverage_penalty: Annotated[float, Field(ge=0)] = 0.0
+    min_length: Annotated[int, Field(ge=0, le=LONGEST)] = 0
+    no_repeat_ngram: Annotated[int, Field(ge=0, le=LONGEST)] = 0
 
 
 @register_task

@@ -10,40 +10,59 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from attention_zoo.decoding.beam_search import beam_search
-from attention_zoo.decoding.greedy import greedy_search
-from attention_zoo.decoding.sampling import sample
 from attention_zoo.errors import UserError
 from attention_zoo.tasks.attention import Attended, AttentionView, Tokens
 from attention_zoo.tasks.contract import Compared, Example, Signature
 from attention_zoo.tasks.engine import Engine, KerasEngine
 from attention_zoo.tasks.inputs import strings_of
+from attention_zoo.tasks.seq2seq.alignment import align
 from attention_zoo.tasks.seq2seq.answer import Answer
 from attention_zoo.tasks.seq2seq.building import build_parts
 from attention_zoo.tasks.seq2seq.detokenizing import detokenize, texts_of
 from attention_zoo.tasks.seq2seq.ids import pad_rows, replace_ids, shift_right, until_end
-from attention_zoo.tasks.seq2seq.search import checked_options, graph_options
+from attention_zoo.tasks.seq2seq.search import (
+    check_search,
+    checked_options,
+    graph_options,
+    option_columns,
+    search,
+)
 from attention_zoo.tasks.seq2seq.settings import Seq2SeqRecipe
 from attention_zoo.tasks.seq2seq.signatures import saved_model_signatures
+from attention_zoo.tasks.seq2seq.teaching import load_teacher
 from attention_zoo.tasks.sides import Side
 from attention_zoo.tasks.task import Task
 from attention_zoo.text.batching import Batches
 from attention_zoo.text.packing import PackedBatches
 from attention_zoo.text.prepared import ids_of
 from attention_zoo.text.registry import load_tokenizer
+from attention_zoo.text.rows import to_dense
+from attention_zoo.text.sentences import join_parts, split_long
 from attention_zoo.text.tokenizer import Tokenizer, is_blank
 from attention_zoo.text.vocabulary import END_ID, PAD_ID
-from attention_zoo.train.losses import smoothed_cross_entropy, twice, with_r_drop
+from attention_zoo.train.losses import smoothed_cross_entropy, twice, with_r_drop, with_teacher
 
 
 class Seq2Seq(Task):
     """Translation, summarisation, pronunciation: any text to any text.
 
-    `predict` takes the options `beam_size` (1 is greedy search), `length_penalty` (alpha of Wu
-    et al. 2016), `max_length` (of answers, in ids) and `n_best` (hypotheses to return); with
-    a `seed`, and optionally `temperature`, `top_k` and `top_p`, it samples `n_best` answers
-    instead of searching. The score of an answer is its log-probability, in beam search divided by
-    the length penalty. A text that is empty or only white space gets an empty answer.
+    `predict` takes these options:
+
+    - `beam_size` (1 is greedy search), `length_penalty` (alpha of Wu et al. 2016), `max_length`
+      (of answers, in ids) and `n_best` (hypotheses to return);
+    - `seed`, and optionally `temperature`, `top_k` and `top_p`, to sample `n_best` answers instead
+      of searching;
+    - `coverage_penalty`, `min_length` and `no_repeat_ngram`, see below;
+    - `prefix`, with which the answers begin: a string, or one for each text;
+    - `forbidden` and `forced`: words that no answer contains, and that every answer contains if
+      there is room; as sequences of tokens, so a forbidden word may not begin another one either;
+    - `alignments`, `"tokens"` or `"words"`: also say which part of the source each part of an
+      answer attended to most;
+    - `split`: answer a text that is too long sentence by sentence, instead of truncating it.
+
+    The score of an answer is its log-probability, in beam search divided by the length penalty;
+    of a text that was split, the sum. A text that is empty or only white space gets an empty
+    answer.
 
     Args:
         model: a sequence-to-sequence model, see `attention_zoo.zoo`; or another engine.
@@ -61,10 +80,14 @@ class Seq2Seq(Task):
         search_style: how beam search compares hypotheses: `"gnmt"` or `"marian"`, see
             `beam_search`.
         suppressed: ids of tokens that answers never contain.
+        coverage_penalty: beta of Wu et al. 2016: prefer, among the hypotheses of a beam, those
+            that attended to all of the source.
+        min_length: smallest length of answers in ids, with the end.
+        no_repeat_ngram: no sequence of this many tokens occurs twice in an answer; 0 allows it.
 
     Raises:
-        ValueError: if a vocabulary or a length does not fit the model, or unknown tokens
-            cannot be replaced.
+        ValueError: if a vocabulary or a length does not fit the model, unknown tokens cannot be
+            replaced, or a setting of the search is out of range.
 
     Example:
         >>> from attention_zoo.text.character_tokenizer import CharacterTokenizer
@@ -94,6 +117,9 @@ class Seq2Seq(Task):
         replace_unknown: bool = False,
         search_style: str = "gnmt",
         suppressed: Iterable[int] = (),
+        coverage_penalty: float = 0.0,
+        min_length: int = 0,
+        no_repeat_ngram: int = 0,
     ) -> None:
         super().__init__(model, fields)
         self.source_tokenizer = source_tokenizer
@@ -105,6 +131,10 @@ class Seq2Seq(Task):
         self.replace_unknown = replace_unknown
         self.search_style = search_style
         self.suppressed = tuple(suppressed)
+        self.coverage_penalty = coverage_penalty
+        self.min_length = min_length
+        self.no_repeat_ngram = no_repeat_ngram
+        check_search(self, self.max_target_length, coverage_penalty, min_length, no_repeat_ngram)
         for tokenizer in (self.source_tokenizer, self.target_tokenizer):
             if replace_unknown and tokenizer.separator is None:
                 raise ValueError(
@@ -149,6 +179,24 @@ class Seq2Seq(Task):
         """See `Task`."""
         return graph_options(options)
 
+    def option_columns(self, options: Mapping[str, Any], count: int) -> list[list[bytes]]:
+        """See `Task`: the prefixes of answers."""
+        return option_columns(options, count)
+
+    def predict(self, texts: Any, split: bool | None = None, **options: Any) -> list[Any]:
+        """See `Task`."""
+        if not split:
+            return super().predict(texts, **options)
+        for name in ("n_best", "prefix", "forced", "alignments"):
+            if options.get(name) not in (None, 1):
+                raise UserError(f"split cannot be combined with {name}")
+        parts = [split_long(text, self._fits) for text in strings_of(texts)]
+        answers = iter(super().predict([part for each in parts for part in each], **options))
+        return [_joined([next(answers) for _ in each]) for each in parts]
+
+    def _fits(self, text: str) -> bool:
+        return len(self.source_tokenizer.rows([text])[0]) < self.max_source_length
+
     def signature_of(self, options: Mapping[str, Any]) -> str:
         """See `Task`."""
         return "generate" if options else "serving_default"
@@ -164,9 +212,16 @@ class Seq2Seq(Task):
 
     def respond(self, *columns: tf.Tensor, **options: Any) -> dict[str, Any]:
         """Strings `(B,)` to `text` and `score`, `(B, N)`, the best first."""
-        (text,) = columns
+        text, *prefix = columns
         ids = {"source_ids": self.source_tokenizer.encode(text, self.max_source_length)}
-        return self.texts_of(self.engine.decode(self, ids, options), text)
+        if options.pop("prefix", False):
+            rows = self.target_tokenizer.tokenize(prefix[0])[:, : self.max_target_length - 1]
+            ids["prefix_ids"] = to_dense(rows, PAD_ID)
+        numbers = self.engine.decode(self, ids, options)
+        outputs = self.texts_of(numbers, text)
+        if "alignments" in options:
+            outputs |= {name: numbers[name] for name in ("target_ids", "positions")} | ids
+        return outputs
 
     def texts_of(self, numbers: Mapping[str, Any], text: Any) -> dict[str, Any]:
         """Answers in ids, as `Engine.decode` returns them, to `text` and `score`, `(B, N)`.
@@ -182,13 +237,25 @@ class Seq2Seq(Task):
     ) -> list[Answer]:
         """See `Task`."""
         n_best, answers = options["n_best"], []
-        for row, scores in zip(outputs["text"], outputs["score"], strict=True):
+        for i, (row, scores) in enumerate(zip(outputs["text"], outputs["score"], strict=True)):
             pairs = [
                 (answer.decode(errors="replace"), float(score))
                 for answer, score in zip(row[:n_best], scores[:n_best], strict=True)
             ]
-            answers.append(Answer(*pairs[0], n_best=tuple(pairs)))
+            alignments = ()
+            if unit := options.get("alignments"):
+                sides, source_ids = self._sides, outputs["source_ids"][i]
+                ids, positions = outputs["target_ids"][i], outputs["positions"][i]
+                alignments = tuple(
+                    align(sides, source_ids, until_end(ids[n]), positions[n], unit)
+                    for n in range(n_best)
+                )
+            answers.append(Answer(*pairs[0], tuple(pairs), alignments))
         return answers
+
+    @property
+    def _sides(self) -> tuple[Tokenizer, Tokenizer]:
+        return self.source_tokenizer, self.target_tokenizer
 
     def compute(self, inputs: Mapping[str, Any], training: bool = False) -> dict[str, Any]:
         """Source and target ids to `logits (B, T, V)` by teacher forcing, in-graph."""
@@ -198,26 +265,11 @@ class Seq2Seq(Task):
     def decode(self, inputs: Mapping[str, Any], **options: Any) -> dict[str, Any]:
         """Source ids to answers in ids, by the search that the options select; see `Engine`."""
         source_ids = inputs["source_ids"]
-        best = self.search(source_ids, **options)
+        best = search(self, source_ids, inputs.get("prefix_ids"), **options)
         outputs = {"target_ids": best.ids, "score": best.scores}
-        if self.replace_unknown:
+        if tf.is_tensor(best.attention):
             outputs["positions"] = _most_attended(best, source_ids)
         return outputs
-
-    def search(self, source_ids: Any, **options: Any) -> Any:
-        """Ids `(B, S)` to `Hypotheses`."""
-        options["return_attention"] = self.replace_unknown
-        options["suppressed"] = self.suppressed
-        if "seed" in options:
-            return sample(self.model, source_ids, **options)
-        if isinstance(options["beam_size"], int) and options["beam_size"] == 1:
-            rest = {n: v for n, v in options.items() if n not in ("beam_size", "length_penalty")}
-            return greedy_search(self.model, source_ids, **rest)
-        # A single hypothesis is not compared with others: its score is that of greedy search.
-        is_alone = tf.equal(options["beam_size"], 1)
-        penalty = tf.where(is_alone, 0.0, tf.cast(options["length_penalty"], tf.float32))
-        options |= {"length_penalty": penalty, "style": self.search_style}
-        return beam_search(self.model, source_ids, **options)
 
     def input_sides(self, texts: Any) -> list[Side]:
         """The sources; see `Task`."""
@@ -285,19 +337,22 @@ class Seq2Seq(Task):
     def build(cls, recipe: Any, examples: Sequence[Example], like: Task | None = None) -> Seq2Seq:
         """See `Task`."""
         model, source, target, limits, base = build_parts(recipe, examples, like)
-        search = recipe.evaluate
+        settings = recipe.evaluate
         try:
             return cls(
                 model,
                 source,
                 target,
                 *limits,
-                search.beam_size,
-                search.length_penalty,
+                settings.beam_size,
+                settings.length_penalty,
                 recipe.columns,
-                search.replace_unknown,
-                search.search_style or getattr(base, "search_style", "gnmt"),
+                settings.replace_unknown,
+                settings.search_style or getattr(base, "search_style", "gnmt"),
                 getattr(base, "suppressed", ()),
+                settings.coverage_penalty,
+                settings.min_length,
+                settings.no_repeat_ngram,
             )
         except ValueError as error:
             raise UserError(f"evaluate: {error}") from error
@@ -348,6 +403,7 @@ class Seq2Seq(Task):
         seed: Any = None,
         sampling_probability: Any = None,
         r_drop: float | None = None,
+        teacher: tuple[Any, float] | None = None,
     ) -> tuple[Any, Any]:
         """The loss of teacher forcing, or of scheduled sampling.
 
@@ -363,10 +419,13 @@ class Seq2Seq(Task):
                 (Duckworth et al. 2019, with one pass).
             r_drop: the weight of the divergence of two passes (Liang et al. 2021); the loss is
                 then half of the paper's, so that it is the mean of both passes without it.
+            teacher: a model with the same vocabularies, and the weight of the cross-entropy with
+                its probabilities, 0 to 1 (Kim and Rush 2016, section 3.1).
 
         Returns:
             The sum of the losses and the number of target tokens, scalars.
         """
+        expected = None if teacher is None else _expected(teacher[0], batch)
         if r_drop is not None:
             batch = twice(batch)
         source_ids, target_ids, *segments = batch
@@ -380,17 +439,24 @@ class Seq2Seq(Task):
         logits = self.model([source_ids, inputs, *segments], training=training)
         mask = tf.not_equal(target_ids, PAD_ID)
         sums = smoothed_cross_entropy(logits, target_ids, mask, label_smoothing)
+        if teacher is not None:
+            if r_drop is not None:
+                (expected,) = twice((expected,))
+            sums = with_teacher(sums, teacher[1], expected, logits, mask)
         return sums if r_drop is None else with_r_drop(sums, r_drop, logits, mask)
 
     def loss_options(self, settings: Any) -> Any:
-        """See `Task`: R-Drop, and the probability of scheduled sampling, which rises."""
+        """See `Task`: R-Drop, a teacher, and the rising probability of scheduled sampling."""
         last, steps = settings.scheduled_sampling, settings.steps
+        fixed = {"r_drop": settings.r_drop}
+        if settings.teacher:
+            fixed["teacher"] = load_teacher(self, settings), settings.teacher.weight
 
         def options(step):
             rising = {"sampling_probability": last * tf.cast(step, tf.float32) / steps}
-            return {"r_drop": settings.r_drop, **(rising if last else {})}
+            return {**fixed, **(rising if last else {})}
 
-        return options if last or settings.r_drop else None
+        return options if last or any(fixed.values()) else None
 
     # Exporting
 
@@ -480,3 +546,17 @@ def _most_attended(hypotheses: Any, source_ids: Any) -> tf.Tensor:
     is_token_B11S = tf.expand_dims(tf.expand_dims(is_token_BS, 1), 1)
     seen_BNLS = tf.where(is_token_B11S, hypotheses.attention, -1.0)
     return tf.argmax(seen_BNLS, axis=3, output_type=tf.int32)
+
+
+def _expected(teacher: Any, batch: Any) -> tf.Tensor:
+    """What a teacher expects at each position of the targets, probabilities `(B, T, V)`."""
+    source_ids, target_ids, *segments = batch
+    inputs = shift_right(target_ids, segments[1] if segments else None)
+    return tf.nn.softmax(teacher([source_ids, inputs, *segments]))
+
+
+def _joined(answers: Sequence[Answer]) -> Answer:
+    """The answers to the parts of a text as one answer."""
+    text = join_parts([answer.text for answer in answers])
+    score = sum(answer.score for answer in answers)
+    return Answer(text, score, ((text, score),))

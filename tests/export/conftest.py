@@ -55,7 +55,16 @@ def task(examples):
     for variable in model.trainable_variables:
         if "kernel" in variable.path or "table" in variable.path:
             variable.assign(variable * 2.0)
-    made = Seq2Seq(model, source, target, beam_size=3, max_target_length=16)
+    made = Seq2Seq(
+        model,
+        source,
+        target,
+        beam_size=3,
+        max_target_length=16,
+        coverage_penalty=0.3,
+        min_length=4,
+        no_repeat_ngram=2,
+    )
     made.metrics = ("chrf",)
     made.examples = examples[:12]
     return made
