@@ -467,7 +467,8 @@ def answer(
     exclude: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="FILE", help="examples whose sources are left out, such as test data; repeatable"
+            metavar="FILE",
+            help="examples whose texts are left out, such as test data; repeatable",
         ),
     ] = None,
 ):

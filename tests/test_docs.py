@@ -43,9 +43,10 @@ SHORTER = {
         "train": f"{SMALL} --set train.batch_tokens=256 --set tokenizer.vocab_size=450 "
         "--set evaluate.beam_size=2"
     },
+    "how-to/teach": {"train": "--set train.steps=2"},
     "how-to/fine-tune-bert": {"train": "--set train.steps=2 --set train.batch_tokens=256"},
 }
-NOT_RUN = {"get-started": 1, "how-to/playground": 1}
+NOT_RUN = {"get-started": 1, "how-to/playground": 1, "how-to/teach": 1}
 
 
 def blocks(page):
