@@ -21,6 +21,16 @@ _ENDS_UNSPACED = re.compile(rf"[{HAN}{KANA}。！？；，、：…]{_CLOSING}$"
 _BEGINS_UNSPACED = re.compile(rf"^[“‘「『（]*[{HAN}{KANA}]")
 
 
+def sentences(text: str) -> list[str]:
+    """The sentences of a text, without the spaces between them.
+
+    Example:
+        >>> sentences("It rains. Stay here! 下雨了。别走。")
+        ['It rains.', 'Stay here!', '下雨了。', '别走。']
+    """
+    return [sentence.strip() for sentence in _cut(text.strip(), 0)]
+
+
 def split_long(text: str, fits: Callable[[str], bool]) -> list[str]:
     """Splits a text into parts that fit.
 

@@ -8,11 +8,14 @@ import collections
 import json
 import re
 import string
+import unicodedata
 
 from attention_zoo.errors import UserError, shown
+from attention_zoo.text.scripts import UNSPACED
 from attention_zoo.train.metrics import SPAN, register_metric
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
+_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 @register_metric("squad_exact_match", (SPAN,), is_mean=True)
@@ -40,10 +43,16 @@ def squad_f1(answers, references):
 def normalize_answer(text):
     """Lower case, without punctuation, articles and double spaces.
 
+    In Chinese and other scripts without spaces each character is a word, and all punctuation goes,
+    as in the script of MLQA (Lewis et al. 2020).
+
     Example:
-        >>> normalize_answer("The  Cat's hat.")
-        'cats hat'
+        >>> normalize_answer("The  Cat's hat."), normalize_answer("《红楼梦》，1791年")
+        ('cats hat', '红 楼 梦 1791 年')
     """
+    if _UNSPACED.search(text):
+        letters = (" " if unicodedata.category(c).startswith("P") else c for c in text.lower())
+        return " ".join(_UNSPACED.sub(r" \g<0> ", "".join(letters)).split())
     kept = "".join(c for c in text.lower() if c not in string.punctuation)
     return " ".join(_ARTICLES.sub(" ", kept).split())
 

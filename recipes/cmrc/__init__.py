@@ -1,0 +1,1 @@
+"""The recipe cmrc: questions that people asked about Chinese paragraphs of Wikipedia."""

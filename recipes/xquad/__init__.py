@@ -1,0 +1,1 @@
+"""The recipe xquad: questions that people asked about paragraphs of Wikipedia."""
