@@ -57,6 +57,7 @@ _PUBLIC = {
     "register_task": "tasks.settings",
     "register_tokenizer": "text.registry",
     "sample": "decoding.sampling",
+    "together": "tasks.seq2seq.teaching",
     "train_recipe": "recipes.run",
     "verify_export": "export.export",
 }

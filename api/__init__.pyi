@@ -23,6 +23,7 @@ from attention_zoo.tasks.fill_mask.task import FillMask as FillMask
 from attention_zoo.tasks.importing import import_task as import_task
 from attention_zoo.tasks.rank.task import Rank as Rank
 from attention_zoo.tasks.seq2seq.task import Seq2Seq as Seq2Seq
+from attention_zoo.tasks.seq2seq.teaching import together as together
 from attention_zoo.tasks.settings import register_task as register_task
 from attention_zoo.tasks.tag.task import Tag as Tag
 from attention_zoo.tasks.task import Task as Task

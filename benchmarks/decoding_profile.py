@@ -32,6 +32,7 @@ from attention_zoo.decoding.beam_search import (  # noqa: E402
     _best_continuations,
     beam_search,
 )
+from attention_zoo.decoding.constraints import Constraints  # noqa: E402
 from attention_zoo.decoding.greedy import _most_probable, greedy_search  # noqa: E402
 from attention_zoo.decoding.loop import Hypotheses, _extend  # noqa: E402
 
@@ -183,7 +184,7 @@ class Pieces:
         few = tf.reshape(tf.range(8 * self.beam, dtype=tf.float32), (1, self.beam, 8))
         logits = few + tf.expand_dims(hypotheses.scores, 2)
         if self.beam == 1:
-            choice = _most_probable(logits, hypotheses, ())
+            choice = _most_probable(logits, hypotheses, position, Constraints())
         else:
             choice = _best_continuations(logits, hypotheses, position, self.beam, BeamOptions(0.6))
         return _extend(hypotheses, position, choice, None)

@@ -18,9 +18,9 @@ class BeamOptions(NamedTuple):
     """How hypotheses are continued and compared, see `beam_search`."""
 
     length_penalty: Any
-    style: str
-    forced: Sequence[Sequence[int]]
-    constraints: Constraints
+    style: str = "gnmt"
+    forced: Sequence[Sequence[int]] = ()
+    constraints: Constraints = Constraints()
 
 
 def length_penalty_divisor(lengths, length_penalty, style="gnmt"):

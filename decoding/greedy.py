@@ -29,13 +29,17 @@ def greedy_search(model, source_ids, max_length, return_attention=False, **const
     kept = Constraints(**constraints)
 
     def choose(logits_BNV, hypotheses, position):
-        allowed_BNV = constrain(logits_BNV, hypotheses.ids, position, kept)
-        tokens = tf.argmax(allowed_BNV, axis=2, output_type=tf.int32)
-        log_probs = log_probability(logits_BNV, tf.reduce_max(allowed_BNV, axis=2))
-        return Choice(
-            tokens=tf.where(hypotheses.finished, PAD_ID, tokens),
-            scores=hypotheses.scores + tf.where(hypotheses.finished, 0.0, log_probs),
-            parents=None,
-        )
+        return _most_probable(logits_BNV, hypotheses, position, kept)
 
     return decode(model, source_ids, choose, max_length, 1, return_attention)
+
+
+def _most_probable(logits_BNV, hypotheses, position, constraints):
+    allowed_BNV = constrain(logits_BNV, hypotheses.ids, position, constraints)
+    tokens = tf.argmax(allowed_BNV, axis=2, output_type=tf.int32)
+    log_probs = log_probability(logits_BNV, tf.reduce_max(allowed_BNV, axis=2))
+    return Choice(
+        tokens=tf.where(hypotheses.finished, PAD_ID, tokens),
+        scores=hypotheses.scores + tf.where(hypotheses.finished, 0.0, log_probs),
+        parents=None,
+    )

@@ -33,9 +33,9 @@ weights = softmax(memory @ query)
 print("weights:", weights.round(3), " context:", (weights @ memory).round(3))
 
 # %% [markdown]
-# ## Three scores
+# ## Four scores
 #
-# Papers differ only in the score.
+# These papers differ mostly in the score.
 #
 # | name | score of query $q$ and key $k$ | paper |
 # |---|---|---|
@@ -46,7 +46,9 @@ print("weights:", weights.round(3), " context:", (weights @ memory).round(3))
 #
 # Additive attention is a small network with one hidden layer: it can compare vectors of different widths,
 # but computes a tanh for every pair. A dot product is one matrix multiplication for all pairs, which
-# is why fast models use it. Here is each in plain arrays, and our layer with the same numbers.
+# is why fast models use it. Here is each in plain arrays, and our layer with the same numbers. In these
+# examples the keys are also the values, as in recurrent models. They need not be: in a phone book the keys
+# are names and the values are numbers, and the next notebook makes them by two different matrices.
 
 # %%
 queries = rng.normal(size=(1, 2, 4)).astype("float32")  # two queries of width 4
@@ -67,11 +69,16 @@ dot = LuongAttention("dot")
 context, layer_weights = dot(queries, places, return_weights=True)
 np.testing.assert_allclose(softmax(queries[0] @ places[0].T), layer_weights[0], atol=1e-5)
 
+general = LuongAttention("general")
+context, layer_weights = general(queries, places, return_weights=True)
+W = np.asarray(general.weights[0].value)
+np.testing.assert_allclose(softmax(queries[0] @ (places[0] @ W).T), layer_weights[0], atol=1e-5)
+
 context, layer_weights = scaled_dot_product_attention(queries, places, places)
 expected = softmax(queries[0] @ places[0].T / np.sqrt(4))
 np.testing.assert_allclose(expected, layer_weights[0], atol=1e-5)
 np.testing.assert_allclose(expected @ places[0], context[0], atol=1e-5)
-print("All three agree with the layers.")
+print("All four agree with the layers.")
 
 # %% [markdown]
 # ## Why the square root?
@@ -88,9 +95,10 @@ for d in widths:
     print(f"d = {d:5}: deviation {scores.std():6.2f}, square root of d {np.sqrt(d):6.2f}")
 
 # %% [markdown]
-# Large scores *saturate* the softmax: one place gets all the weight. And where the softmax is flat, its
-# gradient is zero, so nothing is learned there. Its derivative is $\partial w_i / \partial s_j = w_i
-# (\delta_{ij} - w_j)$. How large is it, over 32 places, with and without the square root?
+# Large scores *saturate* the softmax: one place gets nearly all the weight. Then a change of the scores
+# hardly changes the weights: the gradient is nearly zero, and nothing is learned there. The derivative is
+# $\partial w_i / \partial s_j = w_i (\delta_{ij} - w_j)$. How large is this matrix (the Jacobian of the softmax),
+# over 32 places, with and without the square root?
 
 # %%
 
@@ -109,26 +117,29 @@ for scaled, label in ((False, "dot"), (True, "scaled dot")):
     axes[1].plot(widths, gradient, marker="o", label=label)
     print(f"{label:10}: largest weight {largest.round(2)}, gradient {gradient.round(3)}")
 axes[0].set(xscale="log", xlabel="width d", ylabel="largest weight", ylim=(0, 1))
-axes[1].set(xscale="log", xlabel="width d", ylabel="norm of the gradient", ylim=(0, None))
+axes[1].set(xscale="log", xlabel="width d", ylabel="norm of the Jacobian", ylim=(0, None))
 axes[0].legend()
 figure.tight_layout()
 
 # %% [markdown]
 # Without the square root, the largest of 32 weights approaches 1 as the width grows, and the gradient
-# shrinks with it. With the square root, nothing depends on the width. A model could learn smaller
-# queries by itself, but it would start where it learns slowest.
+# shrinks: at small widths it is even larger than with the root, at 1,024 it is a quarter. With the square
+# root, nothing depends on the width. A model could learn smaller queries by itself, but it would start where
+# it learns slowest.
 #
-# **Two departures.** Luong's dot product has no square root, and ours has none either: recurrent states
-# lie between -1 and 1, and the paper's models learn. Bahdanau's score has no bias, and neither has ours.
+# **Two details, as in the papers.** Luong's dot product has no square root, and ours has none either:
+# recurrent states lie between -1 and 1, so their products are smaller. If they were spread evenly there, the
+# deviation at width 64 would be $\sqrt{64} / 3 = 2.7$ instead of 8. Bahdanau's score has no bias, and neither
+# has ours.
 #
 # ## Where not to look
 #
-# Sentences in a batch have different lengths, so the shorter ones are padded. Padding gets a score of
-# minus infinity, in effect: after the softmax its weight is exactly 0. In this library a mask is True
-# where attention is allowed.
+# Sentences in a batch have different lengths, so the shorter ones are padded. Padding gets a score so low
+# that the softmax makes its weight exactly 0 in 32-bit numbers. In this library a mask is True where
+# attention is allowed.
 
 # %%
-mask = np.array([[True, True, True, False, False]])
+mask = np.array([[True, True, True, False, False]])  # (batch, places): the same for all queries
 _, layer_weights = dot(queries, places, attention_mask=mask, return_weights=True)
 print(np.asarray(layer_weights)[0].round(3))
 _, without = dot(queries, places[:, :3], return_weights=True)

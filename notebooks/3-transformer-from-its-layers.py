@@ -35,9 +35,9 @@ def softmax(scores):
 # %% [markdown]
 # ## Multi-head attention
 #
-# Every token asks every token. Query, key and value are three linear maps of the same tokens
-# (*self-attention*), and this is done by several *heads* side by side, each on its own part of the width,
-# so that one can look at the previous word while another looks for the verb.
+# A *token* is a word or a part of one. Every token asks every token. Query, key and value are three linear
+# maps of the same tokens (*self-attention*), and this is done by several *heads* side by side, each on its
+# own part of the width, so that one can look at the previous word while another looks for the verb.
 
 # %%
 layer = MultiHeadAttention(H)
@@ -73,32 +73,42 @@ print("Self-attention without positions does not see the order", order)
 
 # %% [markdown]
 # So the Transformer adds to each token a vector that says where it stands: sines and cosines of different
-# wavelengths.
+# wavelengths. Then it matters who stands where:
+
+# %%
+places = np.asarray(sinusoid(T, D))
+shuffled, straight = layer(x[:, order] + places), np.asarray(layer(x + places))[:, order]
+print("largest change of an output:", np.abs(np.asarray(shuffled) - straight).max().round(2))
+
+# %% [markdown]
+# This is what they look like, in the two layouts that are in use:
 
 # %%
 length, width = 50, 32
-position = np.arange(length)[:, None] / 10_000 ** (2 * np.arange(width // 2) / width)
-interleaved = np.stack([np.sin(position), np.cos(position)], axis=2).reshape(length, width)
+angle = np.arange(length)[:, None] / 10_000 ** (2 * np.arange(width // 2) / width)
+interleaved = np.stack([np.sin(angle), np.cos(angle)], axis=2).reshape(length, width)
 np.testing.assert_allclose(sinusoid(length, width), interleaved, atol=1e-4)
 
-halves = np.concatenate([np.sin(position), np.cos(position)], axis=1)
+halves = np.concatenate([np.sin(angle), np.cos(angle)], axis=1)
 np.testing.assert_allclose(sinusoid(length, width, "halves"), halves, atol=1e-4)
 
-figure, axes = plt.subplots(1, 3, figsize=(10, 2.8))
-axes[0].imshow(interleaved, aspect="auto")
-axes[0].set(title="interleaved (the paper)", xlabel="width", ylabel="position")
-axes[1].imshow(halves, aspect="auto")
-axes[1].set(title="in halves (its code)", xlabel="width")
-axes[2].imshow(interleaved @ interleaved.T)
+figure, axes = plt.subplots(1, 3, figsize=(11, 2.8))
+figure.colorbar(axes[0].imshow(interleaved, aspect="auto"))
+axes[0].set(title="interleaved (the paper)", xlabel="coordinate", ylabel="position")
+figure.colorbar(axes[1].imshow(halves, aspect="auto"))
+axes[1].set(title="in halves (its code)", xlabel="coordinate")
+figure.colorbar(axes[2].imshow(interleaved @ interleaved.T))
 axes[2].set(title="products of positions", xlabel="position")
 figure.tight_layout()
 
 # %% [markdown]
+# On the right is the product of every position with every other. It depends only on how far apart they
+# are, hence the stripes: this is how attention can find "three words before".
+#
 # *Interleaved or in halves?* The paper's formula takes turns: sine, cosine, sine, cosine. The code that its
 # authors published (tensor2tensor) has all sines first, and so do Marian and OpenNMT. The columns are the
-# same in another order, so products of positions are equal (below), and a model learns either equally
-# well. But the weights of one do not fit the other. Our default is the paper's; imported models bring
-# their own.
+# same in another order, so products of positions are equal, as the next cell checks. But the weights of
+# one do not fit the other. Our default is the paper's; imported models bring their own.
 
 # %%
 assert sorted(map(tuple, interleaved.T.round(5))) == sorted(map(tuple, halves.T.round(5)))
@@ -125,8 +135,9 @@ np.testing.assert_allclose(AddNorm("post")(x, outer[None])[0], normal, atol=1e-4
 print("By hand and by the layers: equal.")
 
 # %% [markdown]
-# Leave them out, and stack 24 blocks with fresh weights. We measure how large the states become, and how
-# alike: the mean cosine between tokens of a sentence. If all tokens are alike, the sentence is lost.
+# Leave them out, and stack 24 blocks with fresh weights, which have learned nothing yet. We measure how
+# large the states become, and how alike: the mean cosine between tokens of a sentence. If all tokens are
+# alike, the sentence is lost.
 
 # %%
 WIDTH, DEPTH = 64, 24
@@ -134,7 +145,8 @@ WIDTH, DEPTH = 64, 24
 
 def stack(residual, norm):
     keras.utils.set_random_seed(1)
-    state = ops.convert_to_tensor(rng.normal(size=(8, 20, WIDTH)).astype("float32"))
+    inputs = np.random.default_rng(1).normal(size=(8, 20, WIDTH))
+    state = ops.convert_to_tensor(inputs.astype("float32"))
     sizes, alike = [], []
     for _ in range(DEPTH):
         for sublayer in (MultiHeadAttention(4), FeedForward(4 * WIDTH)):
@@ -160,18 +172,19 @@ for label, residual, norm in (
     sizes, alike = stack(residual, norm)
     at = {block: f"{sizes[block - 1]:.3g}, {alike[block - 1]:.2f}" for block in (1, 3, 6, 24)}
     print(f"{label:12}: size and likeness after block {at}")
-    axes[0].plot(range(1, DEPTH + 1), sizes, label=label)
-    axes[1].plot(range(1, DEPTH + 1), alike, label=label)
+    style = "-" if norm else "--"
+    axes[0].plot(range(1, DEPTH + 1), sizes, style, label=label)
+    axes[1].plot(range(1, DEPTH + 1), alike, style, label=label)
 axes[0].set(yscale="log", xlabel="block", ylabel="size of the states")
 axes[1].set(xlabel="block", ylabel="cosine between tokens")
 axes[0].legend(fontsize=8)
 figure.tight_layout()
 
 # %% [markdown]
-# Without the residual connection, all tokens of a sentence are the same vector after three blocks:
-# attention averages, again and again (Dong et al. 2021). With it they stay apart for longer. (In a stack of
-# 24 *fresh* blocks they are alike in the end all the same: these weights have learned nothing yet.)
-# Without the normalisation, the states grow or shrink with every block. Each cures one of the two.
+# Without the residual connection, all tokens of a sentence are nearly the same vector after three blocks:
+# attention averages, again and again (Dong et al. 2021). With it they stay apart for longer, though after
+# 24 fresh blocks they are alike here too. Without the normalisation, the states grow or shrink with every
+# block. So each part slows down or prevents one of the two.
 #
 # ## Normalise before or after?
 #
@@ -184,8 +197,8 @@ figure.tight_layout()
 def gradients(norm):
     keras.utils.set_random_seed(2)
     blocks = [EncoderBlock(4, 4 * WIDTH, norm=norm) for _ in range(12)]
-    inputs = rng.normal(size=(8, 20, WIDTH)).astype("float32")
-    target = rng.normal(size=(8, 20, WIDTH)).astype("float32")
+    arrays = np.random.default_rng(2).normal(size=(2, 8, 20, WIDTH)).astype("float32")
+    inputs, target = arrays
     with tf.GradientTape() as tape:
         state = tf.constant(inputs)
         for block in blocks:
@@ -207,15 +220,25 @@ axes.legend()
 figure.tight_layout()
 
 # %% [markdown]
-# Post-norm has the larger gradients, above all in the last blocks. With a high learning rate its first
-# steps go too far, which is why the paper begins with a warm-up; pre-norm is more forgiving (Xiong et al.
-# 2020). Post-norm is the paper's, and the default of our `Transformer`; `norm="pre"` is the other, and
-# has one more normalisation after the last block.
+# In the first block they are alike. Towards the last one both fall, but pre-norm's much faster: there post-
+# norm's gradient is more than twice as large. Xiong et al. (2020) explain by this why post-norm needs a
+# warm-up, small steps at the beginning, while pre-norm is more forgiving. Post-norm is the paper's, and the
+# default of our `Transformer`; `norm="pre"` is the other, and has one more normalisation after the last
+# block.
+#
+# ## The whole
+#
+# - An *encoder block* is self-attention, add and norm, feed-forward, add and norm.
+# - A *decoder block* has one more part between these two, *cross-attention*: the queries come from the
+#   answer, the keys and values from the encoder's last block. And its self-attention is masked, see below.
+# - Token ids become vectors by an *embedding*, positions are added, several blocks of each kind follow, and
+#   a last linear map turns each vector of the decoder into a score for every token of the vocabulary.
 #
 # ## Masks, and teacher forcing
 #
-# A decoder writes from left to right, so at position $t$ it may only see what comes before. A *causal
-# mask* sees to that: True = may attend.
+# A decoder writes from left to right. Its input is the answer shifted right by one, behind a start token,
+# so that position $t$ reads the token before and predicts token $t$. It may see its own input and what comes
+# before, but nothing later, which would be the solution. A *causal mask* sees to that: True = may attend.
 
 # %%
 print(np.asarray(causal_mask(4)).astype(int))
@@ -228,7 +251,8 @@ print("Later tokens change nothing at earlier positions.")
 # %% [markdown]
 # This is what makes training fast. In training the right answer is known, so the decoder reads the *right*
 # previous words, whatever it would have written itself (*teacher forcing*), and the mask lets all
-# positions be computed at once. Writing goes step by step; both give the same numbers:
+# positions be computed at once. Writing goes step by step, where a *cache* keeps the keys and values of what
+# has been written. Both give the same numbers:
 
 # %%
 model = az.Transformer.from_preset("transformer_tiny", source_vocab_size=30, max_length=300)
@@ -270,14 +294,20 @@ def write(ids):  # the end id is suppressed, so that all tokens are written
 
 
 taught = seconds(lambda ids: model([ids, ids]))
-print(f"Transformer, writing:       {seconds(write) / taught:5.1f} times as long as being taught")
+writing = seconds(write)
 recurrent_taught = seconds(lambda ids: recurrent([ids, ids]))
-print(f"RNN of this width, taught:  {recurrent_taught / taught:5.1f} times")
+print(f"Transformer, taught: {1e3 * taught:6.0f} ms for {LONG} tokens of {BATCH} sentences at once")
+print(f"Transformer writing: {1e3 * writing:6.0f} ms, {writing / taught:.1f} times as long")
+print(
+    f"RNN, taught:         {1e3 * recurrent_taught:6.0f} ms, {recurrent_taught / taught:.1f} times"
+)
 
 # %% [markdown]
 # Being taught is one pass over all positions. Writing takes a step for each, and so does a recurrent model
-# even when it is taught. The wider the processor, the larger the difference.
+# even when it is taught. A step is much less work than the pass, since it is about one token (and this
+# RNN has one layer on each side where the Transformer has two blocks), but the steps have to wait for each
+# other. The more a processor does in parallel, the larger the difference.
 #
 # **What to take along.** Attention mixes tokens, the feed-forward network works on each, positions say
 # where they stand, the residual connection keeps them apart, the normalisation keeps their size, and the
-# mask allows to train all positions at once.
+# mask lets us train on all positions at once.

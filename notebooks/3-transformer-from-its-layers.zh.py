@@ -38,7 +38,7 @@ def softmax(scores):
 # %% [markdown]
 # ## 多头注意力
 #
-# 每个词都向所有词发问。查询、键、值是同一串词的三个线性变换（*自注意力*）。这件事由几个*头*并排来做，各占一段宽度，于是一个头
+# 这里的“词”指词元，也就是词或词的一部分。每个词都向所有词发问。查询、键、值是同一串词的三个线性变换（*自注意力*）。这件事由几个*头*并排来做，各占一段宽度，于是一个头
 # 可以看前一个词，另一个头可以去找动词。
 
 # %%
@@ -56,15 +56,15 @@ for h in range(H):
 projection = layer.output_projection
 by_hand = np.concatenate(heads, axis=1) @ projection.kernel.numpy() + projection.bias.numpy()
 np.testing.assert_allclose(by_hand, output[0], atol=1e-5)
-print("手算与层：相等。")
+print("手写的计算与该层的输出一致。")
 
 # %% [markdown]
 # *一处出入：* 论文的投影没有偏置，BERT 的有。`use_bias=False` 是论文的做法，也是我们的 `Transformer` 的默认值。我们的层把三个
 # 变换合成一次矩阵乘法，只是更快，结果不变。
 #
-# ## 位置：把词打乱，什么会坏？
+# ## 位置：把词打乱，会出什么问题？
 #
-# 上面的公式里，没有哪一处知道词站在哪里。把词打乱，输出也只是跟着打乱，别的都不变：
+# 上面的公式里，没有任何一处用到词的位置。把词打乱，输出也只是跟着打乱，别的都不变：
 
 # %%
 order = rng.permutation(T)
@@ -72,29 +72,39 @@ np.testing.assert_allclose(layer(x[:, order]), np.asarray(output)[:, order], ato
 print("没有位置的自注意力看不见次序", order)
 
 # %% [markdown]
-# 所以 Transformer 给每个词加上一个说明位置的向量：不同波长的正弦和余弦。
+# 所以 Transformer 给每个词加上一个说明位置的向量：不同波长的正弦和余弦。加上之后，谁站在哪里就有关系了：
+
+# %%
+places = np.asarray(sinusoid(T, D))
+shuffled, straight = layer(x[:, order] + places), np.asarray(layer(x + places))[:, order]
+print("输出的最大变化:", np.abs(np.asarray(shuffled) - straight).max().round(2))
+
+# %% [markdown]
+# 它们长这样，通行的排法有两种：
 
 # %%
 length, width = 50, 32
-position = np.arange(length)[:, None] / 10_000 ** (2 * np.arange(width // 2) / width)
-interleaved = np.stack([np.sin(position), np.cos(position)], axis=2).reshape(length, width)
+angle = np.arange(length)[:, None] / 10_000 ** (2 * np.arange(width // 2) / width)
+interleaved = np.stack([np.sin(angle), np.cos(angle)], axis=2).reshape(length, width)
 np.testing.assert_allclose(sinusoid(length, width), interleaved, atol=1e-4)
 
-halves = np.concatenate([np.sin(position), np.cos(position)], axis=1)
+halves = np.concatenate([np.sin(angle), np.cos(angle)], axis=1)
 np.testing.assert_allclose(sinusoid(length, width, "halves"), halves, atol=1e-4)
 
-figure, axes = plt.subplots(1, 3, figsize=(10, 2.8))
-axes[0].imshow(interleaved, aspect="auto")
-axes[0].set(title="交错（论文）", xlabel="宽度", ylabel="位置")
-axes[1].imshow(halves, aspect="auto")
-axes[1].set(title="分半（其代码）", xlabel="宽度")
-axes[2].imshow(interleaved @ interleaved.T)
+figure, axes = plt.subplots(1, 3, figsize=(11, 2.8))
+figure.colorbar(axes[0].imshow(interleaved, aspect="auto"))
+axes[0].set(title="交错（论文）", xlabel="分量", ylabel="位置")
+figure.colorbar(axes[1].imshow(halves, aspect="auto"))
+axes[1].set(title="分半（其代码）", xlabel="分量")
+figure.colorbar(axes[2].imshow(interleaved @ interleaved.T))
 axes[2].set(title="位置之间的内积", xlabel="位置")
 figure.tight_layout()
 
 # %% [markdown]
+# 右图是每两个位置的内积，只取决于两者相隔多远，所以是一道道斜纹：注意力就是这样找到“前面第三个词”的。
+#
 # *交错还是分半？* 论文的公式是正弦、余弦交替排列。而作者发表的代码（tensor2tensor）把正弦全放在前面，Marian 和 OpenNMT 也
-# 这样。两者只是列的次序不同，所以位置之间的内积相等（见下），学起来也一样好，只是权重不能互换。我们默认照论文；导入的模型
+# 这样。两者只是列的次序不同，所以位置之间的内积相等（下面核对），只是权重不能互换。我们默认照论文；导入的模型
 # 各用各的。
 
 # %%
@@ -118,10 +128,10 @@ np.testing.assert_allclose(by_hand, outer, atol=1e-5)
 total = x[0] + outer
 normal = (total - total.mean(axis=1, keepdims=True)) / total.std(axis=1, keepdims=True)
 np.testing.assert_allclose(AddNorm("post")(x, outer[None])[0], normal, atol=1e-4)
-print("手算与层：相等。")
+print("手写的计算与这些层的输出一致。")
 
 # %% [markdown]
-# 把它们拿掉，用新初始化的权重叠 24 块。我们看两件事：状态有多大；一句话里的词有多像，也就是两两余弦的平均。如果所有词都一个样，
+# 把它们拿掉，堆叠 24 个刚初始化、尚未训练的块。我们看两件事：状态有多大；一句话里的词有多像，也就是两两余弦的平均。如果所有词都一个样，
 # 这句话就丢了。
 
 # %%
@@ -130,7 +140,8 @@ WIDTH, DEPTH = 64, 24
 
 def stack(residual, norm):
     keras.utils.set_random_seed(1)
-    state = ops.convert_to_tensor(rng.normal(size=(8, 20, WIDTH)).astype("float32"))
+    inputs = np.random.default_rng(1).normal(size=(8, 20, WIDTH))
+    state = ops.convert_to_tensor(inputs.astype("float32"))
     sizes, alike = [], []
     for _ in range(DEPTH):
         for sublayer in (MultiHeadAttention(4), FeedForward(4 * WIDTH)):
@@ -156,21 +167,23 @@ for label, residual, norm in (
     sizes, alike = stack(residual, norm)
     at = {block: f"{sizes[block - 1]:.3g}, {alike[block - 1]:.2f}" for block in (1, 3, 6, 24)}
     print(f"{label:12}: 各块之后的大小与相似度 {at}")
-    axes[0].plot(range(1, DEPTH + 1), sizes, label=label)
-    axes[1].plot(range(1, DEPTH + 1), alike, label=label)
+    style = "-" if norm else "--"
+    axes[0].plot(range(1, DEPTH + 1), sizes, style, label=label)
+    axes[1].plot(range(1, DEPTH + 1), alike, style, label=label)
 axes[0].set(yscale="log", xlabel="块", ylabel="状态的大小")
 axes[1].set(xlabel="块", ylabel="词之间的余弦")
 axes[0].legend(fontsize=8)
 figure.tight_layout()
 
 # %% [markdown]
-# 没有残差，三块之后整句的词就成了同一个向量：注意力一遍一遍地求平均（Dong et al. 2021）。有残差，它们能多分开一阵子。（24 个
-# *新*块叠起来，最后还是会变得一样：这些权重什么都还没学。）没有归一化，状态每过一块就变大或变小。两样各治一病。
+# 没有残差，三块之后整句的词就几乎成了同一个向量：注意力一遍一遍地求平均（Dong et al. 2021）。有残差时，各词的向量要经过更多的块
+# 才变得雷同，不过未经训练的 24 块之后也还是雷同了。没有归一化，状态每过一块就变大或变小。两者各解决一个问题：残差减缓趋同，
+# 归一化防止大小失控。
 #
 # ## 归一化放在前面还是后面？
 #
-# 论文先相加，*再*归一化（post-norm）。后来的许多模型在每个子层*之前*把输入归一化（pre-norm），和则不动。对于一叠新的块，
-# 梯度有什么不同？
+# 论文先相加，*再*归一化（post-norm）。后来的许多模型在每个子层*之前*把输入归一化（pre-norm），相加的结果则不再归一化。对于刚
+# 初始化的多层堆叠，梯度有什么不同？
 
 # %%
 
@@ -178,8 +191,8 @@ figure.tight_layout()
 def gradients(norm):
     keras.utils.set_random_seed(2)
     blocks = [EncoderBlock(4, 4 * WIDTH, norm=norm) for _ in range(12)]
-    inputs = rng.normal(size=(8, 20, WIDTH)).astype("float32")
-    target = rng.normal(size=(8, 20, WIDTH)).astype("float32")
+    arrays = np.random.default_rng(2).normal(size=(2, 8, 20, WIDTH)).astype("float32")
+    inputs, target = arrays
     with tf.GradientTape() as tape:
         state = tf.constant(inputs)
         for block in blocks:
@@ -201,12 +214,19 @@ axes.legend()
 figure.tight_layout()
 
 # %% [markdown]
-# post-norm 的梯度更大，最后几块尤其如此。学习率一高，头几步就会走过头，所以论文要先预热；pre-norm 宽容一些（Xiong et al.
-# 2020）。论文用的是 post-norm，我们的 `Transformer` 默认也是；`norm="pre"` 是另一种，最后一块之后再归一化一次。
+# 在第一块里两者差不多。越往后都越小，但 pre-norm 小得快得多：到最后一块，post-norm 的梯度是它的两倍多。Xiong et al.（2020）以此解释为什么 post-norm 要预热，也就是
+# 开头步子要小，而 pre-norm 宽容一些。论文用的是 post-norm，我们的 `Transformer` 默认也是；`norm="pre"` 是另一种，最后一块之后再归一化一次。
+#
+# ## 合在一起
+#
+# - *编码器块*：自注意力，残差与归一化，前馈网络，残差与归一化。
+# - *解码器块*：这两部分之间多一个*交叉注意力*，查询来自答案，键和值来自编码器的最后一块；它的自注意力带掩码，见下文。
+# - 编号经过*嵌入*变成向量，加上位置，接着是两种块各若干个，最后一个线性变换把解码器的每个向量变成词表里每个词的分数。
 #
 # ## 掩码，与教师强制
 #
-# 解码器从左往右写，所以在位置 $t$ 只许看前面的。*因果掩码*管这件事：True 表示允许看。
+# 解码器从左往右写。它的输入是右移一位的答案，最前面放一个开始符，所以位置 $t$ 读到的是前一个词，要预测的是第 $t$ 个。它可以看自己的
+# 输入和更早的，但不许看后面的，那等于偷看答案。*因果掩码*管这件事：True 表示允许看。
 
 # %%
 print(np.asarray(causal_mask(4)).astype(int))
@@ -218,7 +238,7 @@ print("后面的词不影响前面的位置。")
 
 # %% [markdown]
 # 训练之所以快，全靠它。训练时正确答案是已知的，解码器读的是*正确的*前文，不管它自己会写出什么（*教师强制*）；有了掩码，所有
-# 位置就能一次算完。真正写的时候要一步一步来，两种算法的数是一样的：
+# 位置就能一次算完。真正写的时候要一步一步来，*缓存*里存着已写部分的键和值。两种算法的数是一样的：
 
 # %%
 model = az.Transformer.from_preset("transformer_tiny", source_vocab_size=30, max_length=300)
@@ -259,12 +279,17 @@ def write(ids):  # 不许写结束符，所以每个位置都会写满
 
 
 taught = seconds(lambda ids: model([ids, ids]))
-print(f"Transformer 自己写: {seconds(write) / taught:5.1f} 倍于被教的时间")
+writing = seconds(write)
 recurrent_taught = seconds(lambda ids: recurrent([ids, ids]))
-print(f"同宽的循环模型被教: {recurrent_taught / taught:5.1f} 倍")
+print(f"Transformer，教师强制：{1e3 * taught:.0f} 毫秒，{BATCH} 句各 {LONG} 个词，一次算完")
+print(f"Transformer，逐词生成：{1e3 * writing:.0f} 毫秒，是 {writing / taught:.1f} 倍")
+print(
+    f"循环模型，教师强制：{1e3 * recurrent_taught:.0f} 毫秒，是 {recurrent_taught / taught:.1f} 倍"
+)
 
 # %% [markdown]
-# 教的时候，一遍就走完所有位置。写的时候，每个位置要走一步；循环模型连教的时候也要这样。处理器越宽，差别越大。
+# 用教师强制训练时，一遍就能算完所有位置；生成时则要逐个位置计算，而循环模型连训练时也只能逐步计算。一步的计算量比一遍小得多，
+# 因为只算一个词（而且这个循环模型两边各一层，Transformer 各两块），但后一步要等前一步。处理器的并行能力越强，差别越大。
 #
-# **记住这一点。** 注意力让词互相混合，前馈网络逐个加工，位置说明谁站在哪里，残差让词彼此分开，归一化管住大小，掩码让所有位置
+# **小结。** 注意力让词互相混合，前馈网络逐个加工，位置说明谁站在哪里，残差让词彼此分开，归一化管住大小，掩码让所有位置
 # 可以一起训练。

@@ -33,8 +33,8 @@ def run(*arguments, text=None):
 # ## 1. The data
 #
 # A TSV file with a header: one column of texts, one of answers. Here they are Chinese dates and English
-# ones; anything from text to text will do. Keep some rows apart, to see how well it does on rows that
-# it has never seen.
+# ones, with digits of both widths; anything from text to text will do. Keep some rows apart, to see how well
+# it does on rows that it has never seen.
 
 # %%
 data = resources.files("attention_zoo.recipes.dates") / "data"
@@ -86,8 +86,16 @@ run("predict", "run", text="2021年11月13日星期六\n")
 # ## 4. Export, and verify
 #
 # Each file is run in its own runtime, in a process that cannot import this package, and its numbers and
-# answers are compared with the model's on the test data. What differs is not called exported. The SavedModel
-# is for TF Serving: it takes and gives strings. The LiteRT files are for phones and browsers.
+# answers are compared with the model's on the test data. A file that differs is not listed as exported. The
+# SavedModel is for TF Serving: it takes and gives strings. The LiteRT files are for phones and browsers:
+#
+# | file | for |
+# |---|---|
+# | `model.tflite` | any number of texts of any length: the one to begin with |
+# | `static.tflite` | one text, padded to a fixed length: accelerators and browsers |
+# | `stream.tflite` | one token at a time, to show an answer as it is written |
+#
+# With `quantize: [dynamic_int8]` there is one of each at about a quarter of the size.
 
 # %%
 run("export", "run", "--out", "exported")
@@ -95,13 +103,13 @@ for path in sorted((place / "exported").glob("*.tflite")):
     print(f"{path.name:15} {path.stat().st_size / 1e6:.1f} MB")
 
 # %% [markdown]
-# Somebody else can check it again on another machine, where the versions are others:
+# Somebody else can check it again on another machine, with other versions:
 
 # %%
 run("verify", "exported")
 
 # %% [markdown]
-# ## 5. On the phone
+# ## 5. On the phone, rehearsed in Python
 #
 # The file takes ids and gives ids; the whole search is inside. This is all that an app has to do, here in
 # Python with nothing but LiteRT. `report.md`, beside the files, has the same for Kotlin and C++.
@@ -124,13 +132,14 @@ assert on_phone == in_keras
 # %% [markdown]
 # ## 6. In the browser
 #
-# The same files run in a page that answers as you type, with the tokenizer in JavaScript. It needs no server
-# but one that hands out files: `python -m http.server -d site`.
+# `static.tflite` and `stream.tflite` also run in a page that answers as you type, with the tokenizer in
+# JavaScript. It needs only a static file server: `python -m http.server -d` and the folder.
 
 # %%
 run("playground", "exported", "--out", "site")
 print(sorted(path.name for path in (place / "site").iterdir()))
 
 # %% [markdown]
-# **What to take along.** A table, a recipe of ten lines, four commands. Strings in, strings out, and every
+# **What to take along.** A table, a recipe of a dozen lines, and `train`, `evaluate`, `predict`, `export`,
+# `verify`, `playground`. Strings in, strings out, and every
 # file was compared with the model before it left.

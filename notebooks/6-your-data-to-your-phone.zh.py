@@ -31,7 +31,7 @@ def run(*arguments, text=None):
 # %% [markdown]
 # ## 1. 数据
 #
-# 一个带表头的 TSV 文件：一列原文，一列答案。这里是中文日期和英文日期；凡是从文字到文字的都可以。留出几行不训练，好看看它对
+# 一个带表头的 TSV 文件：一列原文，一列答案。这里是中文日期和英文日期，数字全角半角都有；凡是从文字到文字的都可以。留出几行不训练，好看看它对
 # 没见过的行答得怎样。
 
 # %%
@@ -82,8 +82,16 @@ run("predict", "run", text="2021年11月13日星期六\n")
 # %% [markdown]
 # ## 4. 导出，核对
 #
-# 每个文件都在它自己的运行环境里、在不能导入本包的进程里跑一遍，数值和答案都拿去与模型在测试数据上比较。有出入的不算导出成功。
-# SavedModel 给 TF Serving 用，进出都是字符串。LiteRT 文件给手机和浏览器用。
+# 每个文件都在它自己的运行环境里、在不能导入本包的进程里跑一遍，数值和答案都拿去与模型在测试数据上比较。有出入的不列为已导出。
+# SavedModel 给 TF Serving 用，进出都是字符串。LiteRT 文件给手机和浏览器用：
+#
+# | 文件 | 用途 |
+# |---|---|
+# | `model.tflite` | 几条都行，多长都行：先用它 |
+# | `static.tflite` | 一条，补齐到固定长度：加速器和浏览器 |
+# | `stream.tflite` | 一次一个词元，边写边显示 |
+#
+# 写 `quantize: [dynamic_int8]`，每种再多一个约四分之一大小的。
 
 # %%
 run("export", "run", "--out", "exported")
@@ -97,7 +105,7 @@ for path in sorted((place / "exported").glob("*.tflite")):
 run("verify", "exported")
 
 # %% [markdown]
-# ## 5. 手机上
+# ## 5. 手机上（先用 Python 演练）
 #
 # 文件的输入输出都是编号，整个搜索就在里面。应用要做的只有这些，这里用 Python 写，除 LiteRT 外什么都不用。文件旁边的
 # `report.md` 里有 Kotlin 和 C++ 的写法。
@@ -120,12 +128,12 @@ assert on_phone == in_keras
 # %% [markdown]
 # ## 6. 浏览器里
 #
-# 同样的文件可以放进一个网页，边打字边回答，分词器用 JavaScript 写成。不需要服务程序，能发文件就行：
-# `python -m http.server -d site`。
+# `static.tflite` 和 `stream.tflite` 还可以放进一个网页，边打字边回答，分词器用 JavaScript 写成。不需要服务程序，能发文件就行：
+# `python -m http.server -d` 加上文件夹。
 
 # %%
 run("playground", "exported", "--out", "site")
 print(sorted(path.name for path in (place / "site").iterdir()))
 
 # %% [markdown]
-# **记住这一点。** 一张表，十行配方，四条命令。进去是字符串，出来是字符串，每个文件出门前都和模型对过。
+# **小结。** 一张表，十来行配方，再加 `train`、`evaluate`、`predict`、`export`、`verify`、`playground`。进去是字符串，出来是字符串，每个文件出门前都和模型对过。

@@ -209,8 +209,15 @@ def run_python(code, folder):
         exec(compile(code, "page", "exec"), {"__name__": "page"})
 
 
-# What these show is also shown by `tests/test_readme.py` and `tests/export/test_tf_serving.py`.
-_SLOW = {"get-started", "how-to/tf-serving"}
+# What these show is also shown by `tests/test_readme.py`, `tests/tasks/test_marian.py` and in
+# `tests/export`.
+_SLOW = {
+    "get-started",
+    "how-to/tf-serving",
+    "how-to/translate-on-a-phone",
+    "how-to/keras-files",
+    "how-to/phone",
+}
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,9 @@ def test_a_saved_model_takes_search_options_and_a_lite_file_does_not(task, expor
     ]
     with pytest.raises(UserError, match="part of its graph"):
         load_artefact(exported[0] / TFLITE).predict(texts, beam_size=2)
+    for option in ({"no_repeat_ngram": 3}, {"prefix": "a"}, {"alignments": "tokens"}):
+        with pytest.raises(UserError, match=f"has no option '{next(iter(option))}': use the run"):
+            load_artefact(exported[0] / "saved_model").predict(texts, **option)
 
 
 def test_the_other_signatures(task, exported):

@@ -195,11 +195,12 @@ def test_bad_words_are_never_chosen(tmp_path):
     path.write_text(json.dumps(content))
     changed = import_task(folder)
     assert set(changed.suppressed) - set(task.suppressed) == {bad}
-    source_ids = np.array([[5, END_ID]])
+    ids = {"source_ids": np.array([[5, END_ID]])}
     for beam_size in (1, 3):
-        best = changed.search(source_ids, max_length=9, beam_size=beam_size, length_penalty=1.0)
-        assert bad not in best.ids.numpy()
-    assert bad not in changed.search(source_ids, max_length=9, seed=1, num_samples=20).ids.numpy()
+        best = changed.decode(ids, max_length=9, beam_size=beam_size, length_penalty=1.0)
+        assert bad not in best["target_ids"].numpy()
+    drawn = changed.decode(ids, max_length=9, seed=1, num_samples=20)
+    assert bad not in drawn["target_ids"].numpy()
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,10 @@ def files(folder: pathlib.Path) -> None:
     az.export(az.import_task("folder", fields=("text", "pair", "label")), "imported")
 
 
+def ask_several() -> list[str]:
+    return az.together([az.load("g2p_transformer"), az.load("g2p_rnn")])(["zoo"])
+
+
 def look(task: az.Task, examples: list[tuple[str, str]]) -> az.Explanation:
     print(az.head_importance(task, examples))
     return az.explain(task, "a text", beam_size=4)
