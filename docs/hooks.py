@@ -85,7 +85,10 @@ def mathml(match):
     """A formula of TeX as MathML, which browsers draw."""
     if match["block"]:
         return latex2mathml.converter.convert(match["block"].strip(), display="block")
-    return latex2mathml.converter.convert(match["inline"]) if match["inline"] else match[0]
+    if not match["inline"]:
+        return match[0]
+    # In a span, because Markdown takes other tags at the beginning of a line for blocks.
+    return f"<span>{latex2mathml.converter.convert(match['inline'])}</span>"
 
 
 class PublicNames(griffe.Extension):
