@@ -265,11 +265,15 @@ class Seq2Seq(Task):
     def decode(self, inputs: Mapping[str, Any], **options: Any) -> dict[str, Any]:
         """Source ids to answers in ids, by the search that the options select; see `Engine`."""
         source_ids = inputs["source_ids"]
-        best = search(self, source_ids, inputs.get("prefix_ids"), **options)
+        best = self.search(source_ids, inputs.get("prefix_ids"), **options)
         outputs = {"target_ids": best.ids, "score": best.scores}
         if tf.is_tensor(best.attention):
             outputs["positions"] = _most_attended(best, source_ids)
         return outputs
+
+    def search(self, source_ids: Any, prefix_ids: Any = None, **options: Any) -> Any:
+        """Ids `(B, S)` to `Hypotheses`, by the search that the options select."""
+        return search(self, source_ids, prefix_ids, **options)
 
     def input_sides(self, texts: Any) -> list[Side]:
         """The sources; see `Task`."""
