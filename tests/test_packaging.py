@@ -265,6 +265,7 @@ def test_help_does_not_wait_for_tensorflow(arguments):
         ("LICENSE", "Apache License"),
         ("recipes/dates/LICENSE-UNICODE.txt", "UNICODE LICENSE"),
         ("recipes/dates/DroidSansFallback-dates.LICENSE.txt", "Apache License"),
+        ("notebooks/DroidSansFallback-notebooks.LICENSE.txt", "Apache License"),
         ("recipes/zh_en/LICENSES/django.txt", "Django Software Foundation"),
         ("recipes/zh_en/LICENSES/jupyterlab.txt", "Jupyter"),
         ("recipes/zh_en/LICENSES/postgresql.txt", "PostgreSQL"),

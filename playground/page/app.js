@@ -50,7 +50,7 @@ async function answer() {
     for await (const step of model.tokens(texts[0])) {
       if (mine !== latest) return;
       steps.push(step);
-      const written = steps.filter(({piece}) => piece !== "</s>").map(({piece}) => piece);
+      const written = steps.filter(({piece}) => piece && piece !== "</s>").map(({piece}) => piece);
       element("answer").textContent = written.join(model.target.separator);
       drawAlignment(steps);
       await new Promise(requestAnimationFrame);

@@ -30,7 +30,7 @@ class Vocabulary {
 
   /** The string of an id. `unknown` replaces the unknown id. */
   piece(id, unknown = REPLACEMENT) {
-    return id === UNKNOWN ? unknown : this.tokens[id - SPECIAL_IDS];
+    return id === UNKNOWN ? unknown : this.tokens[id - SPECIAL_IDS] ?? "";  // padding, start
   }
 
   /** The string of ids up to the first end id; `unknown[i]` replaces an unknown id. */

@@ -7,6 +7,7 @@ from typing import Any
 
 from attention_zoo.decoding.ensemble import Ensemble
 from attention_zoo.errors import UserError
+from attention_zoo.tasks.engine import KerasEngine
 from attention_zoo.tasks.loading import load_task
 
 _SIDES = ("source", "target")
@@ -16,8 +17,8 @@ def together(tasks: Sequence[Any]) -> Any:
     """Several tasks as one: the probabilities of a token are the mean of theirs.
 
     Args:
-        tasks: sequence-to-sequence tasks with the same tokens; the first one's other settings are
-            kept.
+        tasks: sequence-to-sequence tasks with the same tokens. The first one's settings are kept,
+            except `replace_unknown` and `coverage_penalty`: together they have no attention.
 
     Raises:
         UserError: if a task is of another kind or has other tokens.
@@ -33,12 +34,12 @@ def together(tasks: Sequence[Any]) -> Any:
         _require_same_tokens(first, task)
     if not others:
         return first
-    model = Ensemble([task.model for task in tasks])
-    lengths = [min(getattr(t, f"max_{side}_length") for t in tasks) for side in _SIDES]
-    tokenizers = (first.source_tokenizer, first.target_tokenizer)
-    settings = {name: getattr(first, name) for name in ("beam_size", "length_penalty")}
-    settings |= {name: getattr(first, name) for name in ("search_style", "suppressed")}
-    return type(first)(model, *tokenizers, *lengths, fields=first.fields, **settings)
+    model: Any = Ensemble([task.model for task in tasks])
+    task = first.with_engine(KerasEngine(model))
+    for name in (f"max_{side}_length" for side in _SIDES):
+        setattr(task, name, min(getattr(each, name) for each in tasks))
+    task.replace_unknown, task.coverage_penalty = False, 0.0
+    return task
 
 
 def load_teacher(task: Any, settings: Any) -> Any:

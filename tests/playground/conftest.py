@@ -18,8 +18,10 @@ FORMATS = ["litert_static", "litert_stream"]
 
 @pytest.fixture(scope="session")
 def spelling():
-    """The recurrent model that spells words in phonemes: characters to words."""
-    return az.load("g2p_rnn")
+    """The recurrent model that spells words in phonemes, with rules that its client has to keep."""
+    task = az.load("g2p_rnn")
+    task.min_length, task.no_repeat_ngram = 6, 2
+    return task
 
 
 @pytest.fixture(scope="session")

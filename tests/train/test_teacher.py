@@ -53,6 +53,16 @@ def test_together_they_expect_the_mean(teachers):
     assert float(found.scores[0, 0]) == pytest.approx(logs.max(axis=1)[:length].sum(), abs=1e-4)
 
 
+def test_together_they_keep_the_settings_of_the_first(teachers):
+    first, second = teachers
+    first.min_length, first.no_repeat_ngram, first.coverage_penalty = 4, 1, 0.5
+    first.metrics, second.max_target_length = ("chrf",), 7
+    task = together(teachers)
+    assert (task.min_length, task.no_repeat_ngram, task.metrics) == (4, 1, ("chrf",))
+    assert (task.max_target_length, task.max_source_length, task.coverage_penalty) == (7, 10, 0.0)
+    assert (first.max_target_length, first.coverage_penalty) == (10, 0.5)
+
+
 @pytest.mark.parametrize("beam_size", [1, 3])
 def test_the_mean_of_one_model_twice_is_that_model(beam_size, teachers):
     texts = ["abc", "d", "bb"]
