@@ -20,6 +20,7 @@ class BeamOptions(NamedTuple):
     length_penalty: Any
     style: str = "gnmt"
     forced: Sequence[Sequence[int]] = ()
+    diversity: float = 0.0
     constraints: Constraints = Constraints()
 
 
@@ -52,6 +53,7 @@ def beam_search(
     style="gnmt",
     coverage_penalty=0.0,
     forced=(),
+    diversity=0.0,
     return_attention=False,
     **constraints,
 ):
@@ -77,6 +79,9 @@ def beam_search(
             with a beam of 1 it does not.
         forced: sequences of ids that must occur in an answer, if `max_length` has room for them;
             see `attention_zoo.decoding.forced`.
+        diversity: gamma of Li et al. 2016 (arXiv 1611.08562), section 3: while searching, the k-th
+            best continuation of a hypothesis counts k times this less (k from 0). So hypotheses
+            with different parents stay, and the N answers differ more. Scores do not contain it.
         return_attention: also return the attention weights of each token.
         **constraints: the fields of `Constraints`, such as `min_length`.
 
@@ -90,7 +95,7 @@ def beam_search(
         >>> beam_search(RNNAttention(9, width=4), source_ids, 4, beam_size=2).ids.shape
         TensorShape([1, 2, 4])
     """
-    options = BeamOptions(length_penalty, style, forced, Constraints(**constraints))
+    options = BeamOptions(length_penalty, style, forced, diversity, Constraints(**constraints))
 
     def choose(logits_BNV, hypotheses, position):
         return _best_continuations(logits_BNV, hypotheses, position, beam_size, options)
@@ -102,7 +107,7 @@ def beam_search(
         weight = tf.where(tf.equal(beam_size, 1), 0.0, coverage_penalty)
         scores_BN += weight * coverage(best.attention, source_ids)
     best = best._replace(scores=scores_BN, attention=best.attention if return_attention else ())
-    if style == "gnmt" and not coverage_penalty and not forced:
+    if style == "gnmt" and not coverage_penalty and not forced and not diversity:
         return best  # in order
     if forced:
         met_BN, _ = progress(best.ids, max_length, forced)
@@ -159,6 +164,8 @@ def _best_continuations(logits_BNV, hypotheses, position, beam_size, options):
         lengths_BN = tf.where(hypotheses.finished, hypotheses.lengths, position + 1)
         divisor_BN = length_penalty_divisor(lengths_BN, options.length_penalty)
         ranks_BNK = totals_BNK / tf.expand_dims(divisor_BN, 2)
+    if options.diversity:
+        ranks_BNK -= options.diversity * tf.range(count, dtype=tf.float32)
 
     candidates = [-1, beam_size * count]
     ranks_BQ = tf.reshape(ranks_BNK, candidates)

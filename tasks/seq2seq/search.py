@@ -18,7 +18,7 @@ _SEARCHING = ("beam_size", "length_penalty", "max_length", "n_best")
 _SAMPLING = ("seed", "temperature", "top_k", "top_p")
 # Options of the Keras model alone; the defaults of the first are the task's.
 _SETTINGS = ("coverage_penalty", "min_length", "no_repeat_ngram")
-_REQUESTS = ("prefix", "forbidden", "forced", "alignments")
+_REQUESTS = ("prefix", "forbidden", "forced", "diversity", "alignments")
 _ALIGNED = ("tokens", "words")
 
 
@@ -88,7 +88,9 @@ def _more_options(
     more = {n: given[n] for n in _SETTINGS if n in given and given[n] != getattr(task, n)}
     more |= {name: given[name] for name in _REQUESTS if given.get(name)}
     check_search(task, max_length, **{name: more[name] for name in _SETTINGS if name in more})
-    for name in ("coverage_penalty", "forced"):
+    if not 0 <= more.get("diversity", 0.0) < float("inf"):
+        raise UserError(f"diversity must be 0 or above, received {more['diversity']}")
+    for name in ("coverage_penalty", "forced", "diversity"):
         if samples and name in more:
             raise UserError(f"{name} is for searching, not for sampling")
     if "prefix" in more:
@@ -198,6 +200,7 @@ def search(task: Any, source_ids: Any, prefix_ids: Any = None, **options: Any) -
     """
     settings = {name: options.pop(name, getattr(task, name)) for name in _SETTINGS}
     coverage_penalty, forced = settings.pop("coverage_penalty"), options.pop("forced", ())
+    diversity = options.pop("diversity", 0.0)
     aligns = options.pop("alignments", None) is not None
     options |= {
         "return_attention": task.replace_unknown or aligns,
@@ -221,5 +224,6 @@ def search(task: Any, source_ids: Any, prefix_ids: Any = None, **options: Any) -
         style=task.search_style,
         coverage_penalty=coverage_penalty,
         forced=forced,
+        diversity=diversity,
         **options,
     )

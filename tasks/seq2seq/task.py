@@ -56,6 +56,7 @@ class Seq2Seq(Task):
     - `prefix`, with which the answers begin: a string, or one for each text;
     - `forbidden` and `forced`: words that no answer contains, and that every answer contains if
       there is room; as sequences of tokens, so a forbidden word may not begin another one either;
+    - `diversity`: gamma of Li et al. 2016, by which the `n_best` answers differ more;
     - `alignments`, `"tokens"` or `"words"`: also say which part of the source each part of an
       answer attended to most;
     - `split`: answer a text that is too long sentence by sentence, instead of truncating it.

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from attention_zoo import commands
+from attention_zoo.commands import answering
 from attention_zoo.errors import UserError
 from attention_zoo.predicting import predict_lines
 from attention_zoo.tasks.engine import Reader
@@ -40,14 +40,14 @@ class Echo(Seq2Seq):
 @pytest.fixture
 def evaluate(tmp_path, monkeypatch, capsys):
     """`attention-zoo evaluate` without a run, in a folder with files; gives what it prints."""
-    monkeypatch.setattr(commands, "_load", lambda source: Echo())
+    monkeypatch.setattr(answering, "_load", lambda source: Echo())
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.zh").write_text("a\nb\n")
     (tmp_path / "a.en").write_text("A\nc\n")
     (tmp_path / "a.tsv").write_text("zh\ten\na\tA\n")
 
     def run(*data):
-        commands.evaluate("run", data=list(data), json_=True)
+        answering.evaluate("run", data=list(data), json_=True)
         result = json.loads(capsys.readouterr().out)
         return result["metrics"]["exact_match"], result["examples"]
 
@@ -105,6 +105,6 @@ def test_a_line_to_predict_without_an_end(monkeypatch):
 
 
 def test_a_device_to_predict(monkeypatch):
-    monkeypatch.setattr(commands, "_load", lambda source: Echo())
+    monkeypatch.setattr(answering, "_load", lambda source: Echo())
     with pytest.raises(UserError, match="/dev/zero is a device"):
-        commands.predict("run", input_="/dev/zero", batch=2)
+        answering.predict("run", input_="/dev/zero", batch=2)

@@ -32,22 +32,40 @@ def described(name, source, text="A tool that does a thing or two very well."):
 def test_packages_of_one_source_are_in_one_split(monkeypatch):
     module = load("headlines/make_data.py", monkeypatch)
     packages = [described(f"p{i}-{part}", f"p{i}") for i in range(100) for part in "abc"]
-    splits = module.split(packages, seed=1)
+    pairs = module.pairs_of(packages, module.pair_of)
+    splits = module.split(pairs, seed=1)
     assert {name: len(part) for name, part in splits.items()} == {
         "test": 15,
         "valid": 9,
         "train": 276,
     }
-    sources = [{each.source for each in part} for part in splits.values()]
-    assert sum(map(len, sources)) == len(set.union(*sources)) == 100
-    again = module.split(packages, seed=1)
-    assert again == splits
+    titles = {name: {title for _, title in part} for name, part in splits.items()}
+    for each in packages:  # p7-a, p7-b and p7-c are of the source p7
+        (of_source,) = [n for n, part in titles.items() if f"title of {each.source}-a" in part]
+        assert each.title in titles[of_source]
+    assert module.split(pairs, seed=1) == splits
     short = Description("x", "misc", "x", ("Only three words.",), "x")
     twice = described("p0-a", "other")
-    assert module.unique([packages[0], twice]) == [packages[0]]
-    assert module.pairs_of([short, packages[0]]) == [
-        ("A tool that does a thing or two very well. It is p0-a.", "title of p0-a")
-    ]
+    assert module.pairs_of([short, packages[0], twice], module.pair_of) == {
+        packages[0]: ("A tool that does a thing or two very well. It is p0-a.", "title of p0-a")
+    }
+
+
+def test_the_text_of_a_summary_is_what_follows_it(monkeypatch):
+    module = load("summaries/make_data.py", monkeypatch)
+    words = "One two three four five six."
+    long = Description("a", "misc", "a", (words, words, "Seven eight nine ten."), "a")
+    assert module.pair_of(long) == (f"{words} Seven eight nine ten.", words)
+    for paragraphs in ((), (words,), (words, words), ("One two.", words, words)):
+        assert module.pair_of(long._replace(paragraphs=paragraphs)) is None
+
+
+def test_the_most_typical_sentence_by_hand(monkeypatch):
+    module = load("summaries/baseline.py", monkeypatch)
+    vectorizer = module.TfidfVectorizer().fit(["red green", "red blue", "red black white"])
+    # Equal weights of "green" twice: the second sentence has most of the text's vector.
+    assert module.typical_sentence("Red blue. Green green. Black.", vectorizer) == "Green green."
+    assert module.lead("one two three", 2) == "one two"
 
 
 def test_the_baselines_by_hand(monkeypatch):

@@ -43,6 +43,26 @@ def test_forbidden_and_forced_words(task):
             assert ("AE", "SH") in itertools.pairwise(answer.split())
 
 
+def test_diverse_answers(task):
+    options = {"beam_size": 4, "n_best": 4, "length_penalty": 0.0}
+    plain = [answer.n_best for answer in task.predict(WORDS, **options)]
+    diverse = [answer.n_best for answer in task.predict(WORDS, diversity=3.0, **options)]
+
+    def beginnings(answers):
+        return sum(len({text[:2] for text, _ in n_best}) for n_best in answers)
+
+    assert beginnings(diverse) > beginnings(plain)
+    for before, after in zip(plain, diverse, strict=True):
+        scores = [score for _, score in after]
+        assert scores == sorted(scores, reverse=True)
+        # A score is the model's, so an answer that both lists have has the same in both.
+        common = dict(before).keys() & dict(after).keys()
+        assert common
+        for text in common:
+            assert dict(after)[text] == pytest.approx(dict(before)[text], abs=1e-4)
+    assert task(WORDS, beam_size=1, diversity=3.0) == task(WORDS, beam_size=1)
+
+
 def test_a_forced_word_that_is_there_changes_nothing(task):
     assert task(["zoo"], forced="UW", beam_size=4) == task(["zoo"], beam_size=4)
 
@@ -69,6 +89,8 @@ def test_length_and_repetition(task):
         ({"coverage_penalty": -0.1}, "coverage_penalty must be 0 or above, received -0.1"),
         ({"coverage_penalty": 0.1, "seed": 1}, "coverage_penalty is for searching"),
         ({"forced": ["K"], "seed": 1}, "forced is for searching"),
+        ({"diversity": -0.5}, "diversity must be 0 or above, received -0.5"),
+        ({"diversity": 0.5, "seed": 1}, "diversity is for searching"),
         ({"alignments": "letters"}, "there are no alignments of 'letters'"),
         ({"split": True, "n_best": 2, "beam_size": 2}, "split cannot be combined with n_best"),
         ({"no_repeat": 1}, "there is no option 'no_repeat'"),

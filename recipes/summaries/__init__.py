@@ -1,0 +1,1 @@
+"""The recipe headlines: the titles of Debian's packages from their descriptions."""
