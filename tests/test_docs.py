@@ -209,14 +209,16 @@ def run_python(code, folder):
         exec(compile(code, "page", "exec"), {"__name__": "page"})
 
 
-# What these show is also shown by `tests/test_readme.py`, `tests/tasks/test_marian.py` and in
-# `tests/export`.
+# What these show is also shown by `tests/test_readme.py`, `tests/tasks/test_marian.py`,
+# `tests/viewer`, `tests/playground` and in `tests/export`.
 _SLOW = {
     "get-started",
     "how-to/tf-serving",
     "how-to/translate-on-a-phone",
     "how-to/keras-files",
     "how-to/phone",
+    "how-to/playground",
+    "how-to/see-attention",
 }
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import matplotlib
 import pytest
 from fontTools.ttLib import TTFont
+from reference.sweeps import quick_and_slow
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 SCRIPTS = sorted(FOLDER.glob("[0-9]*.py"))
@@ -37,7 +38,7 @@ def test_there_are_six_in_two_languages():
 @pytest.mark.parametrize(
     "script",
     # The Chinese ones have the same code, see below.
-    [pytest.param(s, marks=[pytest.mark.slow] * s.name.endswith(".zh.py")) for s in SCRIPTS],
+    quick_and_slow(SCRIPTS, [FOLDER / "3-transformer-from-its-layers.py"]),
     ids=NAMES,
 )
 def test_it_runs(script, monkeypatch):

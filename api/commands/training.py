@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from attention_zoo.allocator import keep_freed_memory
 from attention_zoo.commands.options import Overrides, RecipeFile
 from attention_zoo.errors import UserError, shown
 from attention_zoo.json_files import json_text
@@ -54,6 +55,7 @@ def train(
         )
     if workers or restarts:
         raise typer.Exit(_train_in_processes(context, loaded, cluster))
+    keep_freed_memory()
     import_tensorflow()
     if cpu_devices:
         from attention_zoo.train.strategies import divide_cpu

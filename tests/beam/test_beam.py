@@ -54,6 +54,7 @@ def predict(source, file):
     ).stdout
 
 
+@pytest.mark.slow
 def test_pipelines(source, tmp_path):
     assert BEAM.is_dir(), "make .venv/test installs Beam"
     run(sys.executable, str(Path(__file__).with_name("script.py")), source, str(tmp_path))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tf_keras
 from reference.encoder_tasks import ENCODER, KINDS, TEXTS, TOKENIZER, make
+from reference.sweeps import quick_and_slow
 
 from attention_zoo.errors import UserError
 from attention_zoo.export.expected import expected_of
@@ -33,23 +34,20 @@ def read_back(task, examples, path):
     return found[:, : numbers.shape[1]], numbers
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [pytest.param(kind, marks=[pytest.mark.slow] * (kind == "classify pairs")) for kind in KINDS],
-)
+@pytest.mark.parametrize("kind", quick_and_slow(list(KINDS), ["fill_mask", "answer"]))
 def test_every_task_of_an_encoder(kind, tmp_path):
     task, examples = make(kind)
     np.testing.assert_allclose(*read_back(task, examples, tmp_path / "model.h5"), atol=1e-5)
 
 
-@pytest.mark.parametrize("pooling", ["cls", "max", "mean"])
+@pytest.mark.parametrize("pooling", quick_and_slow(["cls", "max", "mean"], ["mean"]))
 def test_every_pooling(pooling, tmp_path, randomize):
     task = Embed(randomize(Bert(**ENCODER)), TOKENIZER, pooling, normalize=False)
     examples = [(text,) for text in TEXTS]
     np.testing.assert_allclose(*read_back(task, examples, tmp_path / "model.h5"), atol=1e-5)
 
 
-@pytest.mark.parametrize("activation", ["gelu", "gelu_tanh", "relu"])
+@pytest.mark.parametrize("activation", quick_and_slow(["gelu", "gelu_tanh", "relu"], ["relu"]))
 def test_every_activation(activation, tmp_path, randomize):
     model = randomize(BertClassifier(2, {**ENCODER, "activation": activation}))
     examples = [(text, "x") for text in TEXTS]

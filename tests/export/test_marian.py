@@ -17,12 +17,18 @@ EXAMPLES = [(text, "eins zwei drei") for text in TEXTS]
 @pytest.mark.parametrize(
     ("name", "formats", "quantize"),
     [
-        ("ssru", ["saved_model", "litert", "onnx"], ["none", "dynamic_int8"]),
+        ("ssru", ["litert"], ["none"]),
+        pytest.param(
+            "ssru",
+            ["saved_model", "litert", "onnx"],
+            ["none", "dynamic_int8"],
+            marks=pytest.mark.slow,
+        ),
         pytest.param("attention", ["saved_model", "litert"], ["none"], marks=pytest.mark.slow),
         pytest.param(
             "ssru_pre", ["saved_model", "litert_static"], ["none"], marks=pytest.mark.slow
         ),
-        ("transformers_tags", ["saved_model", "keras"], ["none"]),
+        ("transformers_tags", ["saved_model"], ["none"]),
     ],
 )
 def test_every_artefact_is_verified(name, formats, quantize, tmp_path):

@@ -44,6 +44,7 @@ def task(request):
     return task
 
 
+@pytest.mark.slow
 def test_weights_in_8_bits(tmp_path):
     keras.utils.set_random_seed(8)
     tokenizer = CharacterTokenizer(LETTERS)

@@ -121,6 +121,13 @@ def test_every_kind_is_here():
 
 # `tests/train/test_building.py` trains every task, too.
 _TRAINED = ("classify", "answer", "fill_mask", "seq2seq")
+# Variants of "classify"; a reranker is one with another name for its answer.
+_VARIANTS = ("classify pairs, several", "classify, a number", "rank")
+
+
+def is_slow(check, kind):
+    """Whether a check adds little to the others, for the time that it takes."""
+    return kind in _VARIANTS or (check is training_lowers_the_loss and kind not in _TRAINED)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +137,7 @@ _TRAINED = ("classify", "answer", "fill_mask", "seq2seq")
             check,
             kind,
             id=f"{check.__name__}-{kind}",
-            marks=[pytest.mark.slow] * (check is training_lowers_the_loss and kind not in _TRAINED),
+            marks=[pytest.mark.slow] * is_slow(check, kind),
         )
         # All checks of a kind in a row, which have one task.
         for kind in KINDS

@@ -38,7 +38,7 @@ def test_answers_to_texts_of_kept_tokens_are_equal(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", FOLDERS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_any_text_of_kept_tokens_has_the_same_tokens(kind, data):
     tokenizer, _ = read_hugging_face_tokenizer(FOLDERS[kind])

@@ -11,6 +11,7 @@ import pytest
 import sentencepiece
 import tensorflow as tf
 from numpy.testing import assert_allclose
+from reference.sweeps import quick_and_slow
 
 from attention_zoo.errors import ResultError, UserError
 from attention_zoo.export.export import export
@@ -43,7 +44,10 @@ def read_lines():
     return json.loads(gzip.decompress((DATA / "lines.json.gz").read_bytes()))
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize(
+    "name",
+    quick_and_slow(list(KINDS), ["roberta_classifier", "roberta_tags", "xlm_roberta_states"]),
+)
 def test_numbers_are_those_of_transformers(name, tmp_path):
     task = import_task(DATA / name)
     assert task.kind == KINDS[name]
@@ -143,13 +147,8 @@ EXAMPLES = {
 }
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        name if name == "roberta_tags" else pytest.param(name, marks=pytest.mark.slow)
-        for name in KINDS
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KINDS)
 def test_they_are_exported_and_come_back(name, tmp_path):
     task = import_task(DATA / name)
     formats = ["saved_model", "litert", "huggingface"]

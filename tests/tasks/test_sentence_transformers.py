@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from reference.pooling import pool
+from reference.sweeps import quick_and_slow
 
 from attention_zoo.errors import UserError
 from attention_zoo.export.export import export
@@ -40,7 +41,7 @@ def check_vectors(task, name):
         assert_allclose(found, vectors, atol=2e-5)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", quick_and_slow(NAMES, ["dense", "weighted", "sqrt"]))
 def test_vectors_are_those_of_sentence_transformers(name, folder_of, tmp_path):
     task = import_task(folder_of(name))
     assert task.max_length == 24
@@ -49,9 +50,8 @@ def test_vectors_are_those_of_sentence_transformers(name, folder_of, tmp_path):
     check_vectors(load_task(tmp_path / "task"), name)
 
 
-@pytest.mark.parametrize(
-    "name", [n if n == "dense" else pytest.param(n, marks=pytest.mark.slow) for n in NAMES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
 def test_artefacts_have_prompts_and_linear_maps(name, folder_of, tmp_path):
     task = import_task(folder_of(name))
     formats = ["saved_model", "litert", "onnx", "huggingface"]

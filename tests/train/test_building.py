@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 from numpy.testing import assert_array_equal
+from reference.sweeps import quick_and_slow
 
 from attention_zoo.errors import UserError
 from attention_zoo.pretrained import pretrained_tasks
@@ -58,7 +59,7 @@ def write(tmp_path):
     return functools.partial(write_recipe, tmp_path)
 
 
-@pytest.mark.parametrize("task", CASES)
+@pytest.mark.parametrize("task", quick_and_slow(list(CASES), ["answer", "classify"]))
 def test_every_task_is_trained_from_a_recipe(task, write, tmp_path):
     path = write(task)
     trained, figures = train_recipe(load_recipe(path), tmp_path / "run")

@@ -89,6 +89,7 @@ def recipe(tmp_path):
     return lambda *overrides: load_recipe(tmp_path / "recipe.yaml", overrides)
 
 
+@pytest.mark.slow
 def test_a_recipe_with_packing_and_corpora(recipe, tmp_path):
     constant = "train.learning_rate.schedule=constant"
     whole, figures = train_recipe(recipe(constant), tmp_path / "whole")

@@ -12,6 +12,7 @@ import time
 
 import numpy as np
 import pytest
+from reference.sweeps import quick_and_slow
 
 from attention_zoo.errors import ResultError, UserError
 from attention_zoo.tasks.seq2seq.settings import Seq2SeqRecipe
@@ -66,7 +67,7 @@ def test_it_learns_and_leaves_a_task(make_task, pairs, tmp_path):
     ("family", "more"),
     [
         ("transformer", {}),
-        ("rnn", {}),
+        pytest.param("rnn", {}, marks=pytest.mark.slow),
         pytest.param("transformer", {"optimizer": "lion", "accumulate": 3}, marks=pytest.mark.slow),
         pytest.param(
             "transformer",
@@ -362,7 +363,12 @@ def test_a_run_goes_on_with_what_it_was_trained_on_alone(make_task, pairs, tmp_p
         Trainer(*arguments, read={"data.train": "a", "data.valid": "c"}).resume()
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json"])
+@pytest.mark.parametrize(
+    "name",
+    quick_and_slow(
+        ["model.safetensors", "optimizer.safetensors", "state.json"], ["optimizer.safetensors"]
+    ),
+)
 def test_a_damaged_checkpoint_is_named(make_task, pairs, tmp_path, name):
     _trainer(make_task(), pairs, tmp_path, steps=4).run()
     file = checkpoints.checkpoint_path(tmp_path / "checkpoints", 4) / name

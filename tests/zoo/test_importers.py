@@ -102,7 +102,11 @@ def write(tmp_path):
         ("BertForPreTraining", "cls", "fill_mask"),
     ],
 )
-@pytest.mark.parametrize("said", [True, False], ids=["named", "by its weights"])
+@pytest.mark.parametrize(
+    "said",
+    [True, pytest.param(False, marks=pytest.mark.slow)],
+    ids=["named", "by its weights"],
+)
 def test_every_head_there_and_back(architecture, head, kind, said, write, rng, tmp_path):
     arrays = hugging_face_arrays(rng, head, prefix="" if head is None else "bert.")
     if not said and head == "qa":
