@@ -1,17 +1,21 @@
 """What the JavaScript tokenizers of the page need to know about a tokenizer."""
 
+import base64
 import dataclasses
 from typing import Any
 
 import numpy as np
+from sentencepiece import sentencepiece_model_pb2
 
 from attention_zoo.errors import UserError
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
+from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from attention_zoo.text.tokenizer import Tokenizer
 from attention_zoo.text.word_tokenizer import WordTokenizer
 from attention_zoo.text.wordpiece_tokenizer import LONGEST_WORD, WordPieceTokenizer
 
-KINDS = "characters, words, wordpiece"
+KINDS = "characters, words, wordpiece, sentencepiece (unigram)"
+_protocol: Any = sentencepiece_model_pb2  # its classes are created at run time
 
 
 def describe_tokenizer(tokenizer: Tokenizer) -> dict[str, Any]:
@@ -35,7 +39,30 @@ def describe_tokenizer(tokenizer: Tokenizer) -> dict[str, Any]:
             "added": [dataclasses.asdict(token) for token in tokenizer.added],
             **_characters(tokenizer),
         }
+    if isinstance(tokenizer, SentencePieceTokenizer) and tokenizer.is_unigram:
+        return {"kind": tokenizer.kind, **_unigram(tokenizer)}
     raise UserError(f"the playground has no tokenizer of the kind {tokenizer.kind!r}, only {KINDS}")
+
+
+def _unigram(tokenizer: SentencePieceTokenizer) -> dict[str, Any]:
+    """The pieces and their scores, and the rules by which SentencePiece normalizes a text.
+
+    Returns:
+        `tokens`; `scores`, null for those that no text has; `rules`, SentencePiece's trie of
+        replacements as it is in the model, in base 64; and two of the model's switches.
+    """
+    model = _protocol.ModelProto.FromString(tokenizer.model)
+    rules = model.normalizer_spec
+    kinds = {piece.type for piece in model.pieces}
+    if kinds & {piece.USER_DEFINED for piece in model.pieces} or not rules.escape_whitespaces:
+        raise UserError("the playground has no SentencePiece with symbols that users define")
+    return {
+        "tokens": [piece.piece for piece in model.pieces],
+        "scores": [p.score if p.type == p.NORMAL else None for p in model.pieces],
+        "rules": base64.b64encode(rules.precompiled_charsmap).decode(),
+        "add_dummy_prefix": rules.add_dummy_prefix,
+        "remove_extra_whitespaces": rules.remove_extra_whitespaces,
+    }
 
 
 def _characters(tokenizer: WordPieceTokenizer) -> dict[str, Any]:

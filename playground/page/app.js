@@ -51,7 +51,7 @@ async function answer() {
       if (mine !== latest) return;
       steps.push(step);
       const written = steps.filter(({piece}) => piece && piece !== "</s>").map(({piece}) => piece);
-      element("answer").textContent = written.join(model.target.separator);
+      element("answer").textContent = model.target.join(written);
       drawAlignment(steps);
       await new Promise(requestAnimationFrame);
     }

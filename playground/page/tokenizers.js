@@ -6,7 +6,9 @@ const REPLACEMENT = "\ufffd";
 
 /** A tokenizer from its description in config.json. */
 export function makeTokenizer(description) {
-  const classes = {characters: Characters, words: Words, wordpiece: WordPiece};
+  const classes = {
+    characters: Characters, words: Words, wordpiece: WordPiece, sentencepiece: SentencePiece,
+  };
   return new classes[description.kind](description);
 }
 
@@ -37,10 +39,14 @@ class Vocabulary {
   decode(ids, unknown = []) {
     const end = ids.indexOf(END);
     const kept = [...ids.slice(0, end < 0 ? ids.length : end)].map((id, i) => [id, unknown[i]]);
-    return kept
+    return this.join(kept
       .filter(([id]) => id === UNKNOWN || (id >= SPECIAL_IDS && id - SPECIAL_IDS < this.tokens.length))
-      .map(([id, other]) => this.piece(id, other))
-      .join(this.separator);
+      .map(([id, other]) => this.piece(id, other)));
+  }
+
+  /** Pieces as a string. */
+  join(pieces) {
+    return pieces.join(this.separator);
   }
 }
 
@@ -148,6 +154,121 @@ class WordPiece {
     };
   }
 }
+
+const SPACE_MARK = "\u2581";
+const UNKNOWN_PENALTY = 10;
+
+/** SentencePiece with a unigram model (Kudo 2018): the pieces of the most probable split. */
+class SentencePiece {
+  constructor(description) {
+    Object.assign(this, description);
+    this.rules = new Replacements(description.rules);
+    const known = [...this.tokens.keys()].filter(id => this.scores[id] !== null);
+    this.ids = new Map(known.map(id => [this.tokens[id], id]));
+    this.longest = Math.max(...known.map(id => length(this.tokens[id])));
+    // SentencePiece adds scores as floats of 32 bits, which decides between splits as good.
+    this.scores = Float32Array.from(this.scores);
+    this.unknownScore = Math.fround(Math.min(...known.map(id => this.scores[id])) - UNKNOWN_PENALTY);
+  }
+
+  /** The ids of a text, without the end id. */
+  tokenize(text) {
+    const characters = [...this.normalize(text)];
+    // The best split of the first n characters: its score, and where its last piece begins.
+    const ends = Array.from({length: characters.length + 1}, () => ({score: 0, start: -1, id: -1}));
+    const offer = (start, end, id, added) => {
+      const score = Math.fround(added + ends[start].score);
+      if (ends[end].start < 0 || score > ends[end].score) ends[end] = {score, start, id};
+    };
+    for (let start = 0; start < characters.length; start++) {
+      let piece = "", alone = false;
+      for (let end = start + 1; end <= characters.length && end - start <= this.longest; end++) {
+        piece += characters[end - 1];
+        const id = this.ids.get(piece);
+        if (id === undefined) continue;
+        offer(start, end, id, this.scores[id]);
+        alone ||= end === start + 1;
+      }
+      if (!alone) offer(start, start + 1, UNKNOWN, this.unknownScore);
+    }
+    const ids = [];
+    for (let end = characters.length; end > 0; end = ends[end].start) {
+      // Unknown characters in a row are one token.
+      if (ends[end].id !== UNKNOWN || ids.at(-1) !== UNKNOWN) ids.push(ends[end].id);
+    }
+    return ids.reverse();
+  }
+
+  /** The text with its characters replaced, and spaces as marks. */
+  normalize(text) {
+    const bytes = new TextEncoder().encode(text);
+    let found = "", afterSpace = this.remove_extra_whitespaces, begun = false;
+    for (let position = 0; position < bytes.length;) {
+      let [part, size] = this.rules.at(bytes, position);
+      position += size;
+      if (!begun && this.remove_extra_whitespaces && part === " ") continue;
+      if (!begun && this.add_dummy_prefix) found += SPACE_MARK;
+      begun = true;
+      if (afterSpace) part = part.replace(/^ +/, "");
+      found += part.replaceAll(" ", SPACE_MARK);
+      if (part) afterSpace = this.remove_extra_whitespaces && part.endsWith(" ");
+    }
+    return this.remove_extra_whitespaces ? found.replace(/\u2581+$/, "") : found;
+  }
+
+  /** See `Vocabulary`. */
+  encode(text, maxLength) {
+    const ids = [...this.tokenize(text).slice(0, maxLength - 1), END];
+    return {ids, tokens: ids.map(id => this.tokens[id])};
+  }
+
+  /** See `Vocabulary`. */
+  piece(id) {
+    return id === UNKNOWN ? UNKNOWN_TEXT : id >= SPECIAL_IDS ? this.tokens[id] ?? "" : "";
+  }
+
+  /** See `Vocabulary`. */
+  decode(ids) {
+    const end = ids.indexOf(END);
+    return this.join([...ids.slice(0, end < 0 ? ids.length : end)].map(id => this.piece(id)));
+  }
+
+  join(pieces) {
+    return pieces.join("").replaceAll(SPACE_MARK, " ").replace(/^ /, "");
+  }
+}
+
+const UNKNOWN_TEXT = " \u2047 ";  // as SentencePiece writes it
+
+/** What becomes of each sequence of bytes: a double array as darts-clone makes it, and strings. */
+class Replacements {
+  constructor(encoded) {
+    const bytes = Uint8Array.from(atob(encoded), character => character.charCodeAt(0));
+    const size = bytes.length && new DataView(bytes.buffer).getUint32(0, true);
+    this.units = new Uint32Array(bytes.slice(4, 4 + size).buffer);
+    this.strings = bytes.slice(4 + size);
+  }
+
+  /** What the longest sequence at a position becomes, and its number of bytes. */
+  at(bytes, position) {
+    const offset = unit => (unit >>> 10) << ((unit & 0x200) >>> 6);
+    let found, node = this.units.length ? offset(this.units[0]) : 0;
+    for (let i = position; i < bytes.length && this.units.length; i++) {
+      const unit = this.units[node ^= bytes[i]];
+      if (((unit & 0x800000ff) >>> 0) !== bytes[i]) break;
+      node ^= offset(unit);
+      if (unit & 0x100) found = [this.units[node] & 0x7fffffff, i + 1 - position];
+    }
+    if (found) {
+      const [start, size] = found;
+      return [decodeUtf8(this.strings.slice(start, this.strings.indexOf(0, start))), size];
+    }
+    const lead = bytes[position], size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    return [decodeUtf8(bytes.slice(position, position + size)), size];
+  }
+}
+
+const decodeUtf8 = bytes => new TextDecoder("utf-8", {ignoreBOM: true}).decode(bytes);
 
 const length = text => [...text].length;
 const escape = text => text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");

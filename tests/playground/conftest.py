@@ -10,6 +10,7 @@ import attention_zoo as az
 from attention_zoo.playground.site import write_playground
 from attention_zoo.tasks.classify.task import Classify
 from attention_zoo.text.character_tokenizer import CharacterTokenizer
+from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from attention_zoo.text.vocabulary import UNKNOWN_ID
 from attention_zoo.text.wordpiece_tokenizer import WordPieceTokenizer, read_vocabulary
 
@@ -32,11 +33,9 @@ def spelling_export(spelling, tmp_path_factory):
     return out
 
 
-@pytest.fixture(scope="session")
-def copying():
-    """An untrained Transformer that searches with a beam and replaces unknown characters."""
+def small_transformer(tokenizer):
+    """Untrained; it says that it does not know a token now and then."""
     keras.utils.set_random_seed(4)
-    tokenizer = CharacterTokenizer("abcdefgh二😀")
     model = az.Transformer.from_preset(
         "transformer_tiny",
         source_vocab_size=tokenizer.vocab_size,
@@ -52,7 +51,24 @@ def copying():
     bias = model.output_projection.bias.numpy()
     bias[UNKNOWN_ID] = 1.0
     model.output_projection.bias.assign(bias)
-    task = az.Seq2Seq(model, tokenizer, beam_size=3, replace_unknown=True)
+    return model
+
+
+@pytest.fixture(scope="session")
+def subwords():
+    """A Transformer with SentencePiece."""
+    texts = ["the cat sat on the mat", "a dog and a cat", "二只猫在这里", "一只狗。"] * 5
+    tokenizer = SentencePieceTokenizer.train(texts, 28)
+    task = az.Seq2Seq(small_transformer(tokenizer), tokenizer, beam_size=2)
+    task.metrics, task.examples = ("chrf",), [("the cat", "二只猫"), ("a dog", "一只狗。")]
+    return task
+
+
+@pytest.fixture(scope="session")
+def copying():
+    """A Transformer that searches with a beam and replaces unknown characters."""
+    tokenizer = CharacterTokenizer("abcdefgh二😀")
+    task = az.Seq2Seq(small_transformer(tokenizer), tokenizer, beam_size=3, replace_unknown=True)
     task.metrics, task.examples = ("chrf",), [("abc", "cba"), ("二", "a")]
     return task
 

@@ -92,6 +92,29 @@ def test_beams_and_unknown_characters(browser, site, copying):
     assert errors(browser) == []
 
 
+def test_subwords(browser, site, subwords):
+    opened(browser, site(subwords))
+    texts = [
+        "the cat sat",
+        "二只狗",
+        "  a  dog。 ",
+        "zebra",
+        "ＣＡＴ",
+        "mat " * 20,
+        "\u3000",
+        "e\u0301",
+    ]
+    found = asked(browser, _ANSWER, [[text] for text in texts])
+    assert [answer["text"] for answer in found] == subwords(texts)
+    assert len({answer["text"] for answer in found}) > 3
+    box, answer = (browser.find_element(By.ID, name) for name in ("text", "answer"))
+    box.clear()
+    box.send_keys(texts[0])
+    expected = " ".join(found[0]["text"].split())
+    WebDriverWait(browser, 20).until(lambda b: answer.text == expected)
+    assert errors(browser) == []
+
+
 def test_labels(browser, site, labelling):
     opened(browser, site(labelling, ["litert_static"]))
     assert browser.find_element(By.ID, "pair").is_displayed()

@@ -56,6 +56,8 @@ def tokenizers(lines, minilm):
     return {
         "characters": CharacterTokenizer.train(lines, 2000),
         "words": WordTokenizer.train(lines[::2], 5000),
+        "unigram": SentencePieceTokenizer.train(lines[::3], 7000),
+        "few pieces": SentencePieceTokenizer.train(["the cat sat", "a cat is here"] * 9, 16),
         "uncased": WordPieceTokenizer(vocabulary),
         "cased": WordPieceTokenizer(vocabulary, lower_case=False),
         "accents": WordPieceTokenizer(vocabulary, lower_case=True, strip_accents=False),
@@ -63,7 +65,19 @@ def tokenizers(lines, minilm):
     }
 
 
-@pytest.mark.parametrize("name", ["characters", "words", "uncased", "cased", "accents", "added"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "characters",
+        "words",
+        "unigram",
+        "few pieces",
+        "uncased",
+        "cased",
+        "accents",
+        "added",
+    ],
+)
 def test_ids(name, lines, minilm, javascript):
     tokenizer = tokenizers(lines, minilm)[name]
     expected = [row.tolist() for row in tokenizer.rows(lines)]
@@ -82,7 +96,7 @@ def test_rows_and_strings(lines, minilm, javascript):
     ):
         assert found["ids"] + [0] * (len(expected) - len(found["ids"])) == expected
     ids = [[draw.randrange(0, tokenizer.vocab_size + 3) for _ in range(12)] for _ in range(300)]
-    for kind in ("characters", "words"):
+    for kind in ("characters", "words", "unigram"):
         tokenizer = tokenizers(lines, minilm)[kind]
         strings = [s.decode() for s in tokenizer.decode(tf.constant(ids)).numpy()]
         assert javascript(tokenizer, "decode", [[row] for row in ids]) == strings
