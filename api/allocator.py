@@ -6,7 +6,7 @@ import platform
 
 # Parameters of mallopt(3), from <malloc.h>.
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
-_NEVER = 2**31 - 1
+_NEVER = -1
 _FEW_CPUS = 8  # with more, one arena may be what threads wait for
 
 

@@ -11,6 +11,8 @@ from attention_zoo.errors import UserError
 from attention_zoo.files import atomic_file, locked
 from attention_zoo.json_files import json_text
 from attention_zoo.loading import load
+from attention_zoo.pretrained import locate
+from attention_zoo.recipes.training_data import weights_digest
 from attention_zoo.tasks.seq2seq.task import Seq2Seq
 from attention_zoo.tasks.seq2seq.teaching import together
 from attention_zoo.text.lines import iter_lines, one_line
@@ -30,7 +32,8 @@ def answer_file(sources, texts, out, options, exclude, progress):
         sources: runs, tasks or names of pretrained tasks; several answer together, by the mean of
             their probabilities.
         texts: a file of texts, a line each.
-        out: the TSV file to write, with the columns of the task in its first line.
+        out: the TSV file to write, with the columns of the task in its first line, if they have
+            names.
         options: options of `predict`.
         exclude: files of examples; their sources are left out.
         progress: called with a line of text.
@@ -50,22 +53,28 @@ def answer_file(sources, texts, out, options, exclude, progress):
         if not isinstance(task, Seq2Seq):
             raise UserError(f"{source}: only sequence to sequence answers texts by texts")
     task = together(tasks)
-    task.check_options(dict(options))
+    checked = task.check_options(dict(options))
     lines = [line.strip() for line in iter_lines(texts)]
     known = {source for file in exclude for (source,) in read_examples(file, task.fields[:1])}
     wanted = [line for line in dict.fromkeys(lines) if line and line not in known]
     too_long = set(task.truncated(wanted))
     wanted = [line for i, line in enumerate(wanted) if i not in too_long]
     digest = hashlib.sha256("\n".join(wanted).encode()).hexdigest()
-    facts = {"tasks": list(map(str, sources)), "options": options, "texts": digest}
+    settings = [task.coverage_penalty, task.min_length, task.no_repeat_ngram]
+    weights = [weights_digest(str(locate(source))) for source in sources]
+    facts = {"weights": weights, "options": checked, "settings": settings, "texts": digest}
     partial = out.with_name(f"{out.name}.partial")
     with locked(partial):
         answers = _answered(partial, facts)
         if answers:
             progress(f"{partial}: continuing after {len(answers):,} texts")
         _answer_rest(task, wanted, answers, partial / _ANSWERS, options)
-        rows = [(text, answer) for text, answer in zip(wanted, answers, strict=True) if answer]
-        table = ["\t".join(map(_field, row)) + "\n" for row in [tuple(task.fields), *rows]]
+        rows = [
+            (text, answer) for text, answer in zip(wanted, answers, strict=True) if answer.strip()
+        ]
+        # A task whose columns are numbers reads files without a header.
+        header = [task.fields] if isinstance(task.fields[0], str) else []
+        table = ["\t".join(map(_field, row)) + "\n" for row in [*header, *rows]]
         with atomic_file(out) as temporary:
             temporary.write_text("".join(table), encoding="utf-8")
         shutil.rmtree(partial)

@@ -157,8 +157,10 @@ def _best_continuations(logits_BNV, hypotheses, position, beam_size, options):
     tokens_BNK = tf.where(finished_BN1, PAD_ID, tokens_BNK)
     totals_BNK = tf.expand_dims(hypotheses.scores, 2) + log_probs_BNK
     if options.style == "marian":
-        # All finished hypotheses, then the best of the others.
-        is_kept_BNK = finished_BN1 & is_first_K
+        # All finished hypotheses, then the best of the others. One that an impossible token has
+        # finished, such as the end within a prefix, is none.
+        is_possible_BN1 = tf.expand_dims(hypotheses.scores > 0.75 * IMPOSSIBLE, 2)
+        is_kept_BNK = finished_BN1 & is_first_K & is_possible_BN1
         ranks_BNK = tf.where(is_kept_BNK, -IMPOSSIBLE, totals_BNK)
     else:
         lengths_BN = tf.where(hypotheses.finished, hypotheses.lengths, position + 1)

@@ -59,7 +59,7 @@ def main() -> None:
     examples = read_examples(options.data, list(task.fields), holds=task.holds)
     drawn = random.Random(options.seed).sample(examples, min(options.count, len(examples)))
     sources, answers, references = task.answers_for(drawn)
-    texts = sources
+    texts = [text if isinstance(text, str) else " / ".join(text) for text in sources]
     if task.kind == "answer":  # the question; its context would fill the page
         texts = [question for question, _ in sources]
         references = [" / ".join(text for text, _ in parse_answers(each)) for each in references]

@@ -159,6 +159,11 @@ class Task(abc.ABC):
         """The signature of a SavedModel that answers strings with these options."""
         return "serving_default"
 
+    @property
+    def graph_settings(self) -> tuple[Any, ...]:
+        """The attributes that a compiled `respond` holds; when they change it is compiled anew."""
+        return ()
+
     def responder(
         self, options: Mapping[str, Any], num_columns: int
     ) -> Callable[..., Mapping[str, Any]]:
@@ -169,7 +174,7 @@ class Task(abc.ABC):
 
         if not self.engine.in_graph:
             return respond
-        key = tuple(sorted(options.items()))
+        key = (*sorted(options.items()), *self.graph_settings)
         if key not in self._responders:
             specs = [tf.TensorSpec([None], tf.string)] * num_columns
             self._responders[key] = tf.function(respond, input_signature=specs, autograph=False)

@@ -272,6 +272,8 @@ def test_help_does_not_wait_for_tensorflow(arguments):
         ("recipes/zh_en/LICENSES/vscode.txt", "Microsoft"),
         ("zoo/pretrained/g2p_rnn/LICENSE-CMUDICT.txt", "Carnegie Mellon University"),
         ("zoo/pretrained/g2p_transformer/LICENSE-CMUDICT.txt", "Carnegie Mellon University"),
+        ("zoo/pretrained/zh_en/README.md", "CC-BY 2.0 FR"),
+        ("zoo/pretrained/zh_en/README.md", "CC-BY-SA 4.0"),
     ],
 )
 def test_licences(name, words):
@@ -293,7 +295,9 @@ def test_no_file_is_large():
     # But for weights in 16 bits, which are what they are.
     weights = sorted((ROOT / "zoo/pretrained").glob("*/model.safetensors"))
     assert sorted(large) == weights
-    assert all(file.stat().st_size < 8_000_000 for file in weights)
+    sizes = [file.stat().st_size for file in weights]
+    assert max(sizes) < 12_000_000
+    assert sum(sizes) < 30_000_000
 
 
 def imported_names():

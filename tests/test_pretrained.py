@@ -6,17 +6,39 @@ import attention_zoo as az
 from attention_zoo.errors import UserError
 from attention_zoo.pretrained import locate, pretrained_tasks, title
 
+QUANTIZE = ["none", "dynamic_int8"]
+SOUNDS = {
+    "attention": "AH T EH N SH AH N",
+    "zoo": "Z UW",
+    "translation": "T R AE N Z L EY SH AH N",
+}
+ANSWERS = {
+    "g2p_rnn": SOUNDS,
+    "g2p_transformer": SOUNDS,
+    "zh_en": {
+        "我喜欢喝茶。": "I like tea.",
+        "请把门关上。": "Please close the door.",
+        "今天天气很好。": "The weather is good today.",
+    },
+}
 NAMES = sorted(pretrained_tasks())
 
 
 def test_what_there_is():
-    assert NAMES == ["g2p_rnn", "g2p_transformer"]
+    assert sorted(ANSWERS) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_task_loads_by_its_name_and_answers(name):
-    words = ["attention", "zoo", "translation"]
-    assert az.load(name)(words) == ["AH T EH N SH AH N", "Z UW", "T R AE N Z L EY SH AH N"]
+    assert az.load(name)(list(ANSWERS[name])) == list(ANSWERS[name].values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_every_task_is_exported_in_8_bits_within_the_gate(name, tmp_path):
+    report = az.export(az.load(name), tmp_path / "out", ["saved_model", "litert"], QUANTIZE)
+    assert [a["quantize"] for a in report["artefacts"]] == ["none", *QUANTIZE]
+    assert all(artefact["verified"] for artefact in report["artefacts"])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -55,7 +55,7 @@ def test_the_make_targets_exist():
 def test_the_command_line(folder, forks):
     forks.start()
     commands = [line for line in "".join(_blocks("sh")).splitlines() if "attention-zoo" in line]
-    assert len(commands) == 11
+    assert len(commands) == 12
     answers = []
     for command in commands:
         if " train " in command:
@@ -63,6 +63,8 @@ def test_the_command_line(folder, forks):
         output = _shell(command, folder, forks.client.parent)
         if " predict " in command:
             answers.append(output)
+    translation, *answers = answers
+    assert translation == "I like tea.\n"
     assert len(answers) == 5
     data = read_page(folder / "attention.html")
     assert data["hypotheses"][0]["answer"] == answers[3].strip()

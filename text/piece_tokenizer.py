@@ -1,6 +1,7 @@
 """SentencePiece whose ids are those of another vocabulary, as in Marian's translators."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +13,7 @@ from pydantic_core import from_json
 from attention_zoo.errors import UserError, suggest
 from attention_zoo.files import atomic_file, read_file
 from attention_zoo.json_files import Content, check_content
-from attention_zoo.text.sentencepiece_tokenizer import SentencePieces
+from attention_zoo.text.sentencepiece_tokenizer import SentencePieces, spellings
 from attention_zoo.text.tokenizer import Tokenizer
 from attention_zoo.text.vocabulary import NUM_SPECIAL_IDS, SPACE_MARK, SPECIAL_TOKENS, UNKNOWN_ID
 
@@ -98,6 +99,15 @@ class PieceTokenizer(Tokenizer):
         """The pieces of ids, for display."""
         names = [*SPECIAL_TOKENS, *self.vocabulary]
         return [names[int(i)] for i in ids]
+
+    def spellings(self, text: str) -> list[list[int]]:
+        """See `Tokenizer`: in any pieces, after a space or not."""
+        return spellings(text, {p: i for i, p in enumerate(self.vocabulary, NUM_SPECIAL_IDS)})
+
+    def leading_tag(self, text: str) -> str:
+        """See `Tokenizer`."""
+        match = re.match(_TAG, text) if self.tags else None
+        return match[0] if match else ""
 
     def continues_word(self, ids: Sequence[int]) -> list[bool]:
         """See `Tokenizer`: words begin with a space."""

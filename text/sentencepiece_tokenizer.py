@@ -17,11 +17,13 @@ from tensorflow_text.python.ops.sentencepiece_tokenizer import (
 
 from attention_zoo.errors import UserError
 from attention_zoo.files import atomic_file, read_file
+from attention_zoo.text.scripts import UNSPACED
 from attention_zoo.text.tokenizer import Tokenizer
 from attention_zoo.text.tokenizer_options import SentencePieceOptions
 from attention_zoo.text.vocabulary import END_ID, PAD_ID, SPACE_MARK, START_ID, UNKNOWN_ID
 
 _FILE = "sentencepiece.model"
+_UNSPACED = re.compile(f"[{UNSPACED}]")
 _protocol: Any = sentencepiece_model_pb2  # its classes are created at run time
 _VOCAB_SIZE = 8000
 
@@ -186,6 +188,8 @@ class SentencePieceTokenizer(Tokenizer):
 def spellings(text: str, ids: Mapping[str, int], most: int = 1000) -> list[list[int]]:
     """The ways to write a text in pieces, with and without a space in front.
 
+    In scripts without spaces also each longer piece that contains the text.
+
     Args:
         text: a word or phrase.
         ids: the id of each piece.
@@ -207,6 +211,8 @@ def spellings(text: str, ids: Mapping[str, int], most: int = 1000) -> list[list[
             rows = [[*way, i] for start, i in last if i is not None for way in ways[start]]
             ways.append(sorted(rows, key=len)[:most])
         found += ways[-1]
+    if _UNSPACED.search(word):
+        found += [[i] for piece, i in ids.items() if word in piece.lstrip(SPACE_MARK) != word]
     return sorted(found, key=len)[:most]
 
 

@@ -5,20 +5,20 @@ from collections.abc import Callable, Sequence
 
 from attention_zoo.text.scripts import HAN, KANA
 
-_CLOSING = r"[\"'”’»」』）)\]]*"
+_CLOSING = r"[\"'”’»」』）》〉】)\]]*"
 # Where a text may be split, the best places first. A full stop after an initial or a usual
 # abbreviation ends no sentence.
 _PLACES = [
     re.compile(
-        r"(?<![A-Z]\.)(?<!\b(?:Mr|Dr|St|vs|No|Jr)\.)(?<!\b(?:Mrs|etc|e\.g|i\.e)\.)"
-        rf"(?<=[.!?…]){_CLOSING}\s+|(?<=[。！？；]){_CLOSING}\s*"
+        r"(?<!\b[A-Z]\.)(?<!\b(?:Mr|Dr|St|vs|No|Jr)\.)(?<!\b(?:Mrs|etc|e\.g|i\.e)\.)"
+        rf"(?<=[.!?…।॥؟۔።]){_CLOSING}\s+|(?<=[。！？；]){_CLOSING}\s*"
     ),
-    re.compile(r"(?<=[,;:])\s+|(?<=[，、：])\s*"),
+    re.compile(r"(?<=[,;:،؛])\s+|(?<=[，、：])\s*"),
     re.compile(r"\s+"),
 ]
 # Chinese and Japanese have no space between sentences.
 _ENDS_UNSPACED = re.compile(rf"[{HAN}{KANA}。！？；，、：…]{_CLOSING}$")
-_BEGINS_UNSPACED = re.compile(rf"^[“‘「『（]*[{HAN}{KANA}]")
+_BEGINS_UNSPACED = re.compile(rf"^[“‘「『（《〈【\"]*[{HAN}{KANA}]")
 
 
 def sentences(text: str) -> list[str]:

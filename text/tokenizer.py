@@ -81,6 +81,10 @@ class Tokenizer(tf.Module):
         """The sequences of ids by which a word or phrase can occur in a longer text."""
         return [self.rows([text])[0].tolist()]
 
+    def leading_tag(self, text: str) -> str:
+        """The tag with which a text begins, that holds for all of it; most tokenizers have none."""
+        return ""
+
     def _tokenize(self, strings: tf.Tensor) -> tf.RaggedTensor:
         """The ids of valid UTF-8: integers `(B, None)`."""
         raise NotImplementedError

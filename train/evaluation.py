@@ -34,6 +34,8 @@ def evaluate(task, examples, metrics=None, against=None, **options):
     require_metrics(task, metrics)
     if not examples:
         raise UserError("no examples to evaluate")
+    if against is not None and _sort(against) != _sort(task):
+        raise UserError(f"against: {_named(against)} answers other questions than {_named(task)}")
     (sources, references, answers), scores = answer_and_score(task, examples, metrics, **options)
     signatures = metric_signatures(metrics, references, task.metric_options)
     compared = {}
@@ -48,6 +50,14 @@ def evaluate(task, examples, metrics=None, against=None, **options):
         "truncated": truncation(task, examples)[0],
         "signatures": signatures,
     }
+
+
+def _sort(task):
+    return task.kind, len(task.text_inputs)
+
+
+def _named(task):
+    return f"{task.kind} ({', '.join(map(str, task.fields))})"
 
 
 def answer_and_score(task, examples, metrics, **options):

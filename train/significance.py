@@ -12,6 +12,7 @@ from attention_zoo.train.metrics import METRICS, compute_metrics
 
 SAMPLES = 1000
 _SEED = 12345  # sacreBLEU's
+_FEWEST = 10  # cases; resamples of fewer are too much alike to say anything
 
 
 def compare(
@@ -25,7 +26,7 @@ def compare(
 
     Examples are drawn with replacement, as many as there are, 1,000 times; both systems are scored
     on the same ones. Tested are sacreBLEU's metrics, which it does itself, and those that are the
-    mean of a value of each case.
+    mean of a value of each case; with fewer than 10 examples none is.
 
     Args:
         names: names of metrics.
@@ -47,6 +48,8 @@ def compare(
         metric = METRICS[name]
         arguments = metric.arguments(options or {})
         result[name] = {"other": other, "difference": ours - other}
+        if len(references) < _FEWEST:
+            continue
         if metric.sacrebleu:
             judge = metric.sacrebleu(references, **arguments)
             result[name]["p"] = _by_sacrebleu(judge, answers, references)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from attention_zoo.allocator import keep_freed_memory
 from attention_zoo.commands import answering, exporting, training
 from attention_zoo.quiet import import_tensorflow
 from attention_zoo.version import __version__
@@ -24,6 +25,7 @@ def _print_version(wanted: bool):
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="print the version"),
@@ -37,6 +39,8 @@ def _options(
 ):
     """Options of all commands."""
     if plugin:
+        if context.invoked_subcommand == "train":
+            keep_freed_memory()  # before TensorFlow is imported
         import_tensorflow()
         from attention_zoo.plugins import load_plugin
 

@@ -165,10 +165,11 @@ class SentencePiece {
     this.rules = new Replacements(description.rules);
     const known = [...this.tokens.keys()].filter(id => this.scores[id] !== null);
     this.ids = new Map(known.map(id => [this.tokens[id], id]));
-    this.longest = Math.max(...known.map(id => length(this.tokens[id])));
+    this.longest = known.reduce((most, id) => Math.max(most, length(this.tokens[id])), 0);
     // SentencePiece adds scores as floats of 32 bits, which decides between splits as good.
     this.scores = Float32Array.from(this.scores);
-    this.unknownScore = Math.fround(Math.min(...known.map(id => this.scores[id])) - UNKNOWN_PENALTY);
+    const lowest = known.reduce((least, id) => Math.min(least, this.scores[id]), Infinity);
+    this.unknownScore = Math.fround(lowest - UNKNOWN_PENALTY);
   }
 
   /** The ids of a text, without the end id. */
@@ -207,13 +208,14 @@ class SentencePiece {
       let [part, size] = this.rules.at(bytes, position);
       position += size;
       if (!begun && this.remove_extra_whitespaces && part === " ") continue;
-      if (!begun && this.add_dummy_prefix) found += SPACE_MARK;
+      if (!begun && this.add_dummy_prefix) found += " ";
       begun = true;
       if (afterSpace) part = part.replace(/^ +/, "");
-      found += part.replaceAll(" ", SPACE_MARK);
+      found += part;
       if (part) afterSpace = this.remove_extra_whitespaces && part.endsWith(" ");
     }
-    return this.remove_extra_whitespaces ? found.replace(/\u2581+$/, "") : found;
+    if (this.remove_extra_whitespaces) found = found.replace(/ +$/, "");
+    return found.replaceAll(" ", SPACE_MARK);
   }
 
   /** See `Vocabulary`. */
@@ -234,7 +236,8 @@ class SentencePiece {
   }
 
   join(pieces) {
-    return pieces.join("").replaceAll(SPACE_MARK, " ").replace(/^ /, "");
+    const text = pieces.join("").replaceAll(SPACE_MARK, " ");
+    return this.add_dummy_prefix ? text.replace(/^ /, "") : text;
   }
 }
 

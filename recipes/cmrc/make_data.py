@@ -28,7 +28,8 @@ def placed(context: str, answers: Iterable[Any]) -> list[dict[str, Any]]:
     found = {}
     for answer in answers:
         text, given = answer["text"], answer["answer_start"]
-        starts = [match.start() for match in re.finditer(re.escape(text), context)] if text else []
+        occurrences = re.finditer(f"(?={re.escape(text)})", context) if text else ()
+        starts = [match.start() for match in occurrences]
         if starts:
             start = min(starts, key=lambda start: abs(start - given))
             found[text, start] = {"text": text, "answer_start": start}
@@ -57,6 +58,11 @@ def main() -> None:
     options = parser.parse_args()
     for file in options.files:
         content: Any = load_json(read_text(file))
+        if not isinstance(content, dict) or not isinstance(content.get("data"), list):
+            raise UserError(
+                f'{file}: no SQuAD file, which is {{"data": [...]}}; of CMRC 2018 take those in '
+                "squad-style-data"
+            )
         kept, dropped = repair(content)
         with atomic_file(options.out / file.name.removesuffix(".gz")) as temporary:
             temporary.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")

@@ -1,1 +1,1 @@
-"""The recipe headlines: the titles of Debian's packages from their descriptions."""
+"""Summaries: the first paragraph of a description from those after it."""

@@ -45,7 +45,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     content: Any = load_json(read_text(options.questions))
+    if not isinstance(content, dict) or not isinstance(content.get("data"), list):
+        raise UserError(f'{options.questions}: no SQuAD file, which is {{"data": [...]}}')
     paragraphs = [p for article in content["data"] for p in article["paragraphs"]]
+    if not 2 <= options.folds <= len(paragraphs):
+        raise UserError(f"--folds must be from 2 to {len(paragraphs)}, received {options.folds}")
     folds = divide(paragraphs, options.folds, options.seed)
     for i, fold in enumerate(folds):
         others = [p for other in folds if other is not fold for p in other]

@@ -51,10 +51,14 @@ def normalize_answer(text):
         ('cats hat', '红 楼 梦 1791 年')
     """
     if _UNSPACED.search(text):
-        letters = (" " if unicodedata.category(c).startswith("P") else c for c in text.lower())
-        return " ".join(_UNSPACED.sub(r" \g<0> ", "".join(letters)).split())
+        letters = "".join(c for c in text.lower() if not _is_punctuation(c))
+        return " ".join(_UNSPACED.sub(r" \g<0> ", letters).split())
     kept = "".join(c for c in text.lower() if c not in string.punctuation)
     return " ".join(_ARTICLES.sub(" ", kept).split())
+
+
+def _is_punctuation(character):
+    return character in string.punctuation or unicodedata.category(character).startswith("P")
 
 
 def _mean(score, answers, references):

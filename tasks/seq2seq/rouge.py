@@ -34,14 +34,14 @@ def _score(kind, answers, references):
         from rouge_score.rouge_scorer import RougeScorer
     except ImportError as error:
         raise UserError(f"ROUGE needs rouge-score: {_EXTRA}") from error
-    if bleu_tokenize(references) == "13a":
-        scorer = RougeScorer([kind], use_stemmer=True)
-    else:
-        scorer = RougeScorer([kind], tokenizer=_Characters())
+    by_word = RougeScorer([kind], use_stemmer=True)
+    by_character = RougeScorer([kind], tokenizer=_Characters())
     scores = [
-        scorer.score(reference, answer)[kind].fmeasure
+        # By each reference, so that the mean is that of values of single texts.
+        (by_word if bleu_tokenize([reference]) == "13a" else by_character).score(reference, answer)
         for answer, reference in zip(answers, references, strict=True)
     ]
+    scores = [score[kind].fmeasure for score in scores]
     return 100.0 * sum(scores) / max(len(scores), 1)
 
 

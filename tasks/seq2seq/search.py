@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from attention_zoo.decoding.beam_search import beam_search
 from attention_zoo.decoding.greedy import greedy_search
 from attention_zoo.decoding.sampling import check_sampling, sample
 from attention_zoo.errors import UserError, suggest
+from attention_zoo.text.scripts import UNSPACED
 from attention_zoo.text.vocabulary import UNKNOWN_ID
 
 # Options that an artefact may take; the defaults are the task's.
@@ -153,7 +155,7 @@ def _ids_of_words(tokenizer: Any, name: str, words: Any) -> tuple[tuple[int, ...
     for word in words:
         if not isinstance(word, str) or not word.strip():
             raise UserError(f"{name} must be words, received {word!r}")
-        spellings = tokenizer.spellings(word) if name == "forbidden" else tokenizer.rows([word])
+        spellings = tokenizer.spellings(word) if name == "forbidden" else [_forced(tokenizer, word)]
         for ids in spellings:
             if name == "forced" and UNKNOWN_ID in ids:
                 raise UserError(
@@ -161,6 +163,16 @@ def _ids_of_words(tokenizer: Any, name: str, words: Any) -> tuple[tuple[int, ...
                 )
             found[tuple(int(i) for i in ids)] = None
     return tuple(ids for ids in found if ids and UNKNOWN_ID not in ids)
+
+
+def _forced(tokenizer: Any, word: str) -> Any:
+    """The ids that stand for a word in the middle of an answer."""
+    if re.match(f"[{UNSPACED}]", word):  # without a space in front
+        for ids in tokenizer.spellings(word):
+            [piece, *_] = tokenizer.pieces(ids)
+            if piece.startswith(word[0]) and "".join(tokenizer.pieces(ids)) == word:
+                return ids
+    return tokenizer.rows([word])[0]
 
 
 def graph_options(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -174,6 +174,11 @@ class Seq2Seq(Task):
 
     def check_options(self, options: dict[str, Any]) -> dict[str, Any]:
         """See `Task`."""
+        options = dict(options)
+        if options.pop("split", None):
+            for name in ("n_best", "prefix", "forced", "alignments"):
+                if options.get(name) not in (None, 1):
+                    raise UserError(f"split cannot be combined with {name}")
         return checked_options(self, options)
 
     def graph_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -188,15 +193,30 @@ class Seq2Seq(Task):
         """See `Task`."""
         if not split:
             return super().predict(texts, **options)
-        for name in ("n_best", "prefix", "forced", "alignments"):
-            if options.get(name) not in (None, 1):
-                raise UserError(f"split cannot be combined with {name}")
-        parts = [split_long(text, self._fits) for text in strings_of(texts)]
+        self.check_options({"split": True, **options})
+        parts = [self._parts(text) for text in strings_of(texts)]
         answers = iter(super().predict([part for each in parts for part in each], **options))
         return [_joined([next(answers) for _ in each]) for each in parts]
 
+    def _parts(self, text: str) -> list[str]:
+        """A text in parts that fit, each with the tag of the text."""
+        tag = self.source_tokenizer.leading_tag(text)
+        parts = split_long(text.removeprefix(tag), lambda part: self._fits(tag + part))
+        return [tag + part for part in parts]
+
     def _fits(self, text: str) -> bool:
         return len(self.source_tokenizer.rows([text])[0]) < self.max_source_length
+
+    @property
+    def graph_settings(self) -> tuple[Any, ...]:
+        """See `Task`."""
+        return (
+            self.coverage_penalty,
+            self.min_length,
+            self.no_repeat_ngram,
+            self.replace_unknown,
+            tuple(self.suppressed),
+        )
 
     def signature_of(self, options: Mapping[str, Any]) -> str:
         """See `Task`."""
@@ -309,6 +329,9 @@ class Seq2Seq(Task):
             source_ids, target_ids = self.to_ids([(text, answer)])[0]
             return (self._attended(source_ids, target_ids, answer),)
         checked = self.check_options(options)
+        for name in ("prefix", "alignments"):
+            if name in checked:
+                raise UserError(f"explain has no option {name!r}; give the whole answer instead")
         found = self.graph_options(checked)
         source_ids = self.source_tokenizer.encode(tf.constant([text]), self.max_source_length)
         numbers = self.engine.decode(self, {"source_ids": source_ids}, found)

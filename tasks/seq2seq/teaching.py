@@ -7,6 +7,7 @@ from typing import Any
 
 from attention_zoo.decoding.ensemble import Ensemble
 from attention_zoo.errors import UserError
+from attention_zoo.pretrained import locate
 from attention_zoo.tasks.engine import KerasEngine
 from attention_zoo.tasks.loading import load_task
 
@@ -54,7 +55,7 @@ def load_teacher(task: Any, settings: Any) -> Any:
     """
     models = []
     for name in settings.teacher.names:
-        teacher = load_task(name)
+        teacher = load_task(locate(name))
         try:
             _require_same_tokens(task, teacher)
         except UserError as error:

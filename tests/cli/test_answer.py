@@ -69,6 +69,37 @@ def test_an_interrupted_call_goes_on(texts, tmp_path, monkeypatch):
     assert not partial.exists()
 
 
+def test_columns_that_are_numbers_have_no_header(texts, tmp_path, monkeypatch):
+    task = answering.together([load(name) for name in NAMES])
+    task.fields = (1, 2)
+
+    class Spaces:
+        def __getattr__(self, name):
+            return getattr(task, name)
+
+        def __call__(self, texts, **options):
+            return [" ", *(text.upper() for text in texts[1:])]
+
+    monkeypatch.setattr(answering, "together", lambda tasks: Spaces())
+    run(texts, tmp_path / "out.tsv")
+    written = [line.split("\t") for line in (tmp_path / "out.tsv").read_text().splitlines()]
+    assert len(written) > 3
+    assert all(answer == text.upper() for text, answer in written)
+
+
+def test_other_weights_do_not_go_on(texts, tmp_path, monkeypatch):
+    def stop(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(answering, "_answer_rest", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(texts, tmp_path / "out.tsv")
+    monkeypatch.undo()
+    monkeypatch.setattr(answering, "weights_digest", lambda path: "others")
+    with pytest.raises(UserError, match="of other tasks, texts or options"):
+        run(texts, tmp_path / "out.tsv")
+
+
 def test_what_is_refused(texts, tmp_path):
     with pytest.raises(UserError, match="beam_size must be from 1 to"):
         run(texts, tmp_path / "out.tsv", beam_size=0)

@@ -104,6 +104,35 @@ def test_a_file_that_is_no_squad(tmp_path, monkeypatch):
         script("xquad/baseline.py")["main"]()
 
 
+@pytest.mark.parametrize("name", ["xquad/make_folds.py", "cmrc/make_data.py"])
+def test_a_list_is_no_squad(name, tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    path.write_text('[{"context_id": "1"}]', encoding="utf-8")
+    monkeypatch.setattr("sys.argv", ["script", str(path), "--out", str(tmp_path)])
+    with pytest.raises(UserError, match=r"a\.json: no SQuAD file"):
+        script(name)["main"]()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("folds", [0, 1, 99])
+def test_folds_that_cannot_be(folds, squad, tmp_path, monkeypatch):
+    path = squad("A cat.", "A dog.", "A cow.")
+    monkeypatch.setattr("sys.argv", ["x", str(path), f"--folds={folds}", f"--out={tmp_path}"])
+    with pytest.raises(UserError, match=f"--folds must be from 2 to 3, received {folds}"):
+        script("xquad/make_folds.py")["main"]()
+
+
+def test_an_occurrence_that_overlaps_with_another():
+    placed = script("cmrc/make_data.py")["placed"]
+    answer = {"text": "哈哈", "answer_start": 1}
+    assert placed("哈哈哈", [answer]) == [answer]
+
+
+def test_punctuation_between_digits_goes():
+    assert normalize_answer("2,000人") == normalize_answer("2000人") == "2000 人"
+    assert normalize_answer("约$5`人") == "约 5 人"
+
+
 def test_chinese_characters_are_words():
     assert normalize_answer("《红楼梦》，1791年 The") == "红 楼 梦 1791 年 the"
     assert normalize_answer("The cat’s, hat") == "cat’s hat"

@@ -8,7 +8,9 @@ import pytest
 from attention_zoo.errors import UserError
 from attention_zoo.loading import load
 from attention_zoo.tasks.seq2seq.alignment import align
+from attention_zoo.tasks.seq2seq.search import checked_options
 from attention_zoo.tasks.seq2seq.task import Seq2Seq
+from attention_zoo.text.piece_tokenizer import PieceTokenizer
 from attention_zoo.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from attention_zoo.text.sentences import join_parts, split_long
 from attention_zoo.text.word_tokenizer import WordTokenizer
@@ -93,6 +95,7 @@ def test_length_and_repetition(task):
         ({"diversity": 0.5, "seed": 1}, "diversity is for searching"),
         ({"alignments": "letters"}, "there are no alignments of 'letters'"),
         ({"split": True, "n_best": 2, "beam_size": 2}, "split cannot be combined with n_best"),
+        ({"split": True, "prefix": "K"}, "split cannot be combined with prefix"),
         ({"no_repeat": 1}, "there is no option 'no_repeat'"),
     ],
 )
@@ -154,7 +157,26 @@ def test_every_spelling_of_a_word_is_forbidden():
     assert pieces == {"ab", "\u2581ab"}
     spelt = [tokenizer.pieces(ids) for ids in tokenizer.spellings("ab")]
     assert ["a", "b"] in spelt
+    # Not "aab": where words have spaces, a longer word is another word.
+    assert ["aab"] not in spelt
     assert len(spelt) == len({tuple(each) for each in spelt})
+
+
+def test_words_of_scripts_without_spaces():
+    """A longer piece contains the word, and the word has no space in front of it."""
+    texts = ["我在北京工作", "北京很大", "他去北京市", "北京市很大", "我在工作", "我去"] * 8
+    tokenizer = SentencePieceTokenizer.train(texts, 18)
+    forbidden = {"".join(tokenizer.pieces(ids)) for ids in tokenizer.spellings("北京")}
+    longer = {p for p in tokenizer.pieces(range(4, tokenizer.vocab_size)) if "北京" in p}
+    assert longer - {"北京", "\u2581北京"}
+    assert longer <= forbidden
+    model = RNNAttention(tokenizer.vocab_size, width=8)
+    task = Seq2Seq(model, tokenizer, max_target_length=12)
+    assert "北京" in task(["我去"], forced=["北京"], beam_size=4)[0]
+    ids = checked_options(task, {"forced": ["北京"]})["forced"]
+    assert [tokenizer.pieces(each) for each in ids] in ([["北京"]], [["北", "京"]])
+    pieces = PieceTokenizer(tokenizer.model, tokenizer.pieces(range(4, tokenizer.vocab_size)))
+    assert pieces.spellings("北京") == tokenizer.spellings("北京")
 
 
 # Long texts
@@ -173,6 +195,9 @@ def test_every_spelling_of_a_word_is_forbidden():
         ("我不知道。他走了！为什么？因为下雨，所以不能来，也不想来。", None),
         ("a" * 50, ["a" * 12, "a" * 13, "a" * 12, "a" * 13]),
         ("one two three four five six", ["one two three four", "five six"]),
+        ("He saw NASA. It flew.", ["He saw NASA.", "It flew."]),
+        ("यह पहला है। वह दूसरा है।", ["यह पहला है।", "वह दूसरा है।"]),
+        ("هل أنت بخير؟ نعم أنا بخير", ["هل أنت بخير؟", "نعم أنا بخير"]),
     ],
 )  # fmt: skip
 def test_split_long(text, parts):
@@ -186,6 +211,26 @@ def test_split_long(text, parts):
 def test_join_parts():
     assert join_parts(["", "One.", " Two. ", ""]) == "One. Two."
     assert join_parts(["“一。”", "二，", "three", "四"]) == "“一。”二， three 四"
+    assert join_parts(["他走了。", "《红楼梦》", "是书。"]) == "他走了。《红楼梦》是书。"
+
+
+def test_each_part_has_the_tag_of_the_text():
+    pieces = ["\u2581a", "\u2581b.", ">>fra<<", ">>deu<<"]
+    source = SentencePieceTokenizer.train(["a b. a b. a"] * 4, 9)
+    tokenizer = PieceTokenizer(source.model, pieces)
+    task = Seq2Seq(RNNAttention(tokenizer.vocab_size, width=4), tokenizer, max_source_length=6)
+    parts = task._parts(">>deu<< a b. a b. b a.")
+    assert len(parts) > 1
+    assert all(part.startswith(">>deu<<") for part in parts)
+    assert "".join(part.removeprefix(">>deu<<") for part in parts).replace(" ", "") == "ab.ab.ba."
+
+
+def test_settings_that_are_changed_later_count():
+    task = load("g2p_rnn")
+    short = task(["zoo"])
+    task.min_length = 12
+    assert task(["zoo"]) != short
+    assert task(["zoo"], min_length=12) == task(["zoo"])
 
 
 def test_long_texts_in_parts(task):

@@ -73,6 +73,7 @@ class Fixed:
     """A task with fixed answers."""
 
     metrics, metric_options, kind_of_answers = ("exact_match",), {}, "text"
+    kind, text_inputs, fields = "seq2seq", ("source",), ("source", "target")
 
     def __init__(self, answers):
         self.given = answers
@@ -89,6 +90,11 @@ def test_evaluate_against_another():
     examples = [("a", "1"), ("b", "2")]
     result = evaluate(Fixed(["1", "2"]), examples, against=Fixed(["1", "1"]))
     assert result["metrics"] == {"exact_match": 100.0}
-    assert result["compared"]["exact_match"]["other"] == 50.0
+    # Two examples show no more than that.
+    assert result["compared"]["exact_match"] == {"other": 50.0, "difference": 50.0}
+    pairs = Fixed(["1", "1"])
+    pairs.text_inputs = ("a", "b")
+    with pytest.raises(UserError, match=r"against: .* answers other questions than"):
+        evaluate(Fixed(["1", "2"]), examples, against=pairs)
     with pytest.raises(UserError, match="no examples to evaluate"):
         evaluate(Fixed([]), [], against=Fixed([]))
