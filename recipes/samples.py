@@ -46,7 +46,7 @@ def _cell(text: str) -> str:
 
 def main() -> None:
     """Answer, and write the page and its pictures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Write a page of answers that a seed draws.")
     parser.add_argument("run")
     parser.add_argument("--data", required=True)
     parser.add_argument("--out", type=Path, required=True)
