@@ -27,7 +27,11 @@ def run(monkeypatch, capsys, tmp_path):
 
 
 def test_there_is_a_test_for_every_example():
-    own_file = {"train_on_jax": "train_on_jax", "distil_on_jax": "train_on_jax"}
+    own_file = {
+        "train_on_jax": "train_on_jax",
+        "distil_on_jax": "train_on_jax",
+        "samples": "samples",
+    }
     names = {path.stem for path in FOLDER.glob("*.py")} - own_file.keys()
     for name, file in own_file.items():
         text = (FOLDER.parent / f"tests/test_{file}.py").read_text(encoding="utf-8")

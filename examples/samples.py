@@ -1,6 +1,6 @@
 """Writes a page with a task's answers to examples that a seed draws, so that nobody chose them.
 
-    python recipes/samples.py RUN --data FILE --out PAGE.md [--count 20] [--seed 1] \
+    python examples/samples.py RUN --data FILE --out PAGE.md [--count 20] [--seed 1] \
         [--attention 3] [--font FILE]
 
 RUN is a run, a task, or the name of a pretrained task. Beside the page it writes pictures of the
