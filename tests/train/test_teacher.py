@@ -134,5 +134,5 @@ def test_what_a_teacher_must_be(recipe_file, tmp_path):
         train_recipe(load_recipe(recipe_file(teacher={"tasks": ["g2p_rnn"]})), tmp_path / "run")
     with pytest.raises(UserError, match="remove scheduled_sampling"):
         load_recipe(recipe_file(teacher={"tasks": "g2p_rnn"}, scheduled_sampling=0.5))
-    with pytest.raises(UserError, match="No such file or directory"):
+    with pytest.raises(UserError, match="nowhere: no such file or directory"):
         train_recipe(load_recipe(recipe_file(teacher={"tasks": "nowhere"})), tmp_path / "other")
