@@ -7,9 +7,10 @@ import sys
 import pytest
 
 PROBE = """
-import resource, sys
+import os, resource, sys
 import numpy as np
 from attention_zoo.allocator import keep_freed_memory
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])  # as on a small machine
 if sys.argv[1] == "keep":
     print(keep_freed_memory())
 def faults():
@@ -32,9 +33,6 @@ def probe(how, **environment):
 def test_the_second_array_costs_no_page_faults():
     (without,) = probe("plain")
     said, faults = probe("keep")
-    if len(os.sched_getaffinity(0)) > 8:
-        assert said == "False"
-        return
     assert said == "True"
     assert int(faults) < 1000 < 30000 < int(without)
 

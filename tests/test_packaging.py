@@ -272,8 +272,12 @@ def test_help_does_not_wait_for_tensorflow(arguments):
         ("recipes/zh_en/LICENSES/vscode.txt", "Microsoft"),
         ("zoo/pretrained/g2p_rnn/LICENSE-CMUDICT.txt", "Carnegie Mellon University"),
         ("zoo/pretrained/g2p_transformer/LICENSE-CMUDICT.txt", "Carnegie Mellon University"),
-        ("zoo/pretrained/zh_en/README.md", "CC-BY 2.0 FR"),
-        ("zoo/pretrained/zh_en/README.md", "CC-BY-SA 4.0"),
+        ("zoo/pretrained/zh_en/LICENSE-DATA.txt", "CC-BY 2.0 FR"),
+        ("zoo/pretrained/zh_en/LICENSE-DATA.txt", "CC-BY-SA 4.0"),
+        ("zoo/pretrained/zh_en/LICENSE-django.txt", "Django Software Foundation"),
+        ("zoo/pretrained/zh_en/LICENSE-jupyterlab.txt", "Jupyter"),
+        ("zoo/pretrained/zh_en/LICENSE-postgresql.txt", "PostgreSQL"),
+        ("zoo/pretrained/zh_en/LICENSE-vscode.txt", "Microsoft"),
     ],
 )
 def test_licences(name, words):

@@ -7,6 +7,7 @@ python recipes/headlines/baseline.py [--data FILE] [--train FILE] [--words N]
 import argparse
 import re
 from pathlib import Path
+from typing import Any
 
 from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -31,26 +32,40 @@ def heaviest_window(text: str, words: int, weights: dict[str, float]) -> str:
     return " ".join(tokens[best : best + words])
 
 
+def read_options(
+    data: Path, columns: tuple[str, str], words: int
+) -> tuple[argparse.Namespace, list[Any], TfidfVectorizer]:
+    """The options of the command line, the pairs to score, and TF-IDF of the training texts."""
+    parser = argparse.ArgumentParser(description="Score what takes no learning.")
+    parser.add_argument("--data", type=Path, default=data / "test.tsv")
+    parser.add_argument("--train", type=Path, default=data / "train.tsv")
+    parser.add_argument("--words", type=int, default=words)
+    options = parser.parse_args()
+    pairs = read_examples(options.data, columns)
+    vectorizer = TfidfVectorizer().fit(text for text, _ in read_examples(options.train, columns))
+    return options, pairs, vectorizer
+
+
+def print_rouge(references: list[str], answers: dict[str, list[str]]) -> None:
+    """Print a line of scores for the answers of each name."""
+    for name, texts in answers.items():
+        scores = [metric(texts, references) for metric in (rouge_1, rouge_2, rouge_l)]
+        print(f"{name}: ROUGE-1 {scores[0]:.2f}, ROUGE-2 {scores[1]:.2f}, ROUGE-L {scores[2]:.2f}")
+
+
 def main() -> None:
     """Print the scores of both."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=DATA / "test.tsv")
-    parser.add_argument("--train", type=Path, default=DATA / "train.tsv")
-    parser.add_argument("--words", type=int, default=8)
-    options = parser.parse_args()
-    pairs = read_examples(options.data, COLUMNS)
-    vectorizer = TfidfVectorizer().fit(text for text, _ in read_examples(options.train, COLUMNS))
+    options, pairs, vectorizer = read_options(DATA, COLUMNS, words=8)
     weights = dict(zip(vectorizer.get_feature_names_out(), vectorizer.idf_, strict=True))
     titles = [title for _, title in pairs]
-    for name, answers in (
-        (f"the first {options.words} words", [lead(text, options.words) for text, _ in pairs]),
-        (
-            f"the heaviest {options.words} words in a row",
-            [heaviest_window(text, options.words, weights) for text, _ in pairs],
-        ),
-    ):
-        scores = [metric(answers, titles) for metric in (rouge_1, rouge_2, rouge_l)]
-        print(f"{name}: ROUGE-1 {scores[0]:.2f}, ROUGE-2 {scores[1]:.2f}, ROUGE-L {scores[2]:.2f}")
+    heaviest = [heaviest_window(text, options.words, weights) for text, _ in pairs]
+    print_rouge(
+        titles,
+        {
+            f"the first {options.words} words": [lead(text, options.words) for text, _ in pairs],
+            f"the heaviest {options.words} words in a row": heaviest,
+        },
+    )
 
 
 if __name__ == "__main__":
